@@ -1,0 +1,84 @@
+"""What data look like to networks, and where they come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from ganforge.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Batch = Mapping[str, Tensor]  # "image" [B, *shape] and, where the data have labels, "label" [B] int64
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What every network is built against: the shape of one sample and the conditions that come with it.
+
+    Args:
+        shape: of one sample: (channels, resolution, resolution) for square images, (2,) for points.
+        classes: number of classes; 0 = the data carry no labels.
+        class_names: their names, in the order of the labels; empty where they have none.
+    """
+
+    shape: tuple[int, ...]
+    classes: int = 0
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Numbers in one sample."""
+        return int(np.prod(self.shape))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images; a `DataError` where the samples are not square images."""
+        return self._image()[0]
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images; a `DataError` where the samples are not square images."""
+        return self._image()[1]
+
+    def _image(self) -> tuple[int, int]:
+        if len(self.shape) != 3 or self.shape[1] != self.shape[2]:
+            raise DataError(
+                f"this component works on square images, and the data are of shape {list(self.shape)}; "
+                "choose another data kind, or a component that takes any shape (such as mlp)"
+            )
+        return self.shape[0], self.shape[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a form that JSON can hold; `from_json` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> DataSpec:
+        """Read what `to_json` gave."""
+        return cls(tuple(value["shape"]), int(value["classes"]), tuple(value["class_names"]))
+
+
+class Source(ABC):
+    """An opened data set: numbered samples of one shape."""
+
+    spec: DataSpec
+    fingerprint: str  # changes when the content or the settings change
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    @abstractmethod
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Return the samples of these indices [B] as CPU tensors: images uint8 [B, C, H, W], points float32 [B, D]."""
+
+    @abstractmethod
+    def show(self, samples: Tensor) -> Image:
+        """Return a picture of samples [N, *shape] (images in [-1, 1]; points in data units): a grid, a scatter plot."""

@@ -1,0 +1,65 @@
+"""One discriminator facing one real and one generated batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganforge.network import GeneratorNetwork
+
+Critic = Callable[[Tensor, Tensor | None], Tensor]
+
+
+class Duel:
+    """What every loss and penalty looks at.
+
+    Generated samples and logits are computed when first read, so that a term pays only for what it uses.
+
+    Args:
+        discriminator: scores (samples, labels) with logits [B], or any shape with leading B.
+        real: real samples [B, *shape]; a leaf that requires gradients where a term of this turn asked for it.
+        fake: generated samples [B, *shape], or what makes them when they are first wanted.
+        labels: [B], or None where the data have none; those of the real and of the generated samples.
+        latents: [B, L] that the generated samples come from, where there are any.
+        generator: the network they come from, where there is one.
+        joint: both batches may share one forward (see `DiscriminatorNetwork.batch_group`).
+    """
+
+    def __init__(
+        self,
+        discriminator: Critic,
+        real: Tensor,
+        fake: Tensor | Callable[[], Tensor],
+        labels: Tensor | None = None,
+        *,
+        latents: Tensor | None = None,
+        generator: GeneratorNetwork | None = None,
+        joint: bool = False,
+    ) -> None:
+        self.discriminator, self.real, self.labels = discriminator, real, labels
+        self.latents, self.generator, self.joint = latents, generator, joint
+        self._fake = fake
+
+    @cached_property
+    def fake(self) -> Tensor:  # [B, *shape]
+        """The generated samples."""
+        return self._fake if isinstance(self._fake, Tensor) else self._fake()
+
+    @cached_property
+    def real_logits(self) -> Tensor:  # [B] or [B, ...]
+        """The discriminator's scores of the real samples."""
+        return self._both[0] if self.joint else self.discriminator(self.real, self.labels)
+
+    @cached_property
+    def fake_logits(self) -> Tensor:  # [B] or [B, ...]
+        """The discriminator's scores of the generated samples."""
+        return self._both[1] if self.joint else self.discriminator(self.fake, self.labels)
+
+    @cached_property
+    def _both(self) -> tuple[Tensor, Tensor]:
+        labels = None if self.labels is None else torch.cat([self.labels, self.labels])
+        real, fake = self.discriminator(torch.cat([self.real, self.fake]), labels).chunk(2)
+        return real, fake

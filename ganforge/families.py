@@ -1,0 +1,172 @@
+"""The families of components: what a class must offer to be named in a recipe."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from ganforge.component import Component
+from ganforge.data import DataSpec, Source
+from ganforge.duel import Duel
+from ganforge.metric import Exam, FeatureNetwork, Measurement, Watcher
+from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.schedule import Number, value_at
+
+Role = Literal["generator", "discriminator"]
+
+
+class Generator(Component):
+    """A network that turns latents into samples."""
+
+    latent: PositiveInt = Field(default=128, description="length L of a latent")
+
+    @abstractmethod
+    def build(self, data: DataSpec) -> GeneratorNetwork:
+        """Make the network for these data."""
+
+
+class Discriminator(Component):
+    """A network that scores samples."""
+
+    @abstractmethod
+    def build(self, data: DataSpec) -> DiscriminatorNetwork:
+        """Make the network for these data."""
+
+
+class Loss(Component):
+    """An adversarial loss: what each side of a duel minimises."""
+
+    @abstractmethod
+    def discriminator(self, duel: Duel) -> Tensor:
+        """Return what the discriminator minimises, [B] or any shape with leading B."""
+
+    @abstractmethod
+    def generator(self, duel: Duel) -> Tensor:
+        """Return what the generator minimises, [B] or any shape with leading B."""
+
+
+class Regularizer(Component):
+    """A penalty added to a player's loss. `every` > 1 makes it lazy: its own turn, its gain multiplied by `every`."""
+
+    player: ClassVar[Role] = "discriminator"  # whose loss it can be added to
+    input_gradients: ClassVar[bool] = False  # it differentiates by `duel.real` or `duel.fake`
+    needs: ClassVar[type[nn.Module]] = nn.Module  # what that player's network must be
+
+    every: PositiveInt = Field(default=1, description="rounds between applications; more than 1 = lazy")
+
+    @abstractmethod
+    def penalty(self, duel: Duel) -> Tensor:
+        """Return the penalty, weight included, [B] or []."""
+
+    def build(self, data: DataSpec) -> nn.Module:
+        """Make the module (duel) -> penalty. One that keeps state or draws numbers overrides this."""
+        return _Stateless(self)
+
+
+class _Stateless(nn.Module):
+    def __init__(self, regularizer: Regularizer) -> None:
+        super().__init__()
+        self.regularizer = regularizer
+
+    def forward(self, duel: Duel) -> Tensor:
+        return self.regularizer.penalty(duel)
+
+
+class Constraint(Component):
+    """What happens to a player's weights rather than to its loss: normalised, clipped, frozen."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Change `network` in place, once, when it is built."""
+
+    def project(self, network: nn.Module) -> None:
+        """Change the weights in place after each step of the player."""
+
+
+class AugmentationNetwork(nn.Module):
+    """Changes samples [B, *shape] before the discriminator sees them, real and generated alike, differentiably."""
+
+    @abstractmethod
+    def forward(self, samples: Tensor) -> Tensor:
+        """Return augmented samples of the same shape."""
+
+    def begin_round(self, images: int) -> None:
+        """Adapt, before a round, to what was observed; `images` were shown so far."""
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Note the discriminator's logits of (augmented) real samples in its own turn."""
+
+    def readings(self) -> Mapping[str, Tensor]:
+        """Return what is worth logging, such as the strength."""
+        return {}
+
+
+class Augmentation(Component):
+    """A family of changes to what the discriminator sees."""
+
+    @abstractmethod
+    def build(self, data: DataSpec) -> AugmentationNetwork:
+        """Make the module for these data."""
+
+
+class Dataset(Component):
+    """Where real samples come from."""
+
+    @abstractmethod
+    def open(self, cache: Path) -> Source:
+        """Open the data; `cache` is a folder for decoded copies, safe to share between processes."""
+
+
+class Features(Component):
+    """A pretrained network whose features metrics compare."""
+
+    @abstractmethod
+    def build(self) -> FeatureNetwork:
+        """Load the network; a `GanforgeError` in one sentence where its weights cannot be had."""
+
+
+class Metric(Component):
+    """A number about the generated samples, measured between rounds."""
+
+    better: ClassVar[Literal["lower", "higher"]] = "lower"
+
+    every_images: PositiveInt | None = Field(
+        default=None, description="images shown between measurements; without it, once at the end"
+    )
+
+    @abstractmethod
+    def measure(self, exam: Exam) -> Measurement:
+        """Examine the samples."""
+
+
+class Monitor(Component):
+    """Watches the log for a sign that training fails."""
+
+    @abstractmethod
+    def build(self) -> Watcher:
+        """Make the watcher, which may remember what it saw."""
+
+
+class Optimizer(Component):
+    """How a player's weights follow its gradients."""
+
+    lr: Number = Field(description="learning rate, constant or a ramp over images shown")
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+        """Make the optimizer.
+
+        Args:
+            parameters: of the player.
+            share: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and decay
+                rates are raised to it, which undoes what lazy steps add (Karras et al. 2020, arXiv:1912.04958, app. B).
+        """
+
+    def lr_at(self, images: int) -> float:
+        """Return the learning rate after `images` images shown, before the lazy correction."""
+        return value_at(self.lr, images)

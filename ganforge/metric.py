@@ -1,0 +1,75 @@
+"""How samples are examined: what a metric may ask for, and what it answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.data import Source
+
+
+class FeatureNetwork(nn.Module, ABC):
+    """Turns images, uint8 [B, 3, H, W] in 0..255 of any size, into features [B, D] float.
+
+    It resizes and normalises as its weights want it; `name`, `weights_sha256` and `resizer` go into receipts.
+    """
+
+    name: str
+    weights_sha256: str
+    resizer: str
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features [B, D]."""
+
+
+class Exam(ABC):
+    """What a metric may look at: generated and real samples, as they would be saved.
+
+    Images are uint8 [B, C, H, W]; points are float32 [B, D].
+    """
+
+    source: Source  # the reference data
+    device: torch.device
+    cache: Path  # a folder for reference statistics, shared by runs
+    seed: int
+
+    @abstractmethod
+    def fakes(self, count: int, batch: int = 64) -> Iterator[Tensor]:
+        """Yield `count` generated samples in batches; the same ones for the same seed and weights."""
+
+    @abstractmethod
+    def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:
+        """Yield the first `count` real samples of a fixed shuffle, or all where there are fewer."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a metric found: named values, and the receipt that says how they came about."""
+
+    values: Mapping[str, float]
+    receipt: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a monitor has to say: symptom, evidence with numbers, likely cause, remedies as recipe overrides."""
+
+    name: str
+    symptom: str
+    evidence: str
+    cause: str
+    remedies: tuple[str, ...] = ()
+
+
+class Watcher(ABC):
+    """A monitor at work: it looks at what was logged and speaks when something is wrong."""
+
+    @abstractmethod
+    def look(self, images: int, readings: Mapping[str, float]) -> list[Finding]:
+        """Look at the readings of one log interval, after `images` images shown; return what is new and wrong."""

@@ -1,0 +1,71 @@
+"""What networks promise: interfaces with one meaning each, so that nothing need be guessed."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class GeneratorNetwork(nn.Module, ABC):
+    """Turns latents [B, L] (standard normal) and labels [B] (or None) into samples [B, *shape], images in [-1, 1]."""
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return samples [B, *shape]."""
+
+    def truncated(self, latents: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
+        """Return samples of less variety and more likeness.
+
+        By default the truncation trick on latents (Brock et al. 2019, arXiv:1809.11096, sec. 3.1): latents are mapped
+        to the normal distribution cut off at +-2 x truncation; the map is monotone, so a latent keeps its place.
+
+        Args:
+            latents: [B, L], standard normal.
+            labels: [B] or None.
+            truncation: in (0, 1]; 1 leaves the latents alone.
+        """
+        if truncation >= 1:
+            return self(latents, labels)  # type: ignore[no-any-return]
+        inside = math.erf(2 * truncation / math.sqrt(2))
+        cut = torch.erfinv(torch.erf(latents / math.sqrt(2)) * inside) * math.sqrt(2)
+        return self(cut, labels)  # type: ignore[no-any-return]
+
+
+class StyleGenerator(GeneratorNetwork):
+    """A generator with an intermediate style space: latents -> styles -> samples (StyleGAN and its heirs)."""
+
+    @abstractmethod
+    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents [B, L] to one style for each layer, [B, layers, W]."""
+
+    @abstractmethod
+    def synthesize(self, styles: Tensor) -> Tensor:
+        """Turn styles [B, layers, W] into samples [B, *shape]."""
+
+
+class DiscriminatorNetwork(nn.Module, ABC):
+    """Scores samples [B, *shape] with labels [B] (or None): logits [B], or any shape with leading B (patches, scales).
+
+    `batch_group` says how many neighbouring samples of a batch influence each other's score: 1 = none do, k = groups of
+    k in order (minibatch statistics), 0 = the whole batch (BatchNorm). Where it is not 0, real and generated samples
+    may share one forward.
+    """
+
+    batch_group: ClassVar[int] | int = 0
+
+    @abstractmethod
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits [B]: the higher, the more real."""
+
+
+class FeatureDiscriminator(DiscriminatorNetwork):
+    """A discriminator that shows what it sees, for feature matching and auxiliary heads."""
+
+    @abstractmethod
+    def features(self, samples: Tensor, labels: Tensor | None = None) -> Sequence[Tensor]:
+        """Return its inner activations, each [B, ...], from the input's side to the output's."""

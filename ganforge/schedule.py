@@ -1,0 +1,45 @@
+"""Numbers that change with the images shown."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from ganforge.component import Strict
+
+
+class Ramp(Strict):
+    """A number that goes from `start` to `end` while images are shown, and stays there."""
+
+    start: float = Field(description="value before the ramp")
+    end: float = Field(description="value after it")
+    images: PositiveInt = Field(description="images shown at its end")
+    after_images: NonNegativeInt = Field(default=0, description="images shown at its beginning")
+    shape: Literal["linear", "cosine", "exponential"] = Field(default="linear", description="how it goes")
+
+    @model_validator(mode="after")
+    def _check(self) -> Ramp:
+        if self.after_images >= self.images:
+            raise ValueError(f"the ramp ends (images = {self.images}) before it begins ({self.after_images})")
+        if self.shape == "exponential" and self.start * self.end <= 0:
+            raise ValueError("an exponential ramp needs start and end of one sign, neither of them 0")
+        return self
+
+    def at(self, images: int) -> float:
+        """Return the value after `images` images shown."""
+        done = min(max((images - self.after_images) / (self.images - self.after_images), 0.0), 1.0)
+        if self.shape == "exponential":
+            return self.start * (self.end / self.start) ** done
+        if self.shape == "cosine":
+            done = (1 - math.cos(math.pi * done)) / 2
+        return self.start + (self.end - self.start) * done
+
+
+Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]
+
+
+def value_at(number: float | Ramp, images: int) -> float:
+    """Return a scheduled or constant number after `images` images shown."""
+    return number.at(images) if isinstance(number, Ramp) else number
