@@ -1,0 +1,113 @@
+"""The recipe of one experiment: everything that decides its result, in one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from ganforge.component import Strict
+from ganforge.errors import RecipeError
+from ganforge.game import GameComponent
+from ganforge.plugins import Catalogue
+from ganforge.slots import AnyDataset, AnyMetric, AnyMonitor, Slot
+
+AnyGame = Annotated[GameComponent, Slot("games")]
+
+
+def _no_fp16(value: Any) -> Any:
+    if value in ("fp16", "float16", "half"):
+        raise PydanticCustomError(
+            "fp16",
+            "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have to "
+            "follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
+        )
+    return value
+
+
+Precision = Annotated[Literal["no", "bf16"], BeforeValidator(_no_fp16)]
+
+
+class RunRecipe(Strict):
+    """How long to train, and in what portions."""
+
+    images: PositiveInt = Field(description="images shown to the discriminator until the end")
+    batch: PositiveInt = Field(description="images in a round, over all processes")
+    microbatches: PositiveInt = Field(default=1, description="portions that a batch is computed in, to save memory")
+    precision: Precision = Field(default="no", description="mixed precision: bf16, or no for float32")
+    log_every_images: PositiveInt = Field(default=1_000, description="images shown between log lines")
+
+    @model_validator(mode="after")
+    def _check(self) -> RunRecipe:
+        if self.batch % self.microbatches:
+            raise PydanticCustomError(
+                "microbatches",
+                "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a divisor",
+                {"batch": self.batch, "microbatches": self.microbatches},
+            )
+        return self
+
+
+class GridRecipe(Strict):
+    """The picture of fixed latents, drawn between rounds."""
+
+    every_images: PositiveInt = Field(default=10_000, description="images shown between grids")
+    samples: PositiveInt = Field(default=64, description="samples in a grid")
+    truncation: float = Field(default=1.0, gt=0, le=1, description="less variety, more likeness; 1 = none")
+
+
+class CheckpointRecipe(Strict):
+    """What is kept on disk to resume from."""
+
+    every_images: PositiveInt = Field(default=50_000, description="images shown between checkpoints")
+    keep: int = Field(default=2, ge=2, description="newest checkpoints to keep")
+    best: str | None = Field(default=None, description="name of the metric value whose best checkpoint is kept too")
+
+
+class TrackingRecipe(Strict):
+    """Where the run is recorded, beside its own folder.
+
+    Without a `uri` that is `sqlite:///mlflow.db` in the working folder, which is where `mlflow ui` looks there by itself
+    since MLflow 3.7 (unless that folder has an older `mlruns` with runs in it).
+    """
+
+    kind: Literal["mlflow", "none"] = Field(default="mlflow", description="mlflow, or none for the run's folder alone")
+    uri: str | None = Field(default=None, description="tracking server or database; left out: mlflow.db right here")
+    experiment: str = Field(default="ganforge", min_length=1, description="experiment that the run belongs to")
+    name: str | None = Field(default=None, description="name of the run; left out: the recipe's name and the time")
+
+
+class Recipe(Strict):
+    """Everything that decides the result of an experiment."""
+
+    seed: NonNegativeInt = Field(default=0, description="all random numbers follow from it")
+    data: AnyDataset = Field(description="where real samples come from")
+    run: RunRecipe = Field(description="how long to train, and in what portions")
+    game: AnyGame = Field(description="the GAN family, its players and what they minimise")
+    metrics: tuple[AnyMetric, ...] = Field(default=(), description="what is measured between rounds")
+    monitors: tuple[AnyMonitor, ...] = Field(default=(), description="watchers for signs that training fails")
+    grid: GridRecipe = Field(default=GridRecipe(), description="the picture of fixed latents")
+    checkpoints: CheckpointRecipe = Field(default=CheckpointRecipe(), description="what is kept to resume from")
+    tracking: TrackingRecipe = Field(default=TrackingRecipe(), description="where the run is recorded")
+
+
+def read_recipe(path: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file.
+
+    Args:
+        path: of the TOML file.
+        catalogue: the installed components.
+        overrides: each `a.b.c=VALUE`, as given to `--set`; later ones win.
+
+    Raises:
+        RecipeError: all that is wrong with it, each with file, line and column.
+    """
+    assert not overrides
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()), context={"catalogue": catalogue})
+    except ValidationError as error:
+        raise RecipeError(str(error)) from error
