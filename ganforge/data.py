@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganforge.errors import DataError
@@ -82,3 +83,20 @@ class Source(ABC):
     @abstractmethod
     def show(self, samples: Tensor) -> Image:
         """Return a picture of samples [N, *shape] (images in [-1, 1]; points in data units): a grid, a scatter plot."""
+
+
+class KnownModes(ABC):
+    """A source whose distribution is a known mixture of equally likely, round Gaussians."""
+
+    modes: np.ndarray  # centres [M, D] float32
+    std: float  # standard deviation of each, per axis
+
+
+def to_float(samples: Tensor) -> Tensor:
+    """Return uint8 images 0..255 as float32 in [-1, 1]; samples that are float already are returned as they are."""
+    return samples if samples.is_floating_point() else samples.float().mul_(2 / 255).sub_(1)
+
+
+def to_uint8(samples: Tensor) -> Tensor:
+    """Return images in [-1, 1] as they are saved: uint8, rounded to the nearest level, clamped to 0..255."""
+    return samples.detach().float().add(1).mul_(255 / 2).round_().clamp_(0, 255).to(torch.uint8)
