@@ -1,0 +1,148 @@
+"""DCGAN, and the plain convolutional networks that later papers measured on 32x32."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.data import DataSpec
+from ganforge.errors import DataError
+from ganforge.families import Discriminator, Generator
+from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+
+Layout = Literal["radford", "miyato"]
+_LAYOUT = "radford: Radford et al. 2015; miyato: the standard CNN of Miyato et al. 2018 (arXiv:1802.05957, table 3)"
+_WIDEST = 8  # the deepest layers have at most so many times the width
+
+
+class DcganGenerator(Generator):
+    """DCGAN generator (Radford et al. 2015, arXiv:1511.06434, sec. 3 and fig. 1), any power-of-two resolution from 8.
+
+    Transposed convolutions double the resolution from 4x4; BatchNorm everywhere but at the output, ReLU, tanh; weights
+    from N(0, 0.02). Kernels are 4x4, which divide evenly by the stride (the paper's are 5x5). Labels are appended to
+    the latents as one-hot vectors.
+    """
+
+    kind: Literal["dcgan"] = "dcgan"
+    width: int = Field(
+        default=64, ge=1, le=4096, description="channels of the last hidden layer; they double with depth, up to 8 x"
+    )
+    layout: Layout = Field(default="radford", description=_LAYOUT)
+
+    def build(self, data: DataSpec) -> DcganGeneratorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        return DcganGeneratorNetwork(self, data)
+
+
+class DcganGeneratorNetwork(GeneratorNetwork):
+    """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
+
+    def __init__(self, recipe: DcganGenerator, data: DataSpec) -> None:
+        super().__init__()
+        self.classes = data.classes
+        plain = recipe.layout == "radford"
+        doublings = _doublings(data)
+        widths = [recipe.width * min(2**i, _WIDEST) for i in reversed(range(doublings + (not plain)))]
+        self.first = nn.Linear(recipe.latent + data.classes, widths[0] * 16, bias=not plain)
+        layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()] if plain else []
+        for before, after in pairwise(widths):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=not plain), nn.BatchNorm2d(after), nn.ReLU()]
+        if plain:
+            layers += [nn.ConvTranspose2d(widths[-1], data.channels, 4, 2, 1)]
+        else:
+            layers += [nn.Conv2d(widths[-1], data.channels, 3, 1, 1)]
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialise)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, R, R] in [-1, 1]."""
+        start = self.first(append_labels(latents, labels, self.classes)).unflatten(1, (-1, 4, 4))
+        images: Tensor = self.layers(start)
+        return images.tanh()
+
+
+class DcganDiscriminator(Discriminator):
+    """DCGAN discriminator (Radford et al. 2015, arXiv:1511.06434, sec. 3), any power-of-two resolution from 8.
+
+    Strided convolutions halve the resolution to 4x4; BatchNorm everywhere but at the input (of the layout `radford`),
+    leaky ReLU (slope 0.2; 0.1 in the layout `miyato`), no hidden dense layers, weights from N(0, 0.02). A label is a
+    learned plane beside the image's channels (Mirza & Osindero 2014, arXiv:1411.1784). The last layer of the layout
+    `miyato` scores the sum over positions, which gives PyTorch-StudioGAN's parameter count for that network.
+    """
+
+    kind: Literal["dcgan"] = "dcgan"
+    width: int = Field(
+        default=64, ge=1, le=4096, description="channels of the first layer; they double with depth, up to 8 x"
+    )
+    batch_norm: bool = Field(
+        default=True, description="BatchNorm; without it no sample influences another, as gradient penalties want"
+    )
+    layout: Layout = Field(default="radford", description=_LAYOUT)
+
+    def build(self, data: DataSpec) -> DcganDiscriminatorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        return DcganDiscriminatorNetwork(self, data)
+
+
+class DcganDiscriminatorNetwork(DiscriminatorNetwork):
+    """Images [B, C, R, R] -> logits [B]."""
+
+    def __init__(self, recipe: DcganDiscriminator, data: DataSpec) -> None:
+        super().__init__()
+        self.resolution, self.pooled = data.resolution, recipe.layout == "miyato"
+        self.batch_group = 0 if recipe.batch_norm else 1
+        widths = [recipe.width * min(2**i, _WIDEST) for i in range(_doublings(data) + self.pooled)]
+        self.planes = nn.Embedding(data.classes, data.resolution**2) if data.classes else None
+        self.layers = nn.Sequential()
+        before = data.channels + (data.classes > 0)
+        for index, after in enumerate(widths):
+            if self.pooled:
+                self._add(before, after, 3, recipe.batch_norm)
+            if not self.pooled or index < len(widths) - 1:
+                self._add(after if self.pooled else before, after, 4, recipe.batch_norm and (self.pooled or index > 0))
+            before = after
+        self.last = nn.Linear(before, 1) if self.pooled else nn.Conv2d(before, 1, 4)
+        self.apply(_initialise)
+
+    def _add(self, before: int, after: int, kernel: int, norm: bool) -> None:  # 3x3 keeps the resolution, 4x4 halves it
+        bias = self.pooled or not norm  # a norm has a bias of its own; the layout `miyato` counts both
+        self.layers.append(nn.Conv2d(before, after, kernel, kernel - 2, 1, bias=bias))
+        if norm:
+            self.layers.append(nn.BatchNorm2d(after))
+        self.layers.append(nn.LeakyReLU(0.1 if self.pooled else 0.2))
+
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits [B]."""
+        if self.planes is not None:
+            assert labels is not None, "a network for labelled data was given no labels"
+            planes = self.planes(labels).unflatten(1, (1, self.resolution, self.resolution))
+            samples = torch.cat([samples, planes.to(samples.dtype)], 1)
+        features = self.layers(samples)
+        logits: Tensor = self.last(features.sum((2, 3)) if self.pooled else features)
+        return logits.flatten()
+
+
+def _doublings(data: DataSpec) -> int:
+    """Return how often 4x4 is doubled to give the resolution."""
+    resolution = data.resolution
+    if resolution < 8 or resolution & (resolution - 1):
+        raise DataError(
+            f"dcgan makes images of 8x8, 16x16, 32x32 and so on, and the data are {resolution}x{resolution}; choose "
+            "such a resolution for the data, or the network mlp, which takes any"
+        )
+    return resolution.bit_length() - 3
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw weights from N(0, 0.02), those of BatchNorm from N(1, 0.02), as the paper's authors did."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

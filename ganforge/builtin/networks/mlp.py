@@ -1,0 +1,91 @@
+"""Multilayer perceptrons, for data of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.data import DataSpec
+from ganforge.families import Discriminator, Generator
+from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+
+Activation = Literal["relu", "leaky-relu", "silu", "tanh"]
+_ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": lambda: nn.LeakyReLU(0.2),
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def _layers(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> nn.Sequential:
+    sizes = [inputs, *[width] * depth]
+    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), _ACTIVATIONS[activation]())]
+    return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+
+
+class MlpGenerator(Generator):
+    """Multilayer perceptron for data of any shape (Goodfellow et al. 2014, arXiv:1406.2661, sec. 5).
+
+    Images end in a tanh; points and other samples that are no images are left unbounded. Labels are appended to the
+    latents as one-hot vectors.
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
+    depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
+    activation: Activation = Field(default="relu", description="of the hidden layers; leaky-relu has slope 0.2")
+
+    def build(self, data: DataSpec) -> MlpGeneratorNetwork:
+        """Make the network for samples of any shape."""
+        return MlpGeneratorNetwork(self, data)
+
+
+class MlpGeneratorNetwork(GeneratorNetwork):
+    """Latents [B, L] -> samples [B, *shape]."""
+
+    def __init__(self, recipe: MlpGenerator, data: DataSpec) -> None:
+        super().__init__()
+        self.data = data
+        self.layers = _layers(recipe.latent + data.classes, recipe.width, recipe.depth, data.size, recipe.activation)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return samples [B, *shape]; images in [-1, 1]."""
+        samples: Tensor = self.layers(append_labels(latents, labels, self.data.classes))
+        samples = samples.reshape(-1, *self.data.shape)
+        return samples.tanh() if len(self.data.shape) == 3 else samples
+
+
+class MlpDiscriminator(Discriminator):
+    """Multilayer perceptron for data of any shape (Goodfellow et al. 2014, arXiv:1406.2661, sec. 5).
+
+    Labels are appended to the flattened samples as one-hot vectors.
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
+    depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
+    activation: Activation = Field(default="leaky-relu", description="of the hidden layers; leaky-relu has slope 0.2")
+
+    def build(self, data: DataSpec) -> MlpDiscriminatorNetwork:
+        """Make the network for samples of any shape."""
+        return MlpDiscriminatorNetwork(self, data)
+
+
+class MlpDiscriminatorNetwork(DiscriminatorNetwork):
+    """Samples [B, *shape] -> logits [B]."""
+
+    def __init__(self, recipe: MlpDiscriminator, data: DataSpec) -> None:
+        super().__init__()
+        self.batch_group, self.classes = 1, data.classes
+        self.layers = _layers(data.size + data.classes, recipe.width, recipe.depth, 1, recipe.activation)
+
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits [B]."""
+        logits: Tensor = self.layers(append_labels(samples.flatten(1), labels, self.classes))
+        return logits.squeeze(1)
