@@ -1,0 +1,15 @@
+"""Tracking: the run's folder is the truth, and a sidecar process mirrors it into MLflow.
+
+The training process only appends to files; it never imports mlflow and never waits for a store.
+"""
+
+from __future__ import annotations
+
+from ganforge.tracking.facts import Facts as Facts
+from ganforge.tracking.facts import recipe_hash as recipe_hash
+from ganforge.tracking.folder import NoTracker as NoTracker
+from ganforge.tracking.folder import RunFolder as RunFolder
+from ganforge.tracking.folder import Tracker as Tracker
+from ganforge.tracking.lines import read_lines as read_lines
+from ganforge.tracking.redaction import redact as redact
+from ganforge.tracking.store import Store as Store

@@ -1,0 +1,79 @@
+"""What is known about a run before it begins: versions, plugins, commit, device, command."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("ganforge", "torch", "accelerate", "mlflow")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What only the trainer knows: where it runs, and what it loaded.
+
+    Args:
+        device: such as `cpu` or `cuda (NVIDIA H100)`.
+        world_size: processes that train together.
+        plugins: version by distribution.
+        command: the command line; secrets are masked before it is written.
+        more: anything else worth keeping in `run.json` and as tags.
+    """
+
+    device: str
+    world_size: int = 1
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = tuple(sys.argv)
+    more: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+def recipe_hash(recipe_toml: str) -> str:
+    """Return the SHA-256 of a resolved recipe's text: two runs with the same hash played by the same rules."""
+    return hashlib.sha256(recipe_toml.encode()).hexdigest()
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the commit that a folder stands at, with `-dirty` where tracked files differ; None outside of git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, ganforge and what it stands on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def describe_run(facts: Facts, recipe_toml: str) -> dict[str, Any]:
+    """Return what `run.json` says of a new run."""
+    return {
+        "id": uuid.uuid4().hex,
+        "start": time.time(),
+        "recipe_hash": recipe_hash(recipe_toml),
+        "versions": versions(),
+        "plugins": dict(facts.plugins),
+        "git_commit": git_commit(Path.cwd()),
+        "command": list(facts.command),
+        "working_folder": str(Path.cwd()),
+        "world_size": facts.world_size,
+        "device": facts.device,
+        **facts.more,
+    }

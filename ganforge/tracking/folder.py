@@ -1,0 +1,193 @@
+"""The tracker, and the run's folder: `metrics.jsonl`, `events.jsonl`, `run.json`, `recipe.toml`, `grids/`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from ganforge.errors import GanforgeError
+from ganforge.tracking.facts import Facts, describe_run
+from ganforge.tracking.launch import Sidecar
+from ganforge.tracking.lines import Lines, read_json, write_json
+from ganforge.tracking.redaction import redact
+from ganforge.tracking.store import Store
+
+Status = Literal["finished", "failed", "killed"]
+METRICS, EVENTS, RUN, RECIPE, GRIDS, LOCK = "metrics.jsonl", "events.jsonl", "run.json", "recipe.toml", "grids", ".lock"
+
+
+class Tracker(Protocol):
+    """Where the numbers of a run go. No call waits for anything but the local disk, except `finish`."""
+
+    def metrics(
+        self,
+        images: int,
+        round_: int,
+        values: Mapping[str, float],
+        receipts: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Record named values after so many images shown; `receipts` say by name how a value came about."""
+
+    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+        """Record a notice; one of kind `finding` (details: `name`) becomes a tag of the MLflow run."""
+
+    def finish(self, status: Status, reason: str | None = None) -> str | None:
+        """End the run; return a sentence about tracking where there is something to say."""
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence on what is wrong with tracking now."""
+
+
+class NoTracker:
+    """The tracker of processes other than the main one: it records nothing."""
+
+    problem: str | None = None
+
+    def metrics(
+        self,
+        images: int,
+        round_: int,
+        values: Mapping[str, float],
+        receipts: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+        """Do nothing."""
+
+    def finish(self, status: Status, reason: str | None = None) -> str | None:
+        """Do nothing."""
+        return None
+
+
+class RunFolder:
+    """The folder of one run, which one process at a time may write to.
+
+    Use: `folder = RunFolder(path)`, for a resumed run `folder.rewind(images)`, then `folder.begin(...)`, then as a
+    `Tracker`.
+
+    Args:
+        path: the folder; made when missing.
+        patience: seconds that another process may take to let go of the folder.
+
+    Raises:
+        GanforgeError: another process writes to the folder.
+    """
+
+    def __init__(self, path: Path, patience: float = 2.0) -> None:
+        self.path = path.absolute()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock: int | None = self._take_lock(patience)
+        self._metrics = Lines(self.path / METRICS)
+        self._events = Lines(self.path / EVENTS)
+        self._sidecar: Sidecar | None = None
+
+    @property
+    def previous(self) -> Mapping[str, Any]:
+        """What `run.json` says; empty for a new folder."""
+        return read_json(self.path / RUN)
+
+    def rewind(self, images: int) -> None:
+        """Forget what was recorded after so many images shown: it is played again."""
+        self._metrics.rewind(images)
+        self._events.rewind(images)
+
+    def begin(self, facts: Facts, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
+        """Write `run.json` and `recipe.toml`, and start the sidecar.
+
+        Args:
+            facts: what only the trainer knows.
+            recipe_toml: the resolved recipe.
+            store: where to mirror to; None for nowhere.
+            resumed: the folder's run goes on, under its id and as the same MLflow run.
+
+        Raises:
+            GanforgeError: the folder holds a run that is not to be resumed.
+        """
+        before = self.previous
+        if before and not resumed:
+            raise GanforgeError(
+                f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
+                "choose another folder"
+            )
+        record = describe_run(facts, recipe_toml)
+        if before:
+            record |= {"id": before["id"], "start": before["start"], "resumed": time.time()}
+        record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
+        record["experiment"] = None if store is None else store.experiment
+        (self.path / GRIDS).mkdir(exist_ok=True)
+        (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
+        write_json(self.path / RUN, record)
+        if store is not None:
+            self._sidecar = Sidecar.start(self.path, store)
+
+    def metrics(
+        self,
+        images: int,
+        round_: int,
+        values: Mapping[str, float],
+        receipts: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Append a line to `metrics.jsonl`; non-finite values are written as null."""
+        line = {"images": images, "round": round_, "time": time.time(), "values": values}
+        self._metrics.append(line if receipts is None else {**line, "receipts": receipts})
+
+    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+        """Append a line to `events.jsonl`."""
+        self._events.append(
+            {"images": images, "time": time.time(), "kind": kind, "text": text, "details": details or {}}
+        )
+
+    def finish(self, status: Status, reason: str | None = None, patience: float = 10.0) -> str | None:
+        """Write the final status, give the sidecar `patience` seconds to catch up, and let go of the folder."""
+        if self._lock is None:
+            return None
+        record = dict(self.previous) | {"status": status, "reason": reason, "end": time.time()}
+        problem = self._metrics.problem or self._events.problem
+        try:
+            write_json(self.path / RUN, record)
+        except OSError as error:
+            problem = f"{self.path / RUN} cannot be written ({error.strerror})"
+        if self._sidecar is not None:
+            problem = self._sidecar.stop(patience) or problem
+        self.close()
+        return problem
+
+    def close(self) -> None:
+        """Let go of the folder, without a word about the run."""
+        if self._lock is not None:
+            self._metrics.close()
+            self._events.close()
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence on what is wrong with tracking now."""
+        local = self._metrics.problem or self._events.problem
+        return local if local or self._sidecar is None else self._sidecar.problem
+
+    def _take_lock(self, patience: float) -> int:
+        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    pid = os.read(lock, 32).decode() or "unknown"
+                    os.close(lock)
+                    raise GanforgeError(
+                        f"another run (process {pid}) is writing to {self.path}; wait for it, stop it, or choose "
+                        "another folder"
+                    ) from None
+                time.sleep(0.05)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        return lock

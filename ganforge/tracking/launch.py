@@ -1,0 +1,108 @@
+"""The sidecar process as the trainer sees it: started, asked for problems, given a while to catch up, stopped."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganforge.tracking.lines import read_json
+from ganforge.tracking.redaction import redact
+from ganforge.tracking.store import Store
+
+STATE = "mlflow.json"
+MANNERS = {  # for the sidecar alone, where the user has not chosen otherwise
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def sidecar_environment(store: Store, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a sidecar; the address goes there because it may hold a password."""
+    return {**MANNERS, **environment, "MLFLOW_TRACKING_URI": store.address, "OMP_NUM_THREADS": "1"}
+
+
+def catch_up_command(folder: Path) -> str:
+    """Return the command that mirrors later what could not be mirrored now."""
+    return f"ganforge track {shlex.quote(os.path.relpath(folder))}"
+
+
+class Sidecar:
+    """One sidecar process. Its standard input is a pipe that closes with the trainer, however that ends."""
+
+    def __init__(self, folder: Path, store: Store, process: subprocess.Popen[bytes]) -> None:
+        self.folder = folder
+        self.store = store
+        self.process = process
+
+    @classmethod
+    def start(cls, folder: Path, store: Store) -> Sidecar:
+        """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer."""
+        database = store.database
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ganforge.tracking.sidecar", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=None if database is None else database.parent,  # artifacts land beside the database
+            env=sidecar_environment(store, os.environ),
+            start_new_session=True,
+        )
+        return cls(folder, store, process)
+
+    @property
+    def problem(self) -> str | None:
+        """What the sidecar says is wrong, or that it is gone."""
+        error = self._state().get("error")
+        if error is not None:
+            return str(error)
+        code = self.process.poll()
+        return f"the process that mirrors into {self.store.name} ended with code {code}" if code else None
+
+    def stop(self, patience: float) -> str | None:
+        """Close the pipe, wait until all is mirrored, and say what is missing.
+
+        Args:
+            patience: seconds to wait; three times as long while the sidecar is still starting up.
+        """
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        began = time.monotonic()
+        while self.process.poll() is None:
+            waited = time.monotonic() - began
+            starting = self._state().get("phase", "starting") == "starting"
+            if waited > (3 * patience if starting else patience):
+                self._end()
+                break
+            time.sleep(0.05)
+        if self.process.returncode == 0:
+            return None
+        why = self.problem or "there was not time enough"
+        return redact(
+            f"the MLflow run in {self.store.name} is not complete ({why}); nothing is lost, {self.folder} has it all; "
+            f"catch up with: {catch_up_command(self.folder)}"
+        )
+
+    def _state(self) -> dict[str, Any]:
+        """What this sidecar wrote; what an earlier one left in the folder does not count."""
+        state = read_json(self.folder / STATE)
+        return state if state.get("pid") == self.process.pid else {}
+
+    def _end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,100 @@
+"""Files of JSON lines that survive a kill, and small JSON files that are always whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganforge.tracking.redaction import plain
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file that a reader sees either as it was or as it is now, never half."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an absent or damaged file reads as an empty one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return the object of one line, or None for a line that is not one."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read all whole lines of a file; a torn last line is left out, an absent file is an empty one."""
+    try:
+        whole = path.read_bytes().rpartition(b"\n")[0]
+    except FileNotFoundError:
+        return []
+    return [value for line in whole.split(b"\n") if (value := parse_line(line)) is not None]
+
+
+class Lines:
+    """A file that JSON objects are appended to, one a line, each handed to the system before `append` returns.
+
+    Where the disk refuses a line (it is full), the line is kept and written before the next one; `problem` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self._waiting: list[bytes] = []
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._drop_torn_line()
+
+    def append(self, value: Mapping[str, Any]) -> None:
+        """Append one object."""
+        self._waiting.append(json.dumps(plain(value), separators=(",", ":")).encode() + b"\n")
+        data = b"".join(self._waiting)
+        try:
+            written = os.pwrite(self._file, data, self._size)
+        except OSError as error:
+            self.problem = (
+                f"{self.path} cannot be written ({error.strerror}); {len(self._waiting)} lines wait in memory"
+            )
+            return
+        if written < len(data):  # the disk filled up in the middle of a line
+            os.ftruncate(self._file, self._size)
+            self.problem = (
+                f"{self.path} cannot be written (the disk is full); {len(self._waiting)} lines wait in memory"
+            )
+            return
+        self._size += written
+        self._waiting.clear()
+        self.problem = None
+
+    def rewind(self, images: int) -> None:
+        """Keep only the lines with at most so many images shown."""
+        kept = [line for line in read_lines(self.path) if line.get("images", 0) <= images]
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        partial.write_bytes(b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in kept))
+        partial.replace(self.path)
+        os.close(self._file)
+        self._waiting.clear()
+        self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._drop_torn_line()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def _drop_torn_line(self) -> None:
+        self._size = len(self.path.read_bytes().rpartition(b"\n")[0])
+        self._size += self._size > 0
+        os.ftruncate(self._file, self._size)
