@@ -1,0 +1,72 @@
+"""Pictures of samples: grids of images and scatter plots of points, drawn with Pillow alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ganforge.data import to_float, to_uint8
+
+WIDTH = 512  # pixels: grids of small images are enlarged to about this
+GUTTER = 2  # pixels between images
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
+
+
+def grid(samples: Tensor) -> Image.Image:
+    """Return images side by side, near-square, row by row; small ones are enlarged by a whole factor.
+
+    Args:
+        samples: [N, C, H, W], N >= 1, C = 1, 3 or 4, in [-1, 1] (or uint8). NaN is drawn as mid grey.
+    """
+    pixels = to_uint8(to_float(samples.detach().cpu()).nan_to_num(0.0, 1.0, -1.0)).permute(0, 2, 3, 1).numpy()
+    count, height, width, channels = pixels.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    scale = max(1, math.ceil(WIDTH / (columns * width)))
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    height, width = height * scale + GUTTER, width * scale + GUTTER
+    sheet = np.zeros((rows * height - GUTTER, columns * width - GUTTER, channels), np.uint8)
+    for index, image in enumerate(pixels):
+        top, left = index // columns * height, index % columns * width
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet, MODES[channels])
+
+
+def scatter(samples: Tensor, modes: np.ndarray, std: float) -> Image.Image:
+    """Return points as dots on the modes as rings of three standard deviations; both axes have one scale.
+
+    The view depends on the modes alone, so that pictures of one run can be compared. Points beyond it are drawn on its
+    edge in red; those that are not finite are left out.
+
+    Args:
+        samples: [N, 2] in data units.
+        modes: [M, 2], centres in data units.
+        std: of every mode.
+    """
+    extent = 1.25 * (float(np.abs(modes).max()) + 3 * std)
+    fine = 2 * WIDTH  # drawn twice as large, then reduced: smooth edges
+    sheet = Image.new("RGB", (fine, fine), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for x, y in _place(modes, extent, fine):
+        draw.ellipse(_around(x, y, max(3 * std / extent * fine / 2, 6.0)), outline=RING, width=3)
+    points = samples.detach().cpu().double()
+    points = points[torch.isfinite(points).all(dim=1)]
+    inside = (points.abs() <= extent).all(dim=1).tolist()
+    for (x, y), seen in zip(_place(points.clamp(-extent, extent).numpy(), extent, fine), inside, strict=True):
+        draw.ellipse(_around(x, y, 3.0), fill=DOT if seen else ASTRAY)
+    return sheet.reduce(2)
+
+
+def _place(points: np.ndarray, extent: float, pixels: int) -> list[tuple[float, float]]:
+    """Return where points in [-extent, extent] lie on a sheet, y upwards."""
+    unit = (points / extent * [1, -1] + 1) / 2
+    return [(float(x), float(y)) for x, y in unit * (pixels - 1)]
+
+
+def _around(x: float, y: float, radius: float) -> tuple[float, float, float, float]:
+    return x - radius, y - radius, x + radius, y + radius
