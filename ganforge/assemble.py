@@ -1,0 +1,121 @@
+"""From a recipe to a session that can be played."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ganforge.data import DataSpec, Source
+from ganforge.dice import derive
+from ganforge.errors import GanforgeError, RecipeError
+from ganforge.game import Game, GameComponent
+from ganforge.player import Player, main_share
+from ganforge.recipe import Recipe
+from ganforge.runner import Runner
+from ganforge.sampler import Sampler
+from ganforge.session import Session, Show, Task
+from ganforge.tasks.evaluate import Evaluate
+from ganforge.tasks.log import Log
+from ganforge.tasks.save import Save
+from ganforge.tasks.snapshot import Snapshot
+from ganforge.tasks.watch import Watch
+from ganforge.tracking import Tracker
+
+
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """Make Accelerate's view of the devices and processes of this run.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+        precision: "no" or "bf16".
+
+    Raises:
+        GanforgeError: the device is not there, or not as many processes came as were started.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != wanted:
+        raise GanforgeError(
+            f"{wanted} processes were asked for (WORLD_SIZE) and Accelerate joined {accelerator.num_processes}; "
+            "start them with `ganforge run RECIPE --processes N`, torchrun or accelerate launch"
+        )
+    return accelerator
+
+
+def build_game(recipe: GameComponent, spec: DataSpec, seed: int, device: torch.device) -> Game:
+    """Build a game with the same weights on every process, constraints attached, on the device, channels last."""
+    torch.manual_seed(derive(seed, "weights"))
+    game = recipe.build(spec)
+    for name, player in recipe.players().items():
+        for constraint in player.constraints:
+            constraint.attach(game.get_submodule(name))
+    game.train()
+    return game.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Runner:
+    """Build game and players.
+
+    Raises:
+        RecipeError: the batch cannot be shared out, a player has no turn, or a component does not fit the data.
+    """
+    shares = accelerator.num_processes * recipe.run.microbatches
+    if recipe.run.batch % shares:
+        raise RecipeError(
+            f"run.batch = {recipe.run.batch} cannot be shared out evenly over {accelerator.num_processes} processes x "
+            f"{recipe.run.microbatches} microbatches; use a multiple of {shares}"
+        )
+    game = build_game(recipe.game, spec, recipe.seed, accelerator.device)
+    turns = game.turns()
+    players = {
+        name: Player(name, game.get_submodule(name), player, main_share(turns, name))
+        for name, player in recipe.game.players().items()
+    }
+    strangers = {turn.player for turn in turns} - set(players)
+    if strangers:
+        raise GanforgeError(f"game '{recipe.game.kind}' has turns of {', '.join(sorted(strangers))}, who is no player")
+    return Runner(
+        game,
+        players,
+        accelerator,
+        batch=recipe.run.batch,
+        microbatches=recipe.run.microbatches,
+        seed=recipe.seed,
+    )
+
+
+def assemble(
+    recipe: Recipe, accelerator: Accelerator, source: Source, *, folder: Path, cache: Path, tracker: Tracker, show: Show
+) -> tuple[Session, list[Task]]:
+    """Build a session and its tasks, in the order in which they run between rounds."""
+    runner = build_runner(recipe, source.spec, accelerator)
+    missing = sorted(runner.game.reads - set(source.batch(np.zeros(1, np.int64))))
+    if missing:
+        raise RecipeError(
+            f"game '{recipe.game.kind}' reads {', '.join(missing)} of each batch, and data '{recipe.data.kind}' do not "
+            "have that; choose other data, or turn labels on (data.labels = true)"
+        )
+    session = Session(
+        recipe=recipe,
+        runner=runner,
+        source=source,
+        sampler=Sampler(recipe.seed, len(source)),
+        tracker=tracker,
+        folder=folder,
+        cache=cache,
+        show=show,
+    )
+    keep = recipe.checkpoints
+    tasks: list[Task] = [Log(recipe.run.log_every_images)]
+    if recipe.monitors:
+        tasks.append(Watch(recipe.run.log_every_images, [monitor.build() for monitor in recipe.monitors]))
+    tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
+    tasks += [Evaluate(metric, keep.best) for metric in recipe.metrics]
+    tasks.append(Save(keep.every_images, keep.keep, keep.best))
+    return session, tasks

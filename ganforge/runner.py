@@ -1,0 +1,181 @@
+"""Plays a game: gradients, steps, averages. Knows no GAN by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ganforge.data import Batch
+from ganforge.dice import Roll, all_dice, derive
+from ganforge.errors import DivergedError
+from ganforge.game import Game, Turn
+from ganforge.player import Player
+from ganforge.tally import all_tallies
+
+Report = dict[str, Tensor]  # name -> [], on the device
+
+
+class Runner:
+    """Lets every player take its turns, round after round.
+
+    Args:
+        game: on the accelerator's device.
+        players: by the name of the child of the game.
+        accelerator: of Accelerate; its own gradient accumulation stays at 1.
+        batch: images a round, over all processes.
+        microbatches: parts that each process splits its share into, to save memory.
+        seed: of everything drawn at random.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        players: Mapping[str, Player],
+        accelerator: Accelerator,
+        *,
+        batch: int,
+        microbatches: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.game, self.players, self.accelerator, self.seed = game, dict(players), accelerator, seed
+        self.turns: Sequence[Turn] = tuple(game.turns())
+        self.batch, self.microbatches = batch, microbatches
+        self.rows = batch // accelerator.num_processes
+        self.round = self.images = 0
+        self._dice, self._tallies = all_dice(game), all_tallies(game)
+
+    @property
+    def first_row(self) -> int:
+        """The first row of the global batch that this process plays."""
+        return self.accelerator.process_index * self.rows
+
+    def play_round(self, batch: Batch) -> Report:
+        """Let every due turn step once on this process's share of the batch; return the mean of each term.
+
+        Raises:
+            DivergedError: a gradient was not finite; that turn's step was not taken.
+        """
+        self.game.begin_round(self.images)
+        report: Report = {}
+        for turn in self.turns:
+            if turn.due(self.round, self.images):
+                report |= self.take(turn, batch)
+        report |= self.game.readings()
+        self.round, self.images = self.round + 1, self.images + self.batch
+        for player in self.players.values():
+            if player.ema is not None:
+                player.ema.update(self.images, self.batch)
+        return report
+
+    def take(self, turn: Turn, batch: Batch) -> Report:
+        """Let one player take one step down one objective."""
+        player = self.players[turn.player]
+        self.game.requires_grad_(False)
+        for parameter in player.parameters:
+            parameter.requires_grad_(True)
+        player.optimizer.zero_grad(set_to_none=True)
+        report: Report = {}
+        for index, micro in enumerate(split(batch, self.microbatches)):
+            self._roll(turn.name, index)
+            with self.accelerator.autocast():
+                means = {name: term.mean() for name, term in turn.objective(micro).items()}
+                loss = torch.stack(list(means.values())).sum() * (turn.gain / self.microbatches)
+            self.accelerator.backward(loss)
+            for name, mean in means.items():
+                key, share = f"{turn.player}/{name}", mean.detach() / self.microbatches
+                report[key] = report[key] + share if key in report else share
+        self._average(player)
+        gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm):
+            raise DivergedError(self._what_went_wrong(turn, report))
+        player.step(self.images)
+        report[f"{turn.name}/gradient_norm"] = norm
+        return report
+
+    def _roll(self, purpose: str, micro: int) -> None:
+        rows = self.rows // self.microbatches
+        roll = Roll(self.seed, purpose, self.images, self.first_row + micro * rows, rows, self.batch)
+        for path, dice in self._dice:
+            dice.set_roll(path, roll)
+        # Foreign modules (nn.Dropout, say) draw from the global generator: it too becomes a function of the place.
+        seed = derive(self.seed, purpose, self.images, roll.start)
+        torch.default_generator.manual_seed(seed)
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _average(self, player: Player) -> None:
+        """Make gradients and tallies equal over all processes, in one reduction."""
+        gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
+        pending = [tally.pending for tally in self._tallies]
+        if self.accelerator.num_processes > 1:
+            everything = [*gradients, *pending]
+            flat = self.accelerator.reduce(torch.cat([part.reshape(-1) for part in everything]), reduction="mean")
+            for part, mean in zip(everything, flat.split([part.numel() for part in everything]), strict=True):
+                part.copy_(mean.view(part.shape))
+            for part in pending:
+                part.mul_(self.accelerator.num_processes)
+        for tally in self._tallies:
+            tally.settle(tally.pending)
+
+    def _what_went_wrong(self, turn: Turn, report: Report) -> str:
+        terms = ", ".join(f"{name} = {value.item():.4g}" for name, value in report.items())
+        names = {parameter: name for name, parameter in self.game.named_parameters()}
+        reached = [p for p in self.players[turn.player].parameters if p.grad is not None]
+        bad = [names[p] for p in reached if not torch.isfinite(p.grad).all()]
+        return (
+            f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}' is not "
+            f"finite; the step was not taken. Its terms: {terms}. First parameters hit: {', '.join(bad[:3])}"
+            f"{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}. A lower learning rate, a stronger penalty or "
+            "precision 'no' often helps"
+        )
+
+    @contextmanager
+    def averaged(self) -> Iterator[Game]:
+        """The game in eval mode, with averaged weights in place of the live ones where players have an average."""
+        modes = [(module, module.training) for module in self.game.modules()]
+        live = {name: self.game.get_submodule(name) for name in self.players}
+        self.game.eval()
+        for name, player in self.players.items():
+            if player.ema is not None:
+                setattr(self.game, name, player.ema.average)
+        try:
+            yield self.game
+        finally:
+            for name, network in live.items():
+                setattr(self.game, name, network)
+            for module, mode in modes:
+                module.training = mode
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a resumed run needs: tensors by path, and facts that JSON can hold."""
+        tensors = {f"game/{key}": value for key, value in self.game.state_dict().items()}
+        facts: dict[str, Any] = {"round": self.round, "images": self.images, "players": {}}
+        for name, player in self.players.items():
+            player_tensors, facts["players"][name] = player.state()
+            tensors |= {f"player/{name}/{key}": value for key, value in player_tensors.items()}
+        return tensors, facts
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take on what `state` gave: from here on everything is as if the run had never stopped."""
+        self.game.load_state_dict(below("game/", tensors))
+        for name, player in self.players.items():
+            player.restore(below(f"player/{name}/", tensors), facts["players"][name])
+        self.round, self.images = int(facts["round"]), int(facts["images"])
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the entries whose path begins with `prefix`, without it."""
+    return {path.removeprefix(prefix): tensor for path, tensor in tensors.items() if path.startswith(prefix)}
+
+
+def split(batch: Batch, parts: int) -> Iterator[Batch]:
+    """Cut every entry of a batch into equal parts."""
+    pieces = {name: value.chunk(parts) for name, value in batch.items()}
+    for index in range(parts):
+        yield {name: chunks[index] for name, chunks in pieces.items()}

@@ -1,0 +1,167 @@
+"""What a run consists of while it plays: shared by the training loop and the tasks between rounds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ganforge.data import Batch, Source, to_float
+from ganforge.recipe import Recipe
+from ganforge.runner import Report, Runner
+from ganforge.sampler import Sampler
+from ganforge.tracking import Tracker
+
+
+class Show(Protocol):
+    """Where a person is told how things go."""
+
+    def progress(self, images: int) -> None:
+        """So many images were shown."""
+
+    def values(self, images: int, values: Mapping[str, float]) -> None:
+        """Terms, readings or metrics were logged."""
+
+    def say(self, text: str) -> None:
+        """Something happened that a person should read."""
+
+
+class Ledger:
+    """Sums of what each round reported since the last log line; kept on the device until they are read."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}  # name -> [sum, rounds]
+
+    def note(self, report: Report) -> None:
+        """Add one round's report."""
+        if not report:
+            return
+        values = torch.stack([value.float() for value in report.values()])
+        ones = torch.stack([values, torch.ones_like(values)], 1)
+        for name, entry in zip(report, ones, strict=True):
+            known = self.sums.get(name)
+            self.sums[name] = entry if known is None else known + entry
+
+    def means(self) -> dict[str, Tensor]:
+        """Return the mean of each name, still on the device."""
+        return {name: entry[0] / entry[1] for name, entry in self.sums.items()}
+
+
+@dataclass
+class Session:
+    """One run: its runner, its data, its folder and who is told.
+
+    Args:
+        recipe: resolved.
+        runner: plays.
+        source: real samples.
+        sampler: their order.
+        tracker: where numbers are written; on processes other than the main one it does nothing.
+        folder: of the run.
+        cache: a folder for decoded data and reference statistics.
+        show: where a person is told.
+        metrics: the newest value of every metric.
+        best: the best value so far of `checkpoints.best`, and the images shown then.
+        findings: names of what monitors said, so that nothing is said twice.
+        logged: the newest log line, on the main process.
+    """
+
+    recipe: Recipe
+    runner: Runner
+    source: Source
+    sampler: Sampler
+    tracker: Tracker
+    folder: Path
+    cache: Path
+    show: Show
+    ledger: Ledger = field(default_factory=Ledger)
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: tuple[float, int] | None = None
+    findings: list[str] = field(default_factory=list)
+    logged: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes and talks."""
+        return self.runner.accelerator.is_main_process
+
+    @property
+    def images(self) -> int:
+        """Images shown so far."""
+        return self.runner.images
+
+    @property
+    def over(self) -> bool:
+        """Whether all images of the recipe were shown."""
+        return self.images >= self.recipe.run.images
+
+    def next_batch(self) -> Batch:
+        """Return this process's share of the next global batch, on the device."""
+        runner = self.runner
+        batch = self.source.batch(self.sampler.at(runner.images + runner.first_row, runner.rows))
+        return place(batch, runner.accelerator.device)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return what a resumed run needs, with all that was summed up since the last log line."""
+        tensors, facts = self.runner.state()
+        names = list(self.ledger.sums)
+        tensors |= {f"ledger/{index}": self.ledger.sums[name] for index, name in enumerate(names)}
+        return tensors, {
+            **facts,
+            "ledger": names,
+            "metrics": self.metrics,
+            "best": self.best,
+            "findings": self.findings,
+            "data": self.source.fingerprint,
+            "spec": self.source.spec.to_json(),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take on what `state` gave."""
+        self.runner.restore(tensors, facts)
+        device = self.runner.accelerator.device
+        self.ledger.sums = {name: tensors[f"ledger/{index}"].to(device) for index, name in enumerate(facts["ledger"])}
+        self.metrics = dict(facts["metrics"])
+        self.best = tuple(facts["best"]) if facts["best"] else None
+        self.findings = list(facts["findings"])
+
+
+class Task(ABC):
+    """Something done between rounds, on every process at the same images shown.
+
+    Args:
+        every_images: how often; None = only at the end.
+        at_end: once more when the run is over.
+    """
+
+    def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
+        self.every_images, self.at_end = every_images, at_end
+
+    def due(self, session: Session, before: int) -> bool:
+        """Whether it is time: a multiple of `every_images` was passed since `before`, or the run is over."""
+        if session.over and self.at_end:
+            return True
+        return self.every_images is not None and session.images // self.every_images > before // self.every_images
+
+    def begin(self, session: Session) -> None:  # noqa: B027 - doing nothing is a sensible default
+        """Prepare, once, before the first round of this process (resumed or not)."""
+
+    @abstractmethod
+    def run(self, session: Session) -> None:
+        """Do it."""
+
+
+def place(batch: Batch, device: torch.device) -> Batch:
+    """Put a batch on the device: images as float32 in [-1, 1], channels last."""
+    placed: dict[str, Tensor] = {}
+    for name, value in batch.items():
+        value = value.to(device, non_blocking=True)
+        placed[name] = value if name == "label" else to_float(value)
+        if placed[name].dim() == 4:
+            placed[name] = placed[name].contiguous(memory_format=torch.channels_last)
+    return placed

@@ -1,0 +1,37 @@
+"""Terms and readings, averaged over the rounds since the last line."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from ganforge.session import Ledger, Session, Task
+
+
+class Log(Task):
+    """Writes the mean of every term and reading over rounds and processes, and the speed."""
+
+    def __init__(self, every_images: int) -> None:
+        super().__init__(every_images)
+        self._since = (0, time.monotonic())
+
+    def begin(self, session: Session) -> None:
+        """Start the clock."""
+        self._since = (session.images, time.monotonic())
+
+    def run(self, session: Session) -> None:
+        """Write one line; the only place where terms become numbers."""
+        means = session.ledger.means()
+        if not means:
+            return
+        flat = session.runner.accelerator.reduce(torch.stack(list(means.values())), reduction="mean")
+        values = dict(zip(means, flat.tolist(), strict=True))
+        images, then = self._since
+        now = time.monotonic()
+        values["speed/images_per_second"] = (session.images - images) / max(now - then, 1e-9)
+        session.ledger = Ledger()
+        session.tracker.metrics(session.images, session.runner.round, values)
+        session.logged = values
+        session.show.values(session.images, values)
+        self._since = (session.images, time.monotonic())

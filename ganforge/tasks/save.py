@@ -1,0 +1,34 @@
+"""Checkpoints between rounds."""
+
+from __future__ import annotations
+
+from ganforge.checkpoint import Checkpoint, prune, save
+from ganforge.session import Session, Task
+
+
+class Save(Task):
+    """Saves a checkpoint, keeps the newest ones and the best.
+
+    Args:
+        every_images: images shown between checkpoints.
+        keep: how many of the newest are kept.
+        best: the name of the metric value whose best checkpoint is kept too, if any.
+    """
+
+    def __init__(self, every_images: int, keep: int, best: str | None) -> None:
+        super().__init__(every_images)
+        self.keep, self.best = keep, best
+
+    def due(self, session: Session, before: int) -> bool:
+        """As every task, and also when the best value was just found."""
+        just_found = self.best is not None and session.best is not None and session.best[1] == session.images
+        return just_found or super().due(session, before)
+
+    def run(self, session: Session) -> None:
+        """Save; the main process writes, the others wait until it is done."""
+        tensors, facts = session.state()
+        if session.main:
+            folder = session.folder / "checkpoints"
+            save(folder, session.images, Checkpoint(tensors, facts))
+            prune(folder, self.keep, session.best[1] if session.best else None)
+        session.runner.accelerator.wait_for_everyone()
