@@ -28,10 +28,13 @@ class FeatureNetwork(nn.Module, ABC):
         """Return features [B, D]."""
 
 
+Receipt = Mapping[str, str | int | float | bool | None]
+
+
 class Exam(ABC):
     """What a metric may look at: generated and real samples, as they would be saved.
 
-    Images are uint8 [B, C, H, W]; points are float32 [B, D].
+    Images are uint8 [B, C, H, W]; points are float32 [B, D]; both are on `device`.
     """
 
     source: Source  # the reference data
@@ -47,13 +50,17 @@ class Exam(ABC):
     def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:
         """Yield the first `count` real samples of a fixed shuffle, or all where there are fewer."""
 
+    @abstractmethod
+    def receipt(self) -> Receipt:
+        """Return how the samples come about: seed, weights, reference and versions; metrics add how many they took."""
+
 
 @dataclass(frozen=True)
 class Measurement:
     """What a metric found: named values, and the receipt that says how they came about."""
 
     values: Mapping[str, float]
-    receipt: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    receipt: Receipt = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

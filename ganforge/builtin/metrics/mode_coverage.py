@@ -1,0 +1,79 @@
+"""How many modes of a known mixture the generator reaches."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganforge.data import KnownModes
+from ganforge.errors import DataError
+from ganforge.families import Metric
+from ganforge.metric import Exam, Measurement
+
+
+class ModeCoverage(Metric):
+    """Modes covered, share of good samples, and reverse KL (Srivastava et al. 2017, arXiv:1705.07761, sec. 4.1).
+
+    A sample belongs to its nearest mode, and is of high quality within `radius` standard deviations of it. The reverse
+    KL, sum_m q_m ln(q_m / p_m), compares the shares q of the modes among the samples with the true ones p.
+
+    Values: `modes-covered` (a number), `high-quality` (a share), `reverse-kl` (in nats, lower is better).
+    """
+
+    kind: Literal["mode-coverage"] = "mode-coverage"
+    better: ClassVar[Literal["lower", "higher"]] = "higher"
+    samples: int = Field(default=2_500, ge=1, le=1_000_000, description="generated samples")
+    radius: float = Field(default=3.0, gt=0, le=10, description="standard deviations that a good sample keeps within")
+    share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="a mode is covered by this share of its fair number of good samples, or one",
+    )
+
+    def measure(self, exam: Exam) -> Measurement:
+        """Return the three values and their receipt.
+
+        Raises:
+            DataError: the data do not say where their modes are.
+        """
+        source = exam.source
+        if not isinstance(source, KnownModes):
+            raise DataError(
+                "mode-coverage needs data whose modes are known; choose data such as ring or grid, or another metric"
+            )
+        modes = torch.as_tensor(source.modes, dtype=torch.float64)
+        samples = torch.cat([batch.cpu().double() for batch in exam.fakes(self.samples, batch=512)])
+        covered, good, divergence = coverage(samples, modes, source.std * self.radius, self.share)
+        return Measurement(
+            {"modes-covered": float(covered), "high-quality": good, "reverse-kl": divergence},
+            {
+                **exam.receipt(fake=self.samples, real=0),
+                "modes": len(modes),
+                "radius": self.radius,
+                "share": self.share,
+            },
+        )
+
+
+def coverage(samples: Tensor, modes: Tensor, reach: float, share: float = 0.0) -> tuple[int, float, float]:
+    """Count what `ModeCoverage` tells.
+
+    Args:
+        samples: [N, D].
+        modes: [M, D], equally likely.
+        reach: how far a good sample is from its mode at most.
+        share: of the fair number N/M of good samples that a covered mode has at least; at least one.
+
+    Returns:
+        Modes covered, share of good samples in [0, 1], reverse KL in nats.
+    """
+    distance, nearest = torch.cdist(samples, modes).min(dim=1)
+    good = torch.bincount(nearest[distance <= reach], minlength=len(modes))
+    needed = max(1.0, share * len(samples) / len(modes))
+    shares = torch.bincount(nearest, minlength=len(modes)).double() / len(samples)
+    divergence = torch.special.xlogy(shares, shares * len(modes)).sum()
+    return int((good >= needed).sum()), good.sum().item() / len(samples), divergence.item()
