@@ -51,7 +51,8 @@ class ModeCoverage(Metric):
         return Measurement(
             {"modes-covered": float(covered), "high-quality": good, "reverse-kl": divergence},
             {
-                **exam.receipt(fake=self.samples, real=0),
+                **exam.receipt(),
+                "fake": self.samples,
                 "modes": len(modes),
                 "radius": self.radius,
                 "share": self.share,
