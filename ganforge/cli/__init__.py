@@ -1,0 +1,74 @@
+"""The command line: one file for each command, loaded when it is asked for.
+
+Data go to stdout, narration to stderr. Exit codes: 0 done, 1 failed, 2 usage or recipe, 3 diverged, 128 + signal when
+stopped by one (130 Ctrl-C, 143 SIGTERM).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ganforge import __version__
+from ganforge.errors import GanforgeError
+
+COMMANDS = {  # command -> (module below ganforge.cli, one line of help)
+    "run": ("run", "Train what a recipe describes."),
+    "check": ("check", "Validate a recipe, build it and play a few rounds."),
+    "sample": ("sample", "Draw samples from a run's generator."),
+    "recipe": ("recipe", "Show a recipe with every default filled in."),
+    "list-plugins": ("list_plugins", "List installed plugins and their components."),
+    "describe": ("describe", "Explain a component: fields, bounds, paper."),
+    "schema": ("schema", "Print the JSON schema of recipes, for editors."),
+    "track": ("track", "Send a run's records to MLflow again."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is used: `--help` loads neither torch nor plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ganforge.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ganforge")
+def cli() -> None:
+    """Train GANs from recipes: one TOML file, one device or many, tracked in MLflow.
+
+    Start with:  ganforge run recipes/stylegan2_faces.toml
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit with its code."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except GanforgeError as error:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
