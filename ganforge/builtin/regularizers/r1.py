@@ -1,0 +1,28 @@
+"""The R1 penalty."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.duel import Duel
+from ganforge.families import Regularizer
+
+
+class R1(Regularizer):
+    """R1: gamma / 2 times the discriminator's squared gradient on real samples (Mescheder et al. 2018, eq. 9).
+
+    arXiv:1801.04406. The gradient is that of the logit by the sample as it came, before any augmentation.
+    """
+
+    kind: Literal["r1"] = "r1"
+    input_gradients: ClassVar[bool] = True
+    gamma: float = Field(default=10.0, gt=0, le=1e6, description="weight; half of it multiplies the squared gradient")
+
+    def penalty(self, duel: Duel) -> Tensor:
+        """Return the penalty [B]."""
+        gradient = input_gradient(duel.real_logits, duel.real)
+        return gradient.flatten(1).square().sum(1) * (self.gamma / 2)
