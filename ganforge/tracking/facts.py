@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganforge.tracking.redaction import redact_command
+
 PACKAGES = ("ganforge", "torch", "accelerate", "mlflow")
 
 
@@ -71,7 +73,7 @@ def describe_run(facts: Facts, recipe_toml: str) -> dict[str, Any]:
         "versions": versions(),
         "plugins": dict(facts.plugins),
         "git_commit": git_commit(Path.cwd()),
-        "command": list(facts.command),
+        "command": redact_command(facts.command),
         "working_folder": str(Path.cwd()),
         "world_size": facts.world_size,
         "device": facts.device,

@@ -119,7 +119,7 @@ class RunFolder:
         if before:
             record |= {"id": before["id"], "start": before["start"], "resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
-        record["experiment"] = None if store is None else store.experiment
+        record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         (self.path / GRIDS).mkdir(exist_ok=True)
         (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
         write_json(self.path / RUN, record)

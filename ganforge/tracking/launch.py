@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.tracking.lines import read_json
+from ganforge.tracking.lines import read_json, read_lines
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.store import Store
 
@@ -45,13 +45,19 @@ class Sidecar:
         self.process = process
 
     @classmethod
-    def start(cls, folder: Path, store: Store) -> Sidecar:
-        """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer."""
+    def start(cls, folder: Path, store: Store, grace: float = 30.0) -> Sidecar:
+        """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer.
+
+        Args:
+            folder: the run's folder.
+            store: where to mirror to.
+            grace: seconds that it goes on trying after the trainer has ended.
+        """
         database = store.database
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ganforge.tracking.sidecar", str(folder)],
+            [sys.executable, "-P", "-m", "ganforge.tracking.sidecar", str(folder), str(grace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -86,12 +92,35 @@ class Sidecar:
                 self._end()
                 break
             time.sleep(0.05)
+        return self._missing()
+
+    def catch_up(self, patience: float = 10.0) -> str | None:
+        """Close the pipe and wait for as long as the store takes what it is given; say what is missing.
+
+        Args:
+            patience: seconds for which a store may refuse.
+        """
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        refused = time.monotonic()
+        try:
+            while self.process.poll() is None and time.monotonic() - refused < patience:
+                time.sleep(0.05)
+                if self.problem is None:
+                    refused = time.monotonic()
+        finally:
+            self._end()
+        return self._missing()
+
+    def _missing(self) -> str | None:
         if self.process.returncode == 0:
             return None
         why = self.problem or "there was not time enough"
+        done = self._state().get("runs", {}).get(self.store.name, {}).get("lines", 0)
+        there = len(read_lines(self.folder / "metrics.jsonl"))
         return redact(
-            f"the MLflow run in {self.store.name} is not complete ({why}); nothing is lost, {self.folder} has it all; "
-            f"catch up with: {catch_up_command(self.folder)}"
+            f"the MLflow run in {self.store.name} is not complete ({why}): it has {done} of {there} lines of metrics; "
+            f"{self.folder} has them all, and this brings them there later: {catch_up_command(self.folder)}"
         )
 
     def _state(self) -> dict[str, Any]:
@@ -100,6 +129,8 @@ class Sidecar:
         return state if state.get("pid") == self.process.pid else {}
 
     def _end(self) -> None:
+        if self.process.poll() is not None:
+            return
         self.process.terminate()
         try:
             self.process.wait(1)

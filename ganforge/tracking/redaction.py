@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MASK = "***"
 _ADDRESS = re.compile(r"([A-Za-z][\w+.-]*://)[^/\s\"']*@")
-_OPTION = re.compile(r"(?i)\b((?:[\w-]*(?:token|password|passwd|secret|api[_-]?key|access[_-]?key))[=:]\s*)[^\s\"'&]+")
+_OPTION = re.compile(
+    r"(?i)\b((?:[\w-]*(?:token|password|passwd|secret|api[_-]?key|access[_-]?key))[\"']?\s*[=:]\s*[\"']?)[^\s\"'&]+"
+)
 _VARIABLE = re.compile(r"(?i)(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?KEY|CREDENTIALS?)$")
+_FLAG = re.compile(r"(?i)^--?\S*(?:token|password|passwd|secret|api[_-]?key|access[_-]?key)$")
 _SHORTEST = 6  # shorter values of variables ("1", "none") would mask ordinary words
 
 
@@ -21,6 +24,12 @@ def redact(text: str) -> str:
         if len(value) >= _SHORTEST and _VARIABLE.search(name):
             text = text.replace(value, MASK)
     return _OPTION.sub(rf"\g<1>{MASK}", _ADDRESS.sub(rf"\g<1>{MASK}@", text))
+
+
+def redact_command(command: Sequence[str]) -> list[str]:
+    """Return a command line without secrets, those that follow an option such as `--password` included."""
+    before = ["", *command]
+    return [MASK if _FLAG.match(flag) else redact(word) for flag, word in zip(before, command, strict=False)]
 
 
 def plain(value: Any) -> Any:

@@ -21,10 +21,17 @@ class Store:
     Args:
         uri: relative SQLite files are of the working folder.
         experiment: the experiment's name in MLflow; made when it is missing.
+        run: the run's name; MLflow makes one up where there is none.
     """
 
     uri: str = DEFAULT
     experiment: str = "ganforge"
+    run: str | None = None
+
+    @classmethod
+    def of(cls, uri: str | None, experiment: str = "ganforge", run: str | None = None) -> Store:
+        """Return the store of an address; without one, that of `MLFLOW_TRACKING_URI`, or `mlflow.db` right here."""
+        return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT, experiment, run)
 
     @property
     def database(self) -> Path | None:
@@ -36,7 +43,9 @@ class Store:
     @property
     def address(self) -> str:
         """The address as the sidecar uses it: independent of the working folder."""
-        return self.uri if self.database is None else f"{SQLITE}{self.database}"
+        if self.database is not None:
+            return f"{SQLITE}{self.database}"
+        return self.uri if ":" in self.uri else str(Path(self.uri).absolute())
 
     @property
     def name(self) -> str:

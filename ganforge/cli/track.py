@@ -1,0 +1,40 @@
+"""`ganforge track RUN`: bring an MLflow store up to date with a run's folder."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import click
+
+from ganforge.errors import GanforgeError
+
+
+@click.command("track")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--uri", metavar="URI", help="Another store than the one that the run was meant for.")
+def command(run: Path, uri: str | None) -> None:
+    """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""
+    from ganforge.tracking import Store
+    from ganforge.tracking.launch import Sidecar
+    from ganforge.tracking.lines import read_json
+    from ganforge.tracking.redaction import MASK
+
+    record = read_json(run / "run.json")
+    if "id" not in record:
+        raise GanforgeError(
+            f"{run} is not the folder of a run: it has no run.json; give the folder that the run printed"
+        )
+    address = uri or record.get("store")
+    if uri is None and address and MASK in address:
+        raise GanforgeError(f"the password of {address} was not written down; give the whole address with --uri")
+    with (run / ".mlflow.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GanforgeError(f"{run} is being mirrored right now, by its own run; there is nothing to do") from None
+    store = Store.of(address, record.get("experiment", "ganforge"), record.get("name"))
+    problem = Sidecar.start(run.absolute(), store, grace=24 * 3600.0).catch_up()
+    if problem is not None:
+        raise GanforgeError(problem)
+    click.echo(f"{store.name} has all of {run}; look at it with: {store.viewing_command()}", err=True)

@@ -1,0 +1,133 @@
+"""Reading a run's folder as it grows and handing what is new to a mirror; it knows where it was."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ganforge.tracking.lines import parse_line, read_json
+
+PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
+
+
+class Target(Protocol):
+    """What the follower needs of a mirror."""
+
+    def params(self, wanted: Mapping[str, str]) -> None: ...  # noqa: D102
+    def tags(self, wanted: Mapping[str, str]) -> None: ...  # noqa: D102
+    def metrics(self, points: list[tuple[str, float, float, int]]) -> None: ...  # noqa: D102
+    def artifact(self, path: Path, folder: str | None) -> None: ...  # noqa: D102
+
+
+class Tail:
+    """The whole lines of a file that were not read before; from the start again where the file was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines = 0  # read so far, in the file as it is now
+        self._place = (0, 0)  # inode, offset
+
+    def portions(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield new objects, a portion at a time; a portion counts as read when the next one is asked for."""
+        while True:
+            try:
+                with self.path.open("rb") as file:
+                    stat = self.path.stat()
+                    inode, offset = self._place
+                    if inode != stat.st_ino or offset > stat.st_size:
+                        self._place, self.lines, offset = (stat.st_ino, 0), 0, 0
+                    file.seek(offset)
+                    data = file.read(PORTION)
+                    if b"\n" not in data and len(data) == PORTION:  # one line longer than a portion
+                        data += file.read()
+            except FileNotFoundError:
+                return
+            whole = data[: data.rfind(b"\n") + 1]
+            if not whole:
+                return
+            yield [value for line in whole.splitlines() if (value := parse_line(line)) is not None]
+            self._place = (stat.st_ino, offset + len(whole))
+            self.lines += whole.count(b"\n")
+
+
+class Follower:
+    """Mirrors one folder.
+
+    Args:
+        folder: the run's folder.
+        done: what was mirrored before, as in `mlflow.json`; changed in place: `sent` (images shown by name of metric),
+            `files` (time of change by path), `lines` (of `metrics.jsonl`).
+        saved: called after each step, so that little is sent twice after a kill.
+    """
+
+    def __init__(self, folder: Path, done: dict[str, Any], saved: Callable[[], None]) -> None:
+        self.folder = folder
+        self._done = done
+        self._saved = saved
+        self._metrics = Tail(folder / "metrics.jsonl")
+        self._events = Tail(folder / "events.jsonl")
+
+    def begin(self, target: Target, tags: Mapping[str, str]) -> None:
+        """Mirror what is known from the start: the recipe as parameters, and tags."""
+        recipe = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
+        target.params(dict(flatten(recipe)))
+        target.tags(tags)
+
+    def follow(self, target: Target) -> None:
+        """Mirror all that is new."""
+        sent: dict[str, int] = self._done.setdefault("sent", {})
+        for lines in self._metrics.portions():
+            points, receipts, reached = [], {}, dict(sent)
+            for line in lines:
+                images = int(line["images"])
+                for name, value in line["values"].items():
+                    if images > reached.get(name, -1):  # else it was sent before the run was resumed
+                        reached[name] = images
+                        if value is not None:
+                            points.append((name, float(value), float(line["time"]), images))
+                for name, receipt in (line.get("receipts") or {}).items():
+                    receipts[f"receipt.{name}"] = json.dumps(receipt)
+            if points:
+                target.metrics(points)
+            target.tags(receipts)
+            sent.update(reached)
+            self._done["lines"] = self._metrics.lines + len(lines)
+            self._saved()
+        for lines in self._events.portions():
+            target.tags(dict(_finding(line) for line in lines if line.get("kind") == "finding"))
+        self._files(target)
+
+    def _files(self, target: Target) -> None:
+        seen: dict[str, int] = self._done.setdefault("files", {})
+        for path in [self.folder / "recipe.toml", *sorted((self.folder / "grids").glob("[!.]*"))]:
+            name = str(path.relative_to(self.folder))
+            changed = path.stat().st_mtime_ns
+            if seen.get(name) != changed and path.is_file():
+                target.artifact(path, None if path.parent == self.folder else path.parent.name)
+                seen[name] = changed
+                self._saved()
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What `run.json` says now."""
+        return read_json(self.folder / "run.json")
+
+
+def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield a recipe's values by dotted path: `game.loss.kind`, `metrics.0.kind`; lists of plain values stay whole."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flatten(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{path}.{index}")
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
+    name = line.get("details", {}).get("name", "")
+    return f"finding.{name}".rstrip("."), f"{line['text']} (at {line['images']:,} images)"

@@ -1,0 +1,160 @@
+"""One MLflow run, seen from the sidecar. The only module that imports mlflow; it runs in no trainer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.client import MlflowClient
+
+from ganforge.tracking.store import Store
+
+RUN_TAG = "ganforge.run"
+STATUSES = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
+METRICS_PER_CALL, OTHERS_PER_CALL, VALUE_LENGTH, KEY_LENGTH = 1000, 100, 5000, 250
+
+
+class Mirror:
+    """A run in a store, found again by its id or by its tag, or made.
+
+    Args:
+        store: where.
+        run: what `run.json` says.
+        known: the MLflow id of the run, where it is known.
+    """
+
+    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None) -> None:
+        with _guard(store.database):
+            self._client = MlflowClient(tracking_uri=store.address)
+            experiment = self._experiment(store.experiment)
+        self.run_id = self._still(known) or self._find(experiment, run["id"]) or self._make(experiment, store, run)
+        self._client.update_run(self.run_id, status="RUNNING")
+
+    def params(self, wanted: Mapping[str, str]) -> None:
+        """Log parameters; MLflow never changes one, so what a resumed run changed becomes a tag `resumed.<name>`."""
+        there = self._client.get_run(self.run_id).data.params
+        short = {key[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in wanted.items()}
+        for some in _portions([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
+            self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
+        self.tags({f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value})
+
+    def tags(self, wanted: Mapping[str, str]) -> None:
+        """Set tags."""
+        for some in _portions(list(wanted.items()), OTHERS_PER_CALL):
+            self._client.log_batch(
+                self.run_id, tags=[RunTag(clean(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
+            )
+
+    def metrics(self, points: Sequence[tuple[str, float, float, int]]) -> None:
+        """Log points, each (name, value, unix time in seconds, images shown); one call for up to 1,000."""
+        for some in _portions(points, METRICS_PER_CALL):
+            batch = [Metric(clean(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some]
+            self._client.log_batch(self.run_id, metrics=batch)
+
+    def artifact(self, path: Path, folder: str | None) -> None:
+        """Copy a file into the run's artifacts."""
+        self._client.log_artifact(self.run_id, str(path), folder)
+
+    def end(self, status: str, when: float) -> None:
+        """End the run: `finished`, `failed` or `killed`."""
+        self._client.set_terminated(self.run_id, STATUSES[status], int(when * 1000))
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException:  # another run was faster; if it was something else, the next line says so
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _still(self, known: str | None) -> str | None:
+        """Return an id if its run exists; a database may have been thrown away since."""
+        try:
+            return None if known is None else str(self._client.get_run(known).info.run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _find(self, experiment: str, run: str) -> str | None:
+        found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _make(self, experiment: str, store: Store, run: Mapping[str, Any]) -> str:
+        made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
+        return str(made.info.run_id)
+
+
+def clean(name: str) -> str:
+    """Return a name that MLflow takes: letters, digits and `_-. :/`."""
+    return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+
+
+def describe(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that say how a run came about, from its `run.json`."""
+    commit = run.get("git_commit") or ""
+    tags = {
+        "ganforge.recipe_hash": run.get("recipe_hash"),
+        "ganforge.git_commit": commit,
+        "ganforge.device": run.get("device"),
+        "ganforge.world_size": run.get("world_size"),
+        "ganforge.plugins": json.dumps(run.get("plugins", {})),
+        "ganforge.folder": run.get("folder"),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": " ".join(run.get("command", ())),
+        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
+        **{f"version.{name}": version for name, version in run.get("versions", {}).items()},
+    }
+    return {key: str(value) for key, value in tags.items() if value not in (None, "")}
+
+
+def explain(error: BaseException, store: Store) -> str:
+    """Return one sentence on why a store does not take what it is given."""
+    text = " ".join(str(error).split())
+    where = store.name
+    known = {
+        "file is not a database": f"{store.database} is not an SQLite database; move it away",
+        "malformed": f"{store.database} is damaged; move it away",
+        "disk is full": f"the disk of {store.database} is full",
+        "disk I/O error": f"{store.database} cannot be written (its disk may be full)",
+        "No space left": "the disk is full",
+        "File too large": "a file cannot grow any further",
+        "readonly database": f"{store.database} must not be written to",
+        "unable to open database": f"{store.database} cannot be opened",
+        "database is locked": f"{store.database} is locked by another process",
+        "Can't locate revision": f"{store.database} was made by a newer MLflow; upgrade mlflow",
+        "Connection refused": f"no MLflow server answers at {where}",
+        "timed out": f"the MLflow server at {where} does not answer in time",
+        "Name or service not known": f"there is no machine called so: {where}",
+        "Failed to resolve": f"there is no machine called so: {where}",
+    }
+    for sign, sentence in known.items():
+        if sign.lower() in text.lower():
+            return sentence
+    return f"MLflow at {where} says: {text[:300]}"
+
+
+def _portions(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@contextmanager
+def _guard(database: Path | None) -> Iterator[None]:
+    """Let one process at a time make the tables of an SQLite file."""
+    if database is None:
+        yield
+        return
+    with database.with_name(f".{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,144 @@
+"""The process beside the trainer that mirrors its folder into MLflow: `python -m ganforge.tracking.sidecar RUN`.
+
+It learns from its standard input, a pipe that closes when the trainer ends in whatever way. It says nothing on the
+terminal; what is wrong stands in `mlflow.json`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganforge.tracking.folder import LOCK, RUN
+from ganforge.tracking.follower import Follower
+from ganforge.tracking.launch import STATE
+from ganforge.tracking.lines import read_json, write_json
+from ganforge.tracking.store import Store
+
+if TYPE_CHECKING:
+    from ganforge.tracking.mirror import Mirror
+
+POLL = 1.0  # seconds between two looks at the folder
+LONGEST_PAUSE = 30.0  # seconds between two attempts at a store that fails
+
+
+class Sidecar:
+    """One sidecar at work.
+
+    Args:
+        folder: the run's folder.
+        store: where to mirror to.
+        grace: seconds that it goes on trying after the trainer has ended.
+    """
+
+    def __init__(self, folder: Path, store: Store, grace: float) -> None:
+        self.folder = folder
+        self.store = store
+        self.grace = grace
+        self.over = threading.Event()  # the trainer has ended, and `run.json` says how
+        self._trainer = read_json(folder / RUN).get("pid")
+        self._state: dict[str, Any] = {}
+
+    def work(self) -> int:
+        """Mirror until the run has ended and all is there; return the exit code."""
+        lock = (self.folder / ".mlflow.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier sidecar of this folder may still be at work
+        self._state = read_json(self.folder / STATE) | {"pid": os.getpid(), "phase": "starting", "error": None}
+        self._state["store"] = self.store.name
+        self._save()
+        from ganforge.tracking import mirror as mlflow_side  # seconds of imports
+
+        if self.store.database is None:
+            self._state["phase"] = "connecting"
+            self._save()
+        done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
+        follower = Follower(self.folder, done, self._save)
+        target: Mirror | None = None
+        pause = POLL
+        while True:
+            over = self.over.is_set()
+            try:
+                if target is None:
+                    run = follower.run
+                    new = mlflow_side.Mirror(self.store, run, done.get("run_id"))
+                    if new.run_id != done.get("run_id"):
+                        done.clear()  # nothing was sent to this one
+                    done["run_id"] = new.run_id
+                    follower = Follower(self.folder, done, self._save)
+                    self._save()
+                    follower.begin(new, mlflow_side.describe({**run, "folder": str(self.folder)}))
+                    target = new
+                    self._state["phase"] = "following"
+                follower.follow(target)
+                if over:
+                    self._end(target, follower.run)
+                self._state["error"] = None
+                pause = POLL
+            except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
+                self._state |= {"phase": "connecting", "error": mlflow_side.explain(error, self.store)}
+                pause = min(2 * pause, LONGEST_PAUSE)
+                target, over = None, False
+            self._save()
+            if over:
+                return 0
+            if self.over.is_set():
+                time.sleep(min(pause, POLL))
+            elif self.over.wait(pause):
+                pause = POLL
+
+    def watch(self) -> None:
+        """Wait for the end of the trainer, see to it that `run.json` says how it ended, and bound what follows."""
+        while os.read(0, 1024):
+            pass
+        deadline = time.monotonic() + self.grace
+        while not self._ended() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self.over.set()
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        os._exit(1)  # the store may be in the middle of an endless silence
+
+    def _ended(self) -> bool:
+        """Say whether `run.json` has the last word; write it for a trainer that was killed."""
+        run = read_json(self.folder / RUN)
+        if run.get("status") != "running" or run.get("pid") != self._trainer:
+            return True
+        with (self.folder / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # a child of the trainer is still there, or the run goes on in another process
+                return False
+            if read_json(self.folder / RUN) == run:
+                ending = {"status": "killed", "reason": "the process was killed", "end": time.time()}
+                write_json(self.folder / RUN, run | ending)
+        return True
+
+    def _end(self, target: Mirror, run: dict[str, Any]) -> None:
+        if run["status"] == "running":
+            return  # it goes on in another process
+        if run.get("reason"):
+            target.tags({"ganforge.reason": run["reason"]})
+        target.end(run["status"], run.get("end", time.time()))
+        self._state["phase"] = "complete"
+
+    def _save(self) -> None:
+        write_json(self.folder / STATE, self._state)
+
+
+def main() -> int:
+    """Run a sidecar: arguments are the folder and the seconds of grace; the address is `MLFLOW_TRACKING_URI`."""
+    folder, grace = Path(sys.argv[1]), float(sys.argv[2])
+    os.nice(5)
+    run = read_json(folder / RUN)
+    store = Store(os.environ["MLFLOW_TRACKING_URI"], run.get("experiment", "ganforge"), run.get("name"))
+    sidecar = Sidecar(folder, store, grace)
+    threading.Thread(target=sidecar.watch, daemon=True).start()
+    return sidecar.work()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
