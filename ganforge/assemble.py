@@ -26,12 +26,13 @@ from ganforge.tasks.watch import Watch
 from ganforge.tracking import Tracker
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(device: str, precision: str, processes: int = 1) -> Accelerator:
     """Make Accelerate's view of the devices and processes of this run.
 
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "no" or "bf16".
+        processes: as many as were asked for, where no launcher says so in WORLD_SIZE.
 
     Raises:
         GanforgeError: the device is not there, or not as many processes came as were started.
@@ -39,10 +40,10 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     if device == "cuda" and not torch.cuda.is_available():
         raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    wanted = int(os.environ.get("WORLD_SIZE", "1"))
+    wanted = int(os.environ.get("WORLD_SIZE", str(processes)))
     if accelerator.num_processes != wanted:
         raise GanforgeError(
-            f"{wanted} processes were asked for (WORLD_SIZE) and Accelerate joined {accelerator.num_processes}; "
+            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; "
             "start them with `ganforge run RECIPE --processes N`, torchrun or accelerate launch"
         )
     return accelerator

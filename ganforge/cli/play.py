@@ -1,0 +1,228 @@
+"""One training process, from the order on the command line to the summary at the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from ganforge.assemble import assemble, make_accelerator
+from ganforge.checkpoint import load_newest, saved
+from ganforge.cli.signals import Signals
+from ganforge.cli.summary import say, summarise
+from ganforge.cli.view import make_view
+from ganforge.errors import CheckpointError, GanforgeError
+from ganforge.folders import cache_folder, new_run, runs_of
+from ganforge.plugins import Catalogue, load_catalogue
+from ganforge.recipe import Recipe, read_recipe_with_notices
+from ganforge.recipe_text import show
+from ganforge.session import Session
+from ganforge.tracking import Facts, NoTracker, RunFolder, Store
+from ganforge.training import train
+
+if TYPE_CHECKING:
+    from ganforge.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asked for; see `ganforge run --help`."""
+
+    recipe: Path
+    overrides: tuple[str, ...] = ()
+    resume: bool = False
+    out: Path | None = None
+    device: str = "auto"
+    dry_run: bool = False
+    quiet: bool = False
+    leave_out: tuple[str, ...] = ()
+    processes: int = 1
+
+    @property
+    def file(self) -> Path:
+        """The recipe's file: that of a run where a run's folder was named."""
+        return self.recipe / "recipe.toml" if self.recipe.is_dir() else self.recipe
+
+    @property
+    def name(self) -> str:
+        """What runs of this recipe are called."""
+        return self.recipe.resolve().name if self.recipe.is_dir() else self.recipe.stem
+
+
+def play(order: Order) -> int:
+    """Train; return the exit code.
+
+    Raises:
+        GanforgeError: whatever keeps it from training, in words.
+    """
+    catalogue = load_catalogue(order.leave_out)
+    recipe, notices = read_recipe_with_notices(order.file, catalogue, order.overrides)
+    accelerator = make_accelerator(order.device, recipe.run.precision, order.processes)
+    if accelerator.is_main_process and not order.quiet:
+        for notice in notices:
+            say(notice)
+        for plugin in catalogue.broken:
+            say(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}")
+    if order.dry_run:
+        return _dry_run(order, recipe, accelerator)
+    folder = _agree_on_folder(order, accelerator)
+    with Signals() as signals:
+        tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
+        try:
+            return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
+        finally:
+            if isinstance(tracker, RunFolder):
+                tracker.close()
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+
+
+def _play(
+    order: Order,
+    recipe: Recipe,
+    catalogue: Catalogue,
+    accelerator: Accelerator,
+    folder: Path,
+    tracker: RunFolder | NoTracker,
+    signals: Signals,
+) -> int:
+    cache = cache_folder()
+    store = None if recipe.tracking.kind == "none" else _store(recipe, folder)
+    source = recipe.data.open(cache)
+    talks = accelerator.is_main_process
+    with make_view(recipe.run.images, 0, order.quiet or not talks) as view:
+        session, tasks = assemble(
+            recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view
+        )
+        resumed_at = _resume(order, session) if order.resume else None
+        if isinstance(tracker, RunFolder):
+            tracker.rewind(session.images)
+            resumed = order.resume and bool(tracker.previous)
+            tracker.begin(_facts(accelerator, catalogue, source.fingerprint), show(recipe), store, resumed=resumed)
+        status, reason, code = "failed", "it was ended by an error", 1
+        began = time.monotonic()
+        try:
+            over = train(session, tasks, lambda: signals.asked)
+            if over:
+                status, reason, code = "finished", None, 0
+            else:
+                status, reason, code = "killed", f"stopped by {signals.name}", signals.exit_code
+        except KeyboardInterrupt:
+            status, reason, code = "killed", "stopped at once by a second signal", signals.exit_code
+        except GanforgeError as error:
+            reason = str(error)
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            remark = tracker.finish(status, reason)  # type: ignore[arg-type]
+    if talks:
+        summarise(order, session, status, time.monotonic() - began, resumed_at, store, remark)
+    return code
+
+
+def _store(recipe: Recipe, folder: Path) -> Store:
+    tracking = recipe.tracking
+    return Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
+
+
+def _facts(accelerator: Accelerator, catalogue: Catalogue, fingerprint: str) -> Facts:
+    device = accelerator.device.type
+    if device == "cuda":
+        device += f" ({torch.cuda.get_device_name(accelerator.device)})"
+    plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
+    return Facts(device, accelerator.num_processes, plugins, more={"data": fingerprint})
+
+
+def _agree_on_folder(order: Order, accelerator: Accelerator) -> Path:
+    """Let the main process choose the run's folder, and tell the others."""
+    answer: list[tuple[Path | None, str]] = [(None, "")]
+    if accelerator.is_main_process:
+        try:
+            answer = [(_choose_folder(order), "")]
+        except GanforgeError as error:
+            answer = [(None, str(error))]
+    if accelerator.num_processes > 1:
+        answer = broadcast_object_list(answer)
+    folder, problem = answer[0]
+    if folder is None:
+        raise GanforgeError(problem)
+    return folder
+
+
+def _choose_folder(order: Order) -> Path:
+    if order.resume:
+        return _folder_to_resume(order)
+    if order.out is not None:
+        return order.out
+    folder = new_run(order.name)
+    earlier = [run for run in runs_of(order.name)[:-1] if run != folder]
+    if earlier and not order.quiet:
+        say(f"this is a new run in {folder}; --resume would go on with {earlier[-1]}")
+    return folder
+
+
+def _folder_to_resume(order: Order) -> Path:
+    if order.out is not None:
+        folder = order.out
+    elif order.recipe.is_dir():
+        folder = order.recipe
+    else:
+        earlier = runs_of(order.name)
+        if not earlier:
+            raise GanforgeError(f"there is no run of {order.name} in runs/ to resume; start one without --resume")
+        folder = earlier[-1]
+    if not folder.is_dir():
+        raise GanforgeError(f"there is no run in {folder} to resume; start one without --resume")
+    return folder
+
+
+def _resume(order: Order, session: Session) -> int | None:
+    """Take on the newest checkpoint that is whole; return the images it was saved at, None where there is none yet."""
+    folder = session.folder / "checkpoints"
+    if not saved(folder):
+        session.show.say(f"{session.folder} has no checkpoint yet: starting from the beginning")
+        return None
+    checkpoint, path, passed_over = load_newest(folder)
+    for reason in passed_over:
+        session.show.say(f"passed over: {reason}")
+        session.tracker.event(session.images, "notice", f"passed over: {reason}")
+    try:
+        session.restore(checkpoint.tensors, checkpoint.facts)
+    except (RuntimeError, KeyError, ValueError) as error:
+        first = str(error).strip().splitlines()
+        raise CheckpointError(
+            f"{path} does not fit this recipe ({' '.join(line.strip() for line in first[:3])}); resume with the recipe "
+            f"that it was saved with: ganforge run {session.folder} --resume"
+        ) from error
+    if checkpoint.facts["data"] != session.source.fingerprint:
+        session.show.say("the data set is not the one that this run began with: it was changed, or its settings were")
+    session.show.say(f"resumed at {session.images:,} images from {path}")
+    return session.images
+
+
+def _dry_run(order: Order, recipe: Recipe, accelerator: Accelerator) -> int:
+    """Build everything, write nothing but decoded data, and say what would be trained."""
+    source = recipe.data.open(cache_folder())
+    tracker: Tracker = NoTracker()
+    with make_view(recipe.run.images, 0, True) as view:
+        session, _ = assemble(
+            recipe, accelerator, source, folder=Path("-"), cache=cache_folder(), tracker=tracker, show=view
+        )
+    if accelerator.is_main_process:
+        players = ", ".join(
+            f"{name} {sum(p.numel() for p in player.parameters):,}" for name, player in session.runner.players.items()
+        )
+        click.echo(
+            f"{order.file} is in order: {recipe.run.images:,} images in rounds of {recipe.run.batch}, data of "
+            f"{len(source):,} samples {list(source.spec.shape)}; parameters: {players}. Nothing was trained; "
+            f"`ganforge check {order.recipe}` measures speed and memory"
+        )
+    return 0

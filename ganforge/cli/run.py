@@ -1,0 +1,51 @@
+"""`ganforge run`: train what a recipe describes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("run")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one entry of the recipe.")
+@click.option("--resume", is_flag=True, help="Go on with the newest run of this recipe (or with --out FOLDER).")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to start here.")
+@click.option("--dry-run", is_flag=True, help="Read and build everything, train nothing, write nothing.")
+@click.option("--quiet", is_flag=True, help="Say only what must be read.")
+@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+def command(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    resume: bool,
+    out: Path | None,
+    device: str,
+    processes: int,
+    dry_run: bool,
+    quiet: bool,
+    leave_out: tuple[str, ...],
+) -> int:
+    """Train what RECIPE describes.
+
+    RECIPE is a TOML file, or the folder of an earlier run. Grids, metrics and checkpoints go to a new folder below
+    runs/. Ctrl-C saves a checkpoint and stops; --resume goes on from there, exactly.
+
+    \b
+    Examples:
+      ganforge run recipes/stylegan2_faces.toml
+      ganforge run recipes/stylegan2_faces.toml --set run.images=100_000
+      ganforge run runs/stylegan2_faces --resume
+    """
+    if processes > 1 and "RANK" not in os.environ:
+        from ganforge.launch import launch
+
+        return launch(sys.argv[1:], processes, os.environ)
+    from ganforge.cli.play import Order, play
+
+    order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
+    return play(order)

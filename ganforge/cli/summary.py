@@ -1,0 +1,78 @@
+"""What a person is told when a run ends: what came out, where it is, what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganforge.checkpoint import saved
+from ganforge.tracking import Store
+
+if TYPE_CHECKING:
+    from ganforge.cli.play import Order
+    from ganforge.session import Session
+
+
+def say(text: str) -> None:
+    """Tell a person something, on stderr."""
+    click.echo(text, err=True)
+
+
+def summarise(
+    order: Order,
+    session: Session,
+    status: str,
+    seconds: float,
+    resumed_at: int | None,
+    store: Store | None,
+    remark: str | None,
+) -> None:
+    """Say what the run left and where, on stderr; the run's folder alone goes to stdout."""
+    if not order.quiet:
+        shown = session.images - (resumed_at or 0)
+        rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
+        say("")
+        say(click.style(f"{status}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
+        say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
+        for name, value in session.metrics.items():
+            say(f"  {name} {value:.4g}")
+        for label, place in _places(session, store):
+            say(f"  {label:<11} {place}")
+        say("")
+        for text, comment in _next_steps(order, session, status):
+            say(f"  {text:<58} # {comment}")
+    if remark:
+        say(remark)
+    click.echo(session.folder)
+
+
+def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
+    folder = session.folder
+    grids = sorted((folder / "grids").glob("images-*.png"))
+    checkpoints = saved(folder / "checkpoints")
+    places = [("grid", str(grids[-1]))] if grids else []
+    places.append(("metrics", str(folder / "metrics.jsonl")))
+    places += [("checkpoint", str(checkpoints[-1]))] if checkpoints else []
+    if store is not None:
+        places.append(("MLflow", f"{store.viewing_command()}   (run {store.run} in experiment {store.experiment})"))
+    return places
+
+
+def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, str]]:
+    folder: Path = session.folder
+    steps = [(f"ganforge sample {folder} -n 64", "draw new samples")]
+    if status == "finished":
+        more = 2 * session.recipe.run.images
+        steps.append((f"ganforge run {folder} --resume --set run.images={more}", "train on"))
+    else:
+        steps.append((f"ganforge run {folder} --resume", "go on, exactly where it stopped"))
+    steps.append((f"ganforge describe {session.recipe.game.kind}", "what can be changed"))
+    return steps
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

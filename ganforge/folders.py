@@ -1,0 +1,55 @@
+"""Where runs and caches are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ganforge.errors import GanforgeError
+
+RUNS = Path("runs")
+
+
+def cache_folder() -> Path:
+    """Return the folder for decoded data and reference statistics: `$GANFORGE_CACHE`, or one in the user's cache."""
+    named = os.environ.get("GANFORGE_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganforge"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GanforgeError(
+            f"the cache folder {base} cannot be made ({error.strerror}); set GANFORGE_CACHE to one that can be written"
+        ) from error
+    return base
+
+
+def runs_of(name: str) -> list[Path]:
+    """Return the folders of earlier runs of a recipe in `runs/`, oldest first."""
+    if not RUNS.is_dir():
+        return []
+    found = [path for path in RUNS.iterdir() if path.is_dir() and _number(path.name, name) is not None]
+    return sorted(found, key=lambda path: _number(path.name, name) or 0)
+
+
+def new_run(name: str) -> Path:
+    """Make and return a new folder for a run of a recipe: `runs/NAME`, then `runs/NAME-2`, and so on."""
+    number = max((_number(path.name, name) or 0 for path in runs_of(name)), default=0) + 1
+    while True:
+        folder = RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # another start was faster
+            number += 1
+        except OSError as error:
+            raise GanforgeError(
+                f"the run's folder {folder} cannot be made ({error.strerror}); choose another with --out"
+            ) from error
+        else:
+            return folder
+
+
+def _number(folder: str, name: str) -> int | None:
+    if folder == name:
+        return 1
+    number = folder.removeprefix(f"{name}-")
+    return int(number) if folder.startswith(f"{name}-") and number.isdecimal() else None
