@@ -1,0 +1,99 @@
+"""A folder or ZIP archive of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import PIL
+from pydantic import Field, PositiveInt
+
+from ganforge.builtin.data.labels import Labels, read_labels
+from ganforge.builtin.data.opening import open_shelf
+from ganforge.builtin.data.packed import packed
+from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
+from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf
+from ganforge.errors import DataError
+
+NAMED = 5  # bad files that a message names
+
+
+class Images(ImageDataset):
+    """A folder or ZIP of images, cut to the central square, resized by Lanczos and decoded once into a cache.
+
+    Labels come from a `dataset.json` at the top, in the format of StyleGAN2-ADA (Karras et al. 2020,
+    arXiv:2006.06676), or else from the sub-folders. Files that are hidden or have no image's suffix are ignored.
+    """
+
+    kind: Literal["images"] = "images"
+    path: str = Field(min_length=1, description="folder or ZIP of images, relative to the working folder")
+    channels: Literal["auto", 1, 3, 4] = Field(
+        default="auto", description="1 = grey, 3 = colour, 4 = with alpha; auto = grey or colour as the first image is"
+    )
+    labels: bool = Field(default=False, description="read labels from dataset.json, or else from the sub-folders")
+    limit: PositiveInt | None = Field(
+        default=None, description="use at most so many images, spread evenly over the sorted names"
+    )
+    on_bad: Literal["refuse", "skip"] = Field(
+        default="refuse", description="images that cannot be used: refuse the data, naming them, or leave them out"
+    )
+
+    def open(self, cache: Path) -> PixelSource:
+        """Open the images, decoding them into `cache` where that was not done before."""
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with open_shelf(self.path, cache) as shelf:
+                return self._open(shelf, cache)
+        except OSError as error:
+            raise DataError(
+                f"cannot open '{self.path}' with its cache in '{cache}': {error.strerror or error}; "
+                "check that both can be read and the cache written"
+            ) from error
+
+    def _open(self, shelf: Shelf, cache: Path) -> PixelSource:
+        entries, bad = _spread(shelf.entries, self.limit), list(shelf.bad)
+        if not entries and not bad:
+            raise DataError(
+                f"no images in '{self.path}' ({shelf.ignored} other files); expected names that end in "
+                f"{', '.join(SUFFIXES)}; archives inside it are not opened"
+            )
+        labels = read_labels(shelf, [entry.name for entry in entries]) if self.labels and entries else None
+        if labels is not None:
+            bad += [Bad(entry.name, "it has no label") for entry in entries if entry.name not in labels.of]
+            entries = [entry for entry in entries if entry.name in labels.of]
+        content = digest(repr([(entry.name, entry.size, entry.crc) for entry in entries]).encode())
+        content = digest(content.encode(), repr((self.resolution, self.channels)).encode())
+        file = cache / f"images-{digest(content.encode(), PIL.__version__.encode())}.pixels"
+        pack = packed(shelf, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
+        bad += pack.bad
+        self._judge(bad, len(pack.kept))
+        return PixelSource(
+            pack.pixels,
+            content,
+            labels=None if labels is None else _tags(labels, [entries[index] for index in pack.kept]),
+            classes=0 if labels is None else labels.classes,
+            class_names=() if labels is None else labels.names,
+            mirror=self.mirror,
+            skipped=len(bad),
+        )
+
+    def _judge(self, bad: Sequence[Bad], good: int) -> None:
+        if not bad or (good and self.on_bad == "skip"):
+            return
+        named = ", ".join(str(item) for item in bad[:NAMED])
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        fix = 'mend or remove them, or leave them out with on_bad = "skip"' if good else "none is left"
+        raise DataError(f"'{self.path}': {len(bad)} of {len(bad) + good} images cannot be used: {named}{more}; {fix}")
+
+
+def _tags(labels: Labels, entries: Sequence[Entry]) -> np.ndarray:
+    return np.array([labels.of[entry.name] for entry in entries], np.int64)
+
+
+def _spread(entries: Sequence[Entry], limit: int | None) -> list[Entry]:
+    """Return at most `limit` entries, evenly spread, so that sorted classes keep their shares."""
+    if limit is None or limit >= len(entries):
+        return list(entries)
+    return [entries[index * len(entries) // limit] for index in range(limit)]

@@ -1,0 +1,69 @@
+"""Labels of image files: from dataset.json, or else from the sub-folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganforge.builtin.data.shelf import MAX_LABEL_BYTES, BadFile, Shelf, printable
+from ganforge.errors import DataError
+
+FILE = "dataset.json"
+MAX_CLASSES = 100_000
+EXPECTED = '{"labels": [["00000/image.png", 3], ...]}, as StyleGAN\'s data sets have it'
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels by file name; files without one are missing. `names` are those of the classes, where they have any."""
+
+    of: Mapping[str, int]
+    classes: int
+    names: tuple[str, ...] = ()
+
+
+def read_labels(shelf: Shelf, names: Sequence[str]) -> Labels:
+    """Return the labels of the image files `names`; a `DataError` where there are none at all."""
+    return _from_json(shelf) if shelf.holds(FILE) else _from_folders(shelf, names)
+
+
+def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
+    """Return one class for each folder at the top, or one level further down where all share the topmost."""
+    parts = {name: name.split("/")[:-1] for name in names}
+    while all(len(folders) > 1 for folders in parts.values()) and len({f[0] for f in parts.values()}) == 1:
+        parts = {name: folders[1:] for name, folders in parts.items()}
+    found = sorted({folders[0] for folders in parts.values() if folders})
+    if not found:
+        raise DataError(
+            f"labels = true, but '{shelf.path}' has neither sub-folders (one for each class) nor {FILE}; add either, "
+            "or leave labels out"
+        )
+    number = {folder: index for index, folder in enumerate(found)}
+    shown = tuple(printable(folder) for folder in found)
+    return Labels({name: number[folders[0]] for name, folders in parts.items() if folders}, len(found), shown)
+
+
+def _from_json(shelf: Shelf) -> Labels:
+    where = f"{FILE} in '{shelf.path}'"
+    try:
+        found: Any = json.loads(shelf.read(FILE, MAX_LABEL_BYTES))
+    except (BadFile, ValueError, RecursionError) as error:
+        raise DataError(f"cannot read {where}: {error}; expected {EXPECTED}") from error
+    rows = found.get("labels") if isinstance(found, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{where} has no labels; expected {EXPECTED}, or leave labels = true out of the recipe")
+    labels: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        name, label = row if isinstance(row, list) and len(row) == 2 else (None, None)
+        if not isinstance(name, str) or type(label) is not int or not 0 <= label < MAX_CLASSES:
+            shown = json.dumps(row)
+            raise DataError(
+                f"{where}, labels[{index}] = {shown if len(shown) < 80 else shown[:77] + '...'}; expected a name and "
+                f"a class from 0 to {MAX_CLASSES - 1}: {EXPECTED}"
+            )
+        name = name.replace("\\", "/")
+        if labels.setdefault(name, label) != label:
+            raise DataError(f"{where} gives {printable(name)} two labels, {labels[name]} and {label}; expected one")
+    return Labels(labels, max(labels.values()) + 1)

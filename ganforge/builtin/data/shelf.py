@@ -1,0 +1,100 @@
+"""Where image files lie: what a folder and a ZIP archive have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MAX_BYTES = 128 * 2**20  # of one encoded image
+MAX_LABEL_BYTES = 256 * 2**20  # of dataset.json
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file: its name below the folder or in the archive, size in bytes and CRC-32 of its bytes."""
+
+    name: str
+    size: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One file that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{printable(self.name)} ({self.reason})"
+
+
+class BadFile(Exception):  # noqa: N818
+    """One file cannot be used; its text is the reason."""
+
+
+def printable(name: str) -> str:
+    """Return a file name that is safe to print: one line, no control characters, no broken encoding."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def is_image(name: str) -> bool:
+    """Say whether a name (with /) is that of an image file, and not hidden nor one of macOS's shadows."""
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+    return name.lower().endswith(SUFFIXES) and not hidden and not name.startswith("__MACOSX/")
+
+
+def bounded(data: bytes, limit: int) -> bytes:
+    """Return `data`; `BadFile` where they are more than `limit`."""
+    if len(data) > limit:
+        raise BadFile(too_large(limit))
+    return data
+
+
+def too_large(limit: int) -> str:
+    """Return the reason why a file of more than `limit` bytes is not read."""
+    return f"more than {limit // 2**20} MiB"
+
+
+def why(error: BaseException) -> str:
+    """Return the reason in an error, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+class Shelf(ABC):
+    """Image files in the order of their names, those that cannot even be opened, and how many files were ignored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: list[Entry] = []
+        self.bad: list[Bad] = []
+        self.ignored = 0
+
+    @abstractmethod
+    def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
+        """Return the bytes of a file; `BadFile` where that fails or they are more than `limit`."""
+
+    @abstractmethod
+    def holds(self, name: str) -> bool:
+        """Say whether there is a file of this name."""
+
+    def close(self) -> None:  # noqa: B027 (a folder has nothing to let go of)
+        """Let go of the archive."""
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def sort(self) -> None:
+        """Bring everything into the order of its names."""
+        self.entries.sort(key=lambda entry: entry.name)
+        self.bad.sort(key=lambda bad: bad.name)
