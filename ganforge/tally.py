@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -11,36 +13,46 @@ class Tally(nn.Module):
 
     `add` notes values locally. After every turn the runner adds up what all processes noted (in the same reduction
     as the gradients). `take` then gives the mean since it was last taken, the same on every process.
+
+    Args:
+        shape: of one observation; none = numbers.
     """
 
     pending: Tensor
     settled: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.register_buffer("pending", torch.zeros(2), persistent=False)  # [sum, count] of this turn, this process
-        self.register_buffer("settled", torch.zeros(2))  # [sum, count] since the last take, all processes
+        self.shape = shape
+        size = math.prod(shape) + 1
+        self.register_buffer("pending", torch.zeros(size), persistent=False)  # [*sum, count]: this turn, this process
+        self.register_buffer("settled", torch.zeros(size))  # [*sum, count] since the last take, all processes
 
     @torch.no_grad()
     def add(self, values: Tensor) -> None:
-        """Note `values` of any shape; they are detached."""
-        values = values.detach().float()
-        self.pending += torch.stack([values.sum(), values.new_tensor(float(values.numel()))])
+        """Note `values` [..., *shape]; they are detached."""
+        rows = values.detach().float().reshape(-1, self.pending.numel() - 1)
+        self.pending += torch.cat([rows.sum(0), rows.new_tensor([float(len(rows))])])
 
     @torch.no_grad()
     def settle(self, reduced: Tensor) -> None:
-        """Take in what all processes noted in this turn: `reduced` [2]. Called by the runner."""
+        """Take in what all processes noted in this turn, of the form of `pending`. Called by the runner."""
         self.settled += reduced
         self.pending.zero_()
 
     @property
+    def count(self) -> Tensor:
+        """How many observations were settled since the last take, []."""
+        return self.settled[-1]
+
+    @property
     def mean(self) -> Tensor:
-        """The mean of what was settled since the last take; 0 where nothing was."""
-        return self.settled[0] / self.settled[1].clamp(min=1.0)
+        """The mean [*shape] of what was settled since the last take; 0 where nothing was."""
+        return (self.settled[:-1] / self.count.clamp(min=1.0)).reshape(self.shape)
 
     @torch.no_grad()
     def take(self) -> Tensor:
-        """Return the mean [] and start anew."""
+        """Return the mean [*shape] and start anew."""
         mean = self.mean.clone()
         self.settled.zero_()
         return mean

@@ -1,0 +1,1 @@
+"""Layers that several networks share: equalised learning rates, FIR resampling, lean convolutions, modulation."""

@@ -1,0 +1,85 @@
+"""Path length: equal steps in style space should change the image equally much."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.data import DataSpec
+from ganforge.dice import Dice
+from ganforge.duel import Duel
+from ganforge.families import Regularizer, Role
+from ganforge.network import StyleGenerator
+from ganforge.tally import Tally
+
+
+class PathLength(Regularizer):
+    """Path length regularization (Karras et al. 2020, arXiv:1912.04958, eq. 4 and app. B)."""
+
+    kind: Literal["path-length"] = "path-length"
+    player: ClassVar[Role] = "generator"
+    needs: ClassVar[type[nn.Module]] = StyleGenerator
+
+    every: PositiveInt = Field(default=4, description="rounds between applications; more than 1 = lazy")
+    weight: float = Field(default=2.0, gt=0, description="factor of the penalty")
+    decay: float = Field(default=0.01, gt=0, le=1, description="share of the new in the running mean length, by turn")
+    batch_shrink: PositiveInt = Field(default=2, description="of how many samples one is looked at, to save memory")
+
+    def penalty(self, duel: Duel) -> Tensor:
+        """Return the penalty of a duel seen alone, without running mean: what `build` makes in its first turn."""
+        raise NotImplementedError("path-length keeps a running mean; `build` makes the module that does")
+
+    def build(self, data: DataSpec) -> nn.Module:
+        """Make the module (duel) -> penalty, which keeps the running mean length."""
+        return PathLengthPenalty(self)
+
+
+class PathLengthPenalty(nn.Module):
+    """(|J^T y| - a)^2 with y ~ N(0, 1), drawn anew, and the running mean length a.
+
+    The mean is that of the turns before, so that all processes and micro-batches of a turn aim at the same length. In
+    the first turn, when there is none yet, the mean of the samples at hand stands in.
+    """
+
+    mean: Tensor
+    begun: Tensor
+
+    def __init__(self, recipe: PathLength) -> None:
+        super().__init__()
+        self.weight, self.decay, self.shrink = recipe.weight, recipe.decay, recipe.batch_shrink
+        self.register_buffer("mean", torch.zeros([]))
+        self.register_buffer("begun", torch.zeros([]))  # 1 as soon as there is a mean
+        self.seen, self.dice = Tally(), Dice()
+
+    def forward(self, duel: Duel) -> Tensor:
+        """Return the penalty [B / batch_shrink], weight included."""
+        generator, latents, labels = duel.generator, duel.latents, duel.labels
+        assert isinstance(generator, StyleGenerator), "it is for generators with a style space"
+        assert latents is not None, "it wants the latents of the generated samples"
+        shrink = self.shrink if len(latents) % self.shrink == 0 else 1
+        styles = generator.styles(latents[::shrink], None if labels is None else labels[::shrink])
+        lengths = self.lengths(generator, styles)
+        self._follow()
+        aim = torch.lerp(lengths.detach().mean(), self.mean, self.begun)
+        self.seen.add(lengths)
+        return self.weight * (lengths - aim).square()
+
+    def lengths(self, generator: StyleGenerator, styles: Tensor) -> Tensor:
+        """Return |J^T y| [B]: how far images move along y for a step of styles [B, layers, W], mean over layers."""
+        images = generator.synthesize(styles)
+        direction = self.dice.normal(len(images), *images.shape[1:]) / math.sqrt(images.shape[2] * images.shape[3])
+        gradient = input_gradient(images * direction, styles)
+        return gradient.square().sum(2).mean(1).sqrt()
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the mean towards what was seen up to the last turn: at first all the way, then by `decay`."""
+        new = self.seen.count.clamp(max=1.0)  # 0 where nothing was settled since
+        share = torch.where(self.begun > 0, self.decay, 1.0) * new
+        self.mean.lerp_(self.seen.take(), share)
+        self.begun.copy_(torch.maximum(self.begun, new))
