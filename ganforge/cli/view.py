@@ -1,0 +1,105 @@
+"""What a person sees while it trains: a live view on a terminal, plain lines elsewhere, next to nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+
+from ganforge.cli.progress import Direction, Pace, Scores, duration, metrics_of, number, rate
+from ganforge.session import Show
+
+SHORT = {"discriminator": "D", "generator": "G"}
+APART = ("gradient_norm", "real_score", "fake_score")  # readings that a line has no room for
+
+
+@contextmanager
+def make_view(
+    total_images: int, start_images: int, quiet: bool, *, better: Mapping[str, Direction] | None = None
+) -> Iterator[Show]:
+    """Open a view on stderr for the length of the context.
+
+    Args:
+        total_images: images shown when the run is over.
+        start_images: images shown before this process began.
+        quiet: tell only what a person must read.
+        better: which way each metric value gets better, where a best value shall be told.
+    """
+    pace, scores = Pace(total_images, start_images), Scores(better or {})
+    if quiet:
+        yield SilentView()
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not sys.stderr.isatty() or console.is_dumb_terminal:
+        yield PlainView(pace, scores)
+        return
+    from ganforge.cli.live import LiveView
+
+    with LiveView(console, pace, scores) as view:
+        yield view
+
+
+class SilentView:
+    """`--quiet`: only what a person must read."""
+
+    def progress(self, images: int) -> None:
+        """Nothing."""
+
+    def values(self, images: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Say it on stderr."""
+        click.echo(text, err=True)
+
+
+class PlainView:
+    """One line every log interval, for files, pipes and terminals that cannot be drawn on."""
+
+    def __init__(self, pace: Pace, scores: Scores) -> None:
+        self.pace, self.scores = pace, scores
+
+    def progress(self, images: int) -> None:
+        """Note it; nothing is written."""
+        self.pace.note(images)
+
+    def values(self, images: int, values: Mapping[str, float]) -> None:
+        """Write a line of terms, or of metrics."""
+        measured = metrics_of(values)
+        self.scores.note(images, measured)
+        total = f"{self.pace.total:,}"
+        parts = [f"{images:>{len(total)},}/{total} images"]
+        if measured:
+            parts += [self._metric(name) for name in measured]
+        else:
+            speed = values.get("speed/images_per_second", self.pace.speed)
+            left = self.pace.left
+            parts += [f"{rate(speed):>5} img/s", f"{'?' if left is None else duration(left):>7} left"]
+            parts += [f"{label} {value}" for label, value in terms(values)]
+        click.echo(f"  {'  '.join(parts)}", err=True)
+
+    def _metric(self, name: str) -> str:
+        value, _ = self.scores.newest[name]
+        best = self.scores.best.get(name)
+        return f"{name} {number(value)}" + (f" (best {number(best[0])} at {best[1]:,})" if best else "")
+
+    def say(self, text: str) -> None:
+        """Say it on stderr."""
+        click.echo(text, err=True)
+
+
+def terms(values: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return short labels and values of the terms, the discriminator's first: D 1.234, G 0.8760, r1 0.0123."""
+    found: dict[str, str] = {}
+    for name in sorted(values, key=lambda name: (not name.endswith("/adversarial"), name)):
+        group, _, term = name.partition("/")
+        if not term or group == "speed" or term.endswith(APART):
+            continue
+        label = SHORT.get(group, group) if term == "adversarial" else term
+        label = f"{group} {term}" if label in found or (len(label) == 1 and term != "adversarial") else label
+        found[label] = f"{number(values[name]):<6}"
+    return list(found.items())
