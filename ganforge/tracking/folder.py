@@ -113,7 +113,7 @@ class RunFolder:
         if before and not resumed:
             raise GanforgeError(
                 f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
-                "choose another folder"
+                "give another folder with --out"
             )
         record = describe_run(facts, recipe_toml)
         if before:
