@@ -1,0 +1,168 @@
+"""Our runner against the tightest loop one can write by hand for the same networks, interleaved.
+
+    python benchmarks/overhead.py [--rounds 50] [--repeats 7] [dcgan|stylegan2 ...]
+
+Both play the same turns on the same networks and data in memory: opponents frozen, generated samples for the
+discriminator without a graph, real and generated in one forward where the norm allows it, fused Adam, foreach average.
+The loop by hand logs nothing, guards nothing and draws from the global generator. Prints the median of each and the
+median of the ratios of neighbouring measurements: noise of the machine hits both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge.assemble import build_runner
+from ganforge.data import DataSpec
+from ganforge.families import Regularizer
+from ganforge.plugins import load_catalogue
+from ganforge.recipe import Recipe
+from ganforge.session import Ledger
+
+ADAM = {"lr": 2e-3, "betas": [0.0, 0.99]}
+STYLE = {"kind": "stylegan2", "channel_base": 1024, "channel_max": 64}
+GAMES = {
+    "dcgan": {
+        "kind": "gan",
+        "loss": "non-saturating",
+        "generator": {
+            "network": {"kind": "dcgan", "latent": 100, "width": 64},
+            "optimizer": ADAM,
+            "ema": {"half_life_images": 10_000},
+        },
+        "discriminator": {"network": {"kind": "dcgan", "width": 64}, "optimizer": ADAM},
+    },
+    "stylegan2": {
+        "kind": "gan",
+        "loss": "non-saturating",
+        "generator": {
+            "network": {**STYLE, "latent": 64, "style": 64, "mapping_layers": 2},
+            "optimizer": ADAM,
+            "ema": {"half_life_images": 10_000},
+            "regularizers": [{"kind": "path-length", "every": 4}],
+        },
+        "discriminator": {
+            "network": STYLE,
+            "optimizer": ADAM,
+            "regularizers": [{"kind": "r1", "gamma": 0.1, "every": 16}],
+        },
+    },
+}
+
+
+def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callable[[], None]:
+    """Return a loop over the batches, written as tightly as it goes, for the recipe's networks and penalties."""
+    runner = build_runner(recipe, spec, Accelerator(cpu=True))  # only to make the same networks and optimizers
+    game = runner.game
+    generator, discriminator = game.get_submodule("generator"), game.get_submodule("discriminator")
+    of_generator, of_discriminator = runner.players["generator"], runner.players["discriminator"]
+    average = copy.deepcopy(generator).requires_grad_(False)
+    pairs = list(average.parameters()), list(generator.parameters())
+    latent: int = recipe.game.generator.network.latent  # type: ignore[attr-defined]
+    joint = discriminator.batch_group > 0
+    penalties: dict[str, tuple[Regularizer, nn.Module]] = {
+        side: (regularizer, game.get_submodule("penalties").get_submodule(f"{side}-{regularizer.kind}"))
+        for side in ("generator", "discriminator")
+        for regularizer in getattr(recipe.game, side).regularizers
+    }
+    state = {"round": 0}
+
+    def freeze(player: nn.Module, frozen: nn.Module) -> None:
+        frozen.requires_grad_(False)
+        player.requires_grad_(True)
+
+    def play() -> None:
+        from ganforge.dice import Roll, roll_dice
+        from ganforge.duel import Duel
+
+        roll_dice(game, Roll(0, "by hand", state["round"], 0, len(batches[0]), len(batches[0])))
+        for real in batches:
+            freeze(discriminator, generator)
+            with torch.no_grad():
+                fake = generator(torch.randn(len(real), latent))
+            if joint:
+                of_real, of_fake = discriminator(torch.cat([real, fake])).chunk(2)
+            else:
+                of_real, of_fake = discriminator(real), discriminator(fake)
+            (F.softplus(-of_real).mean() + F.softplus(of_fake).mean()).backward()
+            of_discriminator.optimizer.step()
+            of_discriminator.optimizer.zero_grad()
+            if "discriminator" in penalties and state["round"] % penalties["discriminator"][0].every == 0:
+                regularizer, penalty = penalties["discriminator"]
+                duel = Duel(discriminator, real.detach().requires_grad_(True), fake)
+                (penalty(duel).mean() * regularizer.every).backward()
+                of_discriminator.optimizer.step()
+                of_discriminator.optimizer.zero_grad()
+            freeze(generator, discriminator)
+            F.softplus(-discriminator(generator(torch.randn(len(real), latent)))).mean().backward()
+            of_generator.optimizer.step()
+            of_generator.optimizer.zero_grad()
+            if "generator" in penalties and state["round"] % penalties["generator"][0].every == 0:
+                regularizer, penalty = penalties["generator"]
+                duel = Duel(discriminator, real, fake, latents=torch.randn(len(real), latent), generator=generator)
+                (penalty(duel).mean() * regularizer.every).backward()
+                of_generator.optimizer.step()
+                of_generator.optimizer.zero_grad()
+            with torch.no_grad():
+                torch._foreach_lerp_(*pairs, 0.001)
+            state["round"] += 1
+
+    return play
+
+
+def by_runner(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callable[[], None]:
+    """Return our own loop over the batches, with what a session adds to it."""
+    runner, ledger = build_runner(recipe, spec, Accelerator(cpu=True)), Ledger()
+
+    def play() -> None:
+        for real in batches:
+            ledger.note(runner.play_round({"image": real}))
+
+    return play
+
+
+def seconds(play: Callable[[], None]) -> float:
+    """Return how long one pass takes."""
+    start = time.perf_counter()
+    play()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("games", nargs="*", default=list(GAMES), choices=[*GAMES, []])
+    parser.add_argument("--rounds", type=int, default=48)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=32)
+    options = parser.parse_args()
+    catalogue = load_catalogue(only=[])
+    spec = DataSpec((1, 32, 32))
+    real = torch.rand(options.batch, *spec.shape).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
+    for name in options.games:
+        table = {"data": "faces", "run": {"images": 1, "batch": options.batch}, "game": GAMES[name]}
+        recipe = Recipe.model_validate(table, context={"catalogue": catalogue})
+        batches = [real] * options.rounds
+        hand, ours = by_hand(recipe, spec, batches), by_runner(recipe, spec, batches)
+        hand(), ours()
+        times = [(seconds(hand), seconds(ours)) for _ in range(options.repeats)]
+        shown = options.batch * options.rounds
+        ratio = statistics.median(left / right for left, right in times)
+        print(
+            f"{name}: by hand {shown / statistics.median(left for left, _ in times):.1f} images/s, "
+            f"ganforge {shown / statistics.median(right for _, right in times):.1f} images/s, "
+            f"ratio {ratio:.3f} (median of {options.repeats} pairs)"
+        )
+
+
+if __name__ == "__main__":
+    main()
