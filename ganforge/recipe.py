@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,11 @@ from ganforge.component import Strict
 from ganforge.errors import RecipeError
 from ganforge.game import GameComponent
 from ganforge.plugins import Catalogue
+from ganforge.recipe_errors import Sources, explain
+from ganforge.recipe_file import parse_text, read_text
+from ganforge.recipe_overrides import apply_overrides, parse_override
 from ganforge.slots import AnyDataset, AnyMetric, AnyMonitor, Slot
+from ganforge.toml_places import places
 
 AnyGame = Annotated[GameComponent, Slot("games")]
 
@@ -23,8 +28,8 @@ def _no_fp16(value: Any) -> Any:
     if value in ("fp16", "float16", "half"):
         raise PydanticCustomError(
             "fp16",
-            "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have to "
-            "follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
+            "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have "
+            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
         )
     return value
 
@@ -71,8 +76,8 @@ class CheckpointRecipe(Strict):
 class TrackingRecipe(Strict):
     """Where the run is recorded, beside its own folder.
 
-    Without a `uri` that is `sqlite:///mlflow.db` in the working folder, which is where `mlflow ui` looks there by itself
-    since MLflow 3.7 (unless that folder has an older `mlruns` with runs in it).
+    Without a `uri` that is `sqlite:///mlflow.db` in the working folder, which `mlflow ui` opens by itself (seen in
+    MLflow 3.17; where the folder holds experiments of an older MLflow in `mlruns`, it opens those instead).
     """
 
     kind: Literal["mlflow", "none"] = Field(default="mlflow", description="mlflow, or none for the run's folder alone")
@@ -95,19 +100,61 @@ class Recipe(Strict):
     tracking: TrackingRecipe = Field(default=TrackingRecipe(), description="where the run is recorded")
 
 
-def read_recipe(path: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(
+    path: Path,
+    catalogue: Catalogue,
+    overrides: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Recipe:
     """Read a recipe file.
 
     Args:
         path: of the TOML file.
         catalogue: the installed components.
         overrides: each `a.b.c=VALUE`, as given to `--set`; later ones win.
+        tell: is given what a person should know though nothing is wrong, such as fields that an override left out.
 
     Raises:
         RecipeError: all that is wrong with it, each with file, line and column.
     """
-    assert not overrides
+    return parse_recipe(read_text(path), str(path), catalogue, overrides, tell)
+
+
+def parse_recipe(
+    text: str,
+    name: str,
+    catalogue: Catalogue,
+    overrides: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Recipe:
+    """Read a recipe from its text; `name` stands for the file in messages. See `read_recipe`."""
+    raw = parse_text(text, name)
+    changes = [parse_override(override) for override in overrides]
+    notices = apply_overrides(raw, changes, Recipe, catalogue)
+    recipe, error = None, None
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()), context={"catalogue": catalogue})
-    except ValidationError as error:
-        raise RecipeError(str(error)) from error
+        recipe = Recipe.model_validate(raw, context={"catalogue": catalogue})
+    except ValidationError as found:
+        error = found
+    wrong = explain(error, raw, Recipe, catalogue, Sources(name, places(text), changes))
+    if wrong is not None or recipe is None:
+        raise RecipeError("\n".join([wrong or str(error), *_absent(error, catalogue)])) from error
+    if tell is not None:
+        for notice in notices:
+            tell(notice)
+    return recipe
+
+
+def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
+    """Name the plugins that could not be loaded where a kind is unknown: it may be theirs."""
+    if error is None or all(detail["type"] != "unknown_kind" for detail in error.errors()):
+        return []
+    return [
+        f"plugin {plugin.name} of {plugin.origin} could not be loaded: {plugin.reason}" for plugin in catalogue.broken
+    ]
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """Return the SHA-256 of a recipe with all its defaults, as canonical JSON; 64 hexadecimal digits."""
+    content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()

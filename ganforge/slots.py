@@ -64,19 +64,23 @@ class Slot:
             return self._fitting(entry)
         if not isinstance(entry, str | dict):
             raise PydanticCustomError(
-                "component_type", "expected the kind of a {family}, or a table with a kind", {"family": self.noun}
+                "component_type",
+                "expected a kind of {family}, alone or in a table with its fields",
+                {"family": self.noun},
             )
         if info.context is None:
             raise RuntimeError("validate with context={'catalogue': ...}, or pass components")
         catalogue: Kinds = info.context["catalogue"]
         known = catalogue.family(self.family)
         kind = entry if isinstance(entry, str) else entry.get("kind", self.default)
-        names = ", ".join(sorted(known))
+        names = ", ".join(sorted(known)) or "none"
         if kind is None:
             raise PydanticCustomError(
-                "missing_kind", "a {family} needs a kind; installed: {known}", {"family": self.noun, "known": names}
+                "missing_kind",
+                "the kind of {family} is missing; installed: {known}",
+                {"family": self.noun, "known": names},
             )
-        if kind not in known:
+        if not isinstance(kind, str) or kind not in known:
             near = difflib.get_close_matches(str(kind), known, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise PydanticCustomError(
@@ -99,7 +103,7 @@ class Slot:
     @property
     def noun(self) -> str:
         """The family in the singular, for error messages."""
-        irregular = {"losses": "loss", "features": "features", "datasets": "data"}
+        irregular = {"losses": "loss", "features": "features", "datasets": "data set"}
         return irregular.get(self.family, self.family.removesuffix("s"))
 
 

@@ -1,0 +1,94 @@
+"""Reading the text of a recipe, and saying why it cannot be read."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import RecipeError
+
+LARGEST = 2**20  # bytes; a recipe has a few hundred
+_WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a recipe file.
+
+    Raises:
+        RecipeError: there is no such file, or it is not a small UTF-8 text.
+    """
+    try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            raise RecipeError(f"{path} is a folder; expected a recipe{_recipes_in(path)}")
+        if not stat.S_ISREG(state.st_mode):
+            raise RecipeError(f"{path} is not a regular file; expected a recipe in TOML")
+        if state.st_size > LARGEST:
+            raise RecipeError(f"{path} has {state.st_size:,} bytes, and a recipe at most {LARGEST:,}; is it a recipe?")
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise RecipeError(f"there is no file {path}{_nearest(path)}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RecipeError(f"{str(path)!r} cannot be read: {reason}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise RecipeError(
+            f"{path}:{line}:{column}: the byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from error
+
+
+def parse_text(text: str, name: str) -> dict[str, Any]:
+    """Return the tables of a TOML text; `name` stands for the file in messages.
+
+    Raises:
+        RecipeError: it is not TOML; with the line, quoted.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise RecipeError(f"{name}: arrays or tables are nested too deeply") from error
+    except ValueError as error:
+        message = str(error)
+        found = _WHERE.search(message)
+        if found is None:  # such as a number of more digits than Python converts
+            raise RecipeError(f"{name}: not TOML: {message}") from error
+        lines = text.replace("\r\n", "\n").split("\n")
+        line = int(found[1]) if found[1] else len(lines)
+        column = int(found[2]) if found[2] else len(lines[-1]) + 1
+        quoted = lines[min(line, len(lines)) - 1]
+        raise RecipeError(
+            f"{name}:{line}:{column}: not TOML: {message[: found.start()]}\n  {quoted[:120]}\n  {' ' * (column - 1)}^"
+            if column <= 120
+            else f"{name}:{line}:{column}: not TOML: {message[: found.start()]}"
+        ) from error
+
+
+def _nearest(path: Path) -> str:
+    try:
+        siblings = {file.name: file for file in path.parent.glob("*.toml")}
+    except (OSError, ValueError):
+        siblings = {}
+    near = difflib.get_close_matches(path.name, siblings, 1) or difflib.get_close_matches(path.stem, siblings, 1)
+    if near:
+        return f"; did you mean {siblings[near[0]]}?"
+    if siblings:
+        return f"; {path.parent} has: {', '.join(sorted(siblings)[:20])}"
+    return f"; {path.parent} has no *.toml" if path.parent.is_dir() else f"; there is no folder {path.parent}"
+
+
+def _recipes_in(folder: Path) -> str:
+    try:
+        inside = sorted(str(file) for file in folder.glob("*.toml"))
+    except OSError:
+        return ""
+    return f", such as {', '.join(inside[:5])}" if inside else ", and it holds no *.toml"
