@@ -1,40 +1,17 @@
-"""Pictures of samples: grids of images and scatter plots of points, drawn with Pillow alone."""
+"""Pictures of samples, drawn with Pillow alone: scatter plots of points, and the grids of images that all use."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganforge.data import to_float, to_uint8
+from ganforge.picture import GUTTER as GUTTER
+from ganforge.picture import WIDTH
+from ganforge.picture import grid as grid
 
-WIDTH = 512  # pixels: grids of small images are enlarged to about this
-GUTTER = 2  # pixels between images
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
-
-
-def grid(samples: Tensor) -> Image.Image:
-    """Return images side by side, near-square, row by row; small ones are enlarged by a whole factor.
-
-    Args:
-        samples: [N, C, H, W], N >= 1, C = 1, 3 or 4, in [-1, 1] (or uint8). NaN is drawn as mid grey.
-    """
-    pixels = to_uint8(to_float(samples.detach().cpu()).nan_to_num(0.0, 1.0, -1.0)).permute(0, 2, 3, 1).numpy()
-    count, height, width, channels = pixels.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    scale = max(1, math.ceil(WIDTH / (columns * width)))
-    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-    height, width = height * scale + GUTTER, width * scale + GUTTER
-    sheet = np.zeros((rows * height - GUTTER, columns * width - GUTTER, channels), np.uint8)
-    for index, image in enumerate(pixels):
-        top, left = index // columns * height, index % columns * width
-        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet, MODES[channels])
 
 
 def scatter(samples: Tensor, modes: np.ndarray, std: float) -> Image.Image:
