@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
+import annotated_types
 import numpy as np
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from ganforge.assemble import build_runner
+from ganforge.component import Component
 from ganforge.data import Batch, DataSpec, Source
+from ganforge.game import PlayerRecipe
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.session import place
+from ganforge.slots import Slot
 
 _CATALOGUE: list[Catalogue] = []
 
@@ -96,6 +102,84 @@ def runner_of(game: Mapping[str, Any], spec: DataSpec, batch: int = 16, microbat
     """A runner for the given game on one process on the CPU."""
     recipe = recipe_of(game, seed=seed, run__batch=batch, run__microbatches=microbatches)
     return build_runner(recipe, spec, Accelerator(cpu=True))
+
+
+SMALL = {  # fields of networks, and how large they are in tests
+    "latent": 8,
+    "width": 8,
+    "depth": 2,
+    "style": 8,
+    "mapping_layers": 2,
+    "channel_base": 64,
+    "channel_max": 8,
+    "lr": 2e-3,
+}
+
+
+def network_kinds() -> list[str]:
+    """The kinds of which there is both a generator and a discriminator."""
+    return sorted(set(catalogue().family("generators")) & set(catalogue().family("discriminators")))
+
+
+def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None = None) -> dict[str, Any]:
+    """A small table for any component: required fields filled in, `SMALL` where it fits, players with all they can have.
+
+    Players get an average; discriminators R1 every 2 rounds, generators of a style space path length every 3.
+    """
+    table: dict[str, Any] = {"kind": cls.kind_name()} if issubclass(cls, Component) else {}
+    for name, field in cls.model_fields.items():
+        slot = next((entry for entry in field.metadata if isinstance(entry, Slot)), None)
+        if name in SMALL and not _out_of_bounds(field, SMALL[name]):
+            table[name] = SMALL[name]
+        elif name == "ema" and issubclass(cls, PlayerRecipe):
+            table[name] = {"half_life_images": 200}
+        elif name == "augmentation" and augmentation is not None:
+            table[name] = {"kind": augmentation}
+        elif name == "regularizers" and issubclass(cls, PlayerRecipe):
+            table[name] = list(_regularizers(field, network))
+        elif not field.is_required():
+            continue
+        elif slot is not None:
+            table[name] = example(_of_family(slot, network), network, augmentation)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            table[name] = example(field.annotation, network, augmentation)
+        elif field.annotation in (int, float):
+            table[name] = next(value for value in (1, 2, 4, 0.5, 0.1, 8, 64) if not _out_of_bounds(field, value))
+        else:
+            raise NotImplementedError(f"support.example does not know what {cls.__name__}.{name} may be")
+    return table
+
+
+def _of_family(slot: Slot, network: str) -> type[Component]:
+    known = catalogue().family(slot.family)
+    return known[next(kind for kind in (network, "non-saturating", "adam", *sorted(known)) if kind in known)]
+
+
+def _regularizers(field: FieldInfo, network: str) -> Iterator[dict[str, Any]]:
+    players = [entry.player for part in get_args(field.annotation) for entry in get_args(part)[1:] if part is not ...]
+    if "discriminator" in players:
+        yield {"kind": "r1", "gamma": 0.5, "every": 2}
+    if "generator" in players and network.startswith("style"):
+        yield {"kind": "path-length", "every": 3}
+
+
+def _out_of_bounds(field: FieldInfo, value: float) -> bool:
+    for limit in field.metadata:
+        match limit:
+            case annotated_types.Ge() if value < limit.ge:
+                return True
+            case annotated_types.Gt() if value <= limit.gt:
+                return True
+            case annotated_types.Le() if value > limit.le:
+                return True
+            case annotated_types.Lt() if value >= limit.lt:
+                return True
+    return False
+
+
+def game_example(kind: str, network: str = "mlp", augmentation: str | None = None) -> dict[str, Any]:
+    """A small table for any installed game."""
+    return example(catalogue().family("games")[kind], network, augmentation)
 
 
 def batches(runner: Runner, source: Source, count: int) -> list[Batch]:
