@@ -14,6 +14,7 @@ from ganforge.recipe_overrides import Override
 from ganforge.slots import Kinds
 from ganforge.toml_places import Path, Place
 
+SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
 OWN_WORDS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
 PYDANTIC = "https://errors.pydantic.dev"  # what pydantic's own errors link to
 
@@ -124,7 +125,9 @@ def _mistake(path: Path, errors: list[ErrorDetails], raw: Any, root: type[BaseMo
     if own:
         text = "; ".join(dict.fromkeys(error["msg"].removeprefix("Value error, ") for error in own))
         table = spot.table(kinds)
-        if not of and table and table[1]:
+        if SLOTS_WORDS & set(known):
+            of = ""
+        elif not of and table and table[1]:
             of = f" ({title(table[0])} of {table[1]})"
         if "unknown_kind" in known and isinstance(spot.value, dict):
             path = (*path, "kind")
