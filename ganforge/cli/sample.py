@@ -1,0 +1,99 @@
+"""`ganforge sample`: new samples from a run's folder."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganforge.sampling import Trained
+
+MANY = 256  # samples from which on a bar shows how far it is
+
+
+@click.command("sample")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-n", "--samples", "count", type=click.IntRange(min=1), default=64, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides which samples.")
+@click.option("--truncation", type=float, default=1.0, help="Above 0, at most 1: less variety, more likeness.")
+@click.option("--labels", metavar="LABELS", help="Classes, used in turn: 3, or 0,1,2, or their names.")
+@click.option("--checkpoint", metavar="IMAGES|best|PATH", help="Which checkpoint [default: the newest].")
+@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="NAME.png, a grid; NAME.zip or a folder, one PNG each; NAME.npy, numbers [default: a grid in RUN/samples].",
+)
+@click.option("--force", is_flag=True, help="Replace what --output has.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+def command(
+    run: Path,
+    count: int,
+    seed: int,
+    truncation: float,
+    labels: str | None,
+    checkpoint: str | None,
+    live: bool,
+    output: Path | None,
+    force: bool,
+    device: str,
+    leave_out: tuple[str, ...],
+) -> None:
+    """Draw samples from the generator of RUN, the folder of a run; its data set is not needed.
+
+    The same seed gives the same samples, and the first k do not depend on how many are drawn.
+
+    \b
+    Examples:
+      ganforge sample runs/stylegan2_faces
+      ganforge sample runs/stylegan2_faces -n 1000 --truncation 0.7 --output faces.zip
+    """
+    from ganforge.plugins import load_catalogue
+    from ganforge.sample_files import check_output, write
+    from ganforge.sampling import draw, load_trained, pick_device, read_labels
+
+    catalogue = load_catalogue(leave_out)
+    trained = load_trained(run, catalogue, pick_device(device), checkpoint=checkpoint, live=live)
+    for notice in trained.notices:
+        click.echo(notice, err=True)
+    classes = None if labels is None else read_labels(labels, trained.spec)
+    place = output or _default_place(trained, count, seed, truncation, labels, live)
+    check_output(place, trained.spec, force=force or output is None)
+    samples = draw(trained, count, seed=seed, labels=classes, truncation=truncation)
+    write(_shown(samples, count), place, trained.spec, trained.recipe, labels=classes, force=force or output is None)
+    click.echo(_what(trained, count, seed, truncation), err=True)
+    click.echo(place)
+
+
+def _default_place(trained: Trained, count: int, seed: int, truncation: float, labels: str | None, live: bool) -> Path:
+    parts = [f"images-{trained.images:012d}", f"seed-{seed}", f"n-{count}"]
+    parts += [f"truncation-{truncation:g}"] if truncation != 1 else []
+    parts += ["labels-" + re.sub(r"[^\w]+", "-", labels)[:40]] if labels else []
+    parts += ["live"] if live else []
+    return trained.run / "samples" / f"{'-'.join(parts)}.png"
+
+
+def _what(trained: Trained, count: int, seed: int, truncation: float) -> str:
+    weights = f"averaged weights of {' and '.join(trained.averaged)}" if trained.averaged else "weights as trained"
+    said = f"{count:,} sample{'s' if count > 1 else ''} after {trained.images:,} images shown, {weights}, seed {seed}"
+    return said + (f", truncation {truncation:g}" if truncation != 1 else "")
+
+
+def _shown(samples: Iterator[Tensor], count: int) -> Iterator[Tensor]:
+    """Pass batches on; where there are many, show a bar on stderr."""
+    if count < MANY:
+        yield from samples
+        return
+    with click.progressbar(length=count, file=sys.stderr, label="  drawing") as bar:
+        for batch in samples:
+            yield batch
+            bar.update(len(batch))
