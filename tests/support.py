@@ -122,7 +122,7 @@ def network_kinds() -> list[str]:
 
 
 def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None = None) -> dict[str, Any]:
-    """A small table for any component: required fields filled in, `SMALL` where it fits, players with all they can have.
+    """A small table for any component: required fields filled in, `SMALL` where it fits, players with all there is.
 
     Players get an average; discriminators R1 every 2 rounds, generators of a style space path length every 3.
     """
