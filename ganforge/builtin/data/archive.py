@@ -9,7 +9,18 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ganforge.builtin.data.shelf import MAX_BYTES, Bad, BadFile, Entry, Shelf, bounded, is_image, too_large, why
+from ganforge.builtin.data.shelf import (
+    MAX_BYTES,
+    Bad,
+    BadFile,
+    Entry,
+    Shelf,
+    bounded,
+    is_image,
+    printable,
+    too_large,
+    why,
+)
 from ganforge.errors import DataError
 
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
@@ -24,7 +35,7 @@ class ZipShelf(Shelf):
             self.archive = zipfile.ZipFile(path)
         except UNREADABLE as error:
             raise DataError(
-                f"'{path}' is not a ZIP archive that can be read, or it is damaged: {why(error)}"
+                f"'{printable(str(path))}' is not a ZIP archive that can be read, or it is damaged: {why(error)}"
             ) from error
         self.lock = threading.Lock()
         self.members: dict[str, zipfile.ZipInfo] = {}

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganforge.builtin.data.shelf import BadFile
 
+VERSION = 1  # count up when the same file decodes to other pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 2**26  # 8,192 squared
 DEEP_FORMATS = ("PNG", "PPM")  # whose mode "I" is 16 bits deep
@@ -56,10 +57,11 @@ def decode(data: bytes, resolution: int, channels: Channels) -> np.ndarray:
         image = _convert(image, channels)
         width, height = image.size
         side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        if (width, height) != (resolution, resolution):
-            box = (left, top, left + side, top + side)
-            image = image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+        left, top = (width - side) // 2, (height - side) // 2
+        if width != height:  # cut first: resize's own `box` lets what lies beyond it leak in
+            image = image.crop((left, top, left + side, top + side))
+        if side != resolution:
+            image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
         return np.asarray(image).reshape(resolution, resolution, channels)
     except DAMAGE as error:
         raise BadFile(_why(error)) from error

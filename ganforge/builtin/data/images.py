@@ -10,11 +10,12 @@ import numpy as np
 import PIL
 from pydantic import Field, PositiveInt
 
+from ganforge.builtin.data.decoding import VERSION
 from ganforge.builtin.data.labels import Labels, read_labels
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.packed import packed
 from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
-from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf
+from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf, printable
 from ganforge.errors import DataError
 
 NAMED = 5  # bad files that a message names
@@ -48,7 +49,7 @@ class Images(ImageDataset):
                 return self._open(shelf, cache)
         except OSError as error:
             raise DataError(
-                f"cannot open '{self.path}' with its cache in '{cache}': {error.strerror or error}; "
+                f"cannot open '{printable(self.path)}' with its cache in '{cache}': {error.strerror or error}; "
                 "check that both can be read and the cache written"
             ) from error
 
@@ -56,7 +57,7 @@ class Images(ImageDataset):
         entries, bad = _spread(shelf.entries, self.limit), list(shelf.bad)
         if not entries and not bad:
             raise DataError(
-                f"no images in '{self.path}' ({shelf.ignored} other files); expected names that end in "
+                f"no images in '{printable(self.path)}' ({shelf.ignored} other files); expected names that end in "
                 f"{', '.join(SUFFIXES)}; archives inside it are not opened"
             )
         labels = read_labels(shelf, [entry.name for entry in entries]) if self.labels and entries else None
@@ -65,7 +66,8 @@ class Images(ImageDataset):
             entries = [entry for entry in entries if entry.name in labels.of]
         content = digest(repr([(entry.name, entry.size, entry.crc) for entry in entries]).encode())
         content = digest(content.encode(), repr((self.resolution, self.channels)).encode())
-        file = cache / f"images-{digest(content.encode(), PIL.__version__.encode())}.pixels"
+        decoder = f"{VERSION}, Pillow {PIL.__version__}"
+        file = cache / f"images-{digest(content.encode(), decoder.encode())}.pixels"
         pack = packed(shelf, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
         bad += pack.bad
         self._judge(bad, len(pack.kept))
@@ -85,7 +87,9 @@ class Images(ImageDataset):
         named = ", ".join(str(item) for item in bad[:NAMED])
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         fix = 'mend or remove them, or leave them out with on_bad = "skip"' if good else "none is left"
-        raise DataError(f"'{self.path}': {len(bad)} of {len(bad) + good} images cannot be used: {named}{more}; {fix}")
+        raise DataError(
+            f"'{printable(self.path)}': {len(bad)} of {len(bad) + good} images cannot be used: {named}{more}; {fix}"
+        )
 
 
 def _tags(labels: Labels, entries: Sequence[Entry]) -> np.ndarray:

@@ -37,7 +37,7 @@ def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
     found = sorted({folders[0] for folders in parts.values() if folders})
     if not found:
         raise DataError(
-            f"labels = true, but '{shelf.path}' has neither sub-folders (one for each class) nor {FILE}; add either, "
+            f"labels = true, but '{printable(str(shelf.path))}' has neither sub-folders (one for each class) nor {FILE}; add either, "
             "or leave labels out"
         )
     number = {folder: index for index, folder in enumerate(found)}
@@ -46,7 +46,7 @@ def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
 
 
 def _from_json(shelf: Shelf) -> Labels:
-    where = f"{FILE} in '{shelf.path}'"
+    where = f"{FILE} in '{printable(str(shelf.path))}'"
     try:
         found: Any = json.loads(shelf.read(FILE, MAX_LABEL_BYTES))
     except (BadFile, ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ from ganforge.builtin.data.decoding import Channels, decode, natural_channels
 from ganforge.builtin.data.shelf import Bad, BadFile, Entry, Shelf
 from ganforge.errors import DataError
 
-MAGIC = b"ganforge images 1\n"
+MAGIC = b"ganforge images 1\n"  # count up when the format changes
 PORTION = 256  # images decoded before they are written
 
 
