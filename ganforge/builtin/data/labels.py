@@ -37,8 +37,8 @@ def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
     found = sorted({folders[0] for folders in parts.values() if folders})
     if not found:
         raise DataError(
-            f"labels = true, but '{printable(str(shelf.path))}' has neither sub-folders (one for each class) nor {FILE}; add either, "
-            "or leave labels out"
+            f"labels = true, but '{printable(str(shelf.path))}' has neither sub-folders (one for each class) nor "
+            f"{FILE}; add either, or leave labels out"
         )
     number = {folder: index for index, folder in enumerate(found)}
     shown = tuple(printable(folder) for folder in found)
