@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -45,7 +46,7 @@ class Sidecar:
         self.process = process
 
     @classmethod
-    def start(cls, folder: Path, store: Store, grace: float = 30.0) -> Sidecar:
+    def start(cls, folder: Path, store: Store, grace: float = 60.0) -> Sidecar:
         """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer.
 
         Args:
@@ -80,18 +81,23 @@ class Sidecar:
         """Close the pipe, wait until all is mirrored, and say what is missing.
 
         Args:
-            patience: seconds to wait; three times as long while the sidecar is still starting up.
+            patience: seconds to wait; up to three times as long where all is well and there is progress.
         """
         assert self.process.stdin is not None
         self.process.stdin.close()
-        began = time.monotonic()
+        began = changed = time.monotonic()
+        before = None
         while self.process.poll() is None:
-            waited = time.monotonic() - began
-            starting = self._state().get("phase", "starting") == "starting"
-            if waited > (3 * patience if starting else patience):
-                self._end()
+            state = self._state()
+            now = time.monotonic()
+            if state != before:
+                before, changed = state, now
+            starting = state.get("phase", "starting") == "starting"  # imports and tables: no fault of the store
+            well = state.get("error") is None and (starting or now - changed < patience)
+            if now - began > (3 * patience if well else patience):
                 break
             time.sleep(0.05)
+        self._end()
         return self._missing()
 
     def catch_up(self, patience: float = 10.0) -> str | None:
@@ -103,7 +109,7 @@ class Sidecar:
         assert self.process.stdin is not None
         self.process.stdin.close()
         refused = time.monotonic()
-        try:
+        try:  # Ctrl-C ends the sidecar too
             while self.process.poll() is None and time.monotonic() - refused < patience:
                 time.sleep(0.05)
                 if self.problem is None:
@@ -115,7 +121,8 @@ class Sidecar:
     def _missing(self) -> str | None:
         if self.process.returncode == 0:
             return None
-        why = self.problem or "there was not time enough"
+        in_time = self.process.returncode != -signal.SIGTERM
+        why = (self.problem if in_time else self._state().get("error")) or "there was not time enough"
         done = self._state().get("runs", {}).get(self.store.name, {}).get("lines", 0)
         there = len(read_lines(self.folder / "metrics.jsonl"))
         return redact(

@@ -27,18 +27,22 @@ class Mirror:
         store: where.
         run: what `run.json` says.
         known: the MLflow id of the run, where it is known.
+        fresh: nobody has mirrored this run before, so that there is nothing to look for.
     """
 
-    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None) -> None:
+    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None, *, fresh: bool) -> None:
         with _guard(store.database):
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
-        self.run_id = self._still(known) or self._find(experiment, run["id"]) or self._make(experiment, store, run)
-        self._client.update_run(self.run_id, status="RUNNING")
+        found = None if fresh else self._still(known) or self._find(experiment, run["id"])
+        self.run_id = found or self._make(experiment, store, run)
+        self._made = found is None
+        if found is not None:
+            self._client.update_run(found, status="RUNNING")
 
     def params(self, wanted: Mapping[str, str]) -> None:
         """Log parameters; MLflow never changes one, so what a resumed run changed becomes a tag `resumed.<name>`."""
-        there = self._client.get_run(self.run_id).data.params
+        there = {} if self._made else self._client.get_run(self.run_id).data.params
         short = {key[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in wanted.items()}
         for some in _portions([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])

@@ -56,6 +56,7 @@ class Sidecar:
         if self.store.database is None:
             self._state["phase"] = "connecting"
             self._save()
+        fresh = not self._state.get("runs")
         done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
         follower = Follower(self.folder, done, self._save)
         target: Mirror | None = None
@@ -65,7 +66,8 @@ class Sidecar:
             try:
                 if target is None:
                     run = follower.run
-                    new = mlflow_side.Mirror(self.store, run, done.get("run_id"))
+                    new = mlflow_side.Mirror(self.store, run, done.get("run_id"), fresh=fresh)
+                    fresh = False
                     if new.run_id != done.get("run_id"):
                         done.clear()  # nothing was sent to this one
                     done["run_id"] = new.run_id
@@ -82,7 +84,7 @@ class Sidecar:
             except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
                 self._state |= {"phase": "connecting", "error": mlflow_side.explain(error, self.store)}
                 pause = min(2 * pause, LONGEST_PAUSE)
-                target, over = None, False
+                target, over, fresh = None, False, False
             self._save()
             if over:
                 return 0

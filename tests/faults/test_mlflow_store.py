@@ -1,0 +1,203 @@
+"""What stands in MLflow after runs that ended well, badly, twice, or by a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import support_tracking as support
+from click.testing import CliRunner
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from ganforge.cli.track import command as track
+from ganforge.errors import GanforgeError
+from ganforge.tracking import Store
+from ganforge.tracking.lines import read_json
+from ganforge.tracking.sidecar import Sidecar
+
+TRAINER = """
+import pathlib, sys, time
+import support_tracking as support
+from ganforge.tracking import Store
+folder = support.begin(pathlib.Path(sys.argv[1]), Store(sys.argv[2], "faces"))
+support.play(folder, 0, 100)
+print("here", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    folder.finish("killed", "Ctrl-C")
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db", "faces", "a name")
+
+
+@pytest.fixture
+def look(store: Store) -> Callable[[Path], Run]:
+    client = MlflowClient(store.address)
+
+    def run_of(path: Path) -> Run:
+        identity = read_json(path / "run.json")["id"]
+        (run,) = client.search_runs(
+            [client.get_experiment_by_name("faces").experiment_id], f"tags.`ganforge.run` = '{identity}'"
+        )
+        return run
+
+    return run_of
+
+
+def steps(store: Store, run: Run, name: str) -> list[int]:
+    return [point.step for point in MlflowClient(store.address).get_metric_history(run.info.run_id, name)]
+
+
+def test_a_run_that_ends_well_is_all_there(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
+    folder = support.begin(tmp_path / "run", store)
+    support.play(folder, 0, 20_000, step=10)
+    folder.metrics(20_000, 2_000, {"fid": 12.5, "bad": float("nan")}, {"fid": {"samples": 1500}})
+    folder.event(100, "finding", "the discriminator has won", {"name": "collapse"})
+    (tmp_path / "run" / "grids" / "000020000.png").write_bytes(support.PNG)
+    assert folder.finish("finished") is None
+    run = look(tmp_path / "run")
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "a name"
+    assert run.data.params == {
+        "seed": "7",
+        "data.kind": "faces",
+        "game.kind": "gan",
+        "game.generator.optimizer.lr": "0.001",
+        "game.generator.optimizer.betas": "[0.0, 0.99]",
+        "metrics.0.kind": "fid",
+        "metrics.0.every_images": "100",
+    }
+    assert steps(store, run, "g.loss") == list(range(0, 20_000, 10))
+    assert run.data.metrics["fid"] == 12.5
+    assert "bad" not in run.data.metrics
+    assert json.loads(run.data.tags["receipt.fid"]) == {"samples": 1500}
+    assert run.data.tags["finding.collapse"].startswith("the discriminator has won")
+    assert run.data.tags["version.torch"]
+    assert json.loads(run.data.tags["ganforge.plugins"]) == {"ganforge": "1.2.3"}
+    client = MlflowClient(store.address)
+    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"grids", "recipe.toml"}
+    assert [item.path for item in client.list_artifacts(run.info.run_id, "grids")] == ["grids/000020000.png"]
+    assert store.database is not None
+    assert run.info.artifact_uri.startswith(str(store.database.parent / "mlruns"))  # where `mlflow ui` looks
+
+
+def test_a_killed_trainer_is_called_killed_and_its_resumed_run_goes_on(
+    tmp_path: Path, store: Store, look: Callable[[Path], Run]
+):
+    trainer = support.python(TRAINER, str(tmp_path), store.uri)
+    assert trainer.stdout is not None
+    assert trainer.stdout.readline() == b"here\n"
+    support.kill(trainer)
+    support.eventually(lambda: read_json(tmp_path / "run.json")["status"] == "killed")
+    support.eventually(lambda: read_json(tmp_path / "mlflow.json").get("phase") == "complete", 40)
+    first = look(tmp_path)
+    assert first.info.status == "KILLED"
+
+    folder = support.begin(tmp_path, store, 50, recipe=support.RECIPE.replace("seed = 7", "seed = 8"))
+    support.play(folder, 60, 200)
+    assert folder.finish("finished") is None
+    run = look(tmp_path)
+    assert run.info.run_id == first.info.run_id
+    assert run.info.status == "FINISHED"
+    assert steps(store, run, "g.loss") == list(range(0, 200, 10))
+    assert run.data.params["seed"] == "7"
+    assert run.data.tags["resumed.seed"] == "8"
+
+
+def test_ctrl_c_is_for_the_trainer_alone(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
+    trainer = support.python(TRAINER, str(tmp_path), store.uri)
+    assert trainer.stdout is not None
+    assert trainer.stdout.readline() == b"here\n"
+    os.killpg(trainer.pid, signal.SIGINT)  # as a terminal does
+    assert trainer.wait(20) == 0
+    trainer.stdout.close()
+    assert look(tmp_path).info.status == "KILLED"
+    assert look(tmp_path).data.tags["ganforge.reason"] == "Ctrl-C"
+
+
+def test_secrets_stay_out_of_files_and_store(
+    tmp_path: Path, store: Store, look: Callable[[Path], Run], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STORAGE_SECRET", "hunter2hunter2")
+    folder = support.begin(tmp_path, store, recipe=support.RECIPE + 'path = "s3://me:hunter2hunter2@host/faces"\n')
+    folder.event(1, "finding", "could not read with hunter2hunter2", {"name": "x"})
+    assert folder.finish("failed", "hunter2hunter2 was refused") is None
+    assert look(tmp_path).info.status == "FAILED"
+    assert look(tmp_path).data.tags["ganforge.reason"] == "*** was refused"
+    assert look(tmp_path).data.params["metrics.0.path"] == "s3://***@host/faces"
+    assert store.database is not None
+    written = [*tmp_path.rglob("*"), *store.database.parent.rglob("*")]
+    assert not [path for path in written if path.is_file() and b"hunter2hunter2" in path.read_bytes()]
+
+
+def test_track_brings_a_run_into_a_store(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
+    folder = support.begin(tmp_path / "run", Store("http://127.0.0.1:9", "faces"))
+    support.play(folder, 0, 100)
+    assert folder.finish("finished", patience=0.1) is not None
+    result = CliRunner().invoke(track, [str(tmp_path / "run"), "--uri", store.uri], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "mlflow ui" in result.output
+    assert look(tmp_path / "run").info.status == "FINISHED"
+    assert steps(store, look(tmp_path / "run"), "g.loss") == list(range(0, 100, 10))
+
+
+def test_track_says_what_is_wrong(tmp_path: Path):
+    def mistake(*arguments: str) -> str:
+        with pytest.raises(GanforgeError) as caught:
+            CliRunner().invoke(track, arguments, catch_exceptions=False)
+        return str(caught.value)
+
+    assert "no run.json" in mistake(str(tmp_path))
+    folder = support.begin(tmp_path, Store("http://me:secret@127.0.0.1:9"))
+    assert "give the whole address with --uri" in mistake(str(tmp_path))
+    support.eventually((tmp_path / "mlflow.json").exists)
+    assert "is being mirrored right now" in mistake(str(tmp_path), "--uri", "http://127.0.0.1:9")
+    folder.finish("finished", patience=0.0)
+
+
+def test_six_runs_make_one_fresh_database(tmp_path: Path):
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+    folders = [support.begin(tmp_path / f"run{index}", store) for index in range(6)]
+    for folder in folders:
+        support.play(folder, 0, 50)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda folder: folder.finish("finished", patience=25.0), folders)) == [None] * 6
+    client = MlflowClient(store.address)
+    runs = client.search_runs([client.get_experiment_by_name("ganforge").experiment_id])
+    assert [(run.info.status, run.data.metrics["g.loss"]) for run in runs] == [("FINISHED", 20.0)] * 6
+
+
+def test_a_sidecar_leaves_alone_what_another_trainer_has_taken_over(tmp_path: Path):
+    folder = support.begin(tmp_path, None)
+    late = Sidecar(tmp_path, Store(), grace=0.0)
+    assert not late._ended()  # the trainer is alive: it holds the lock
+    folder.close()
+    assert late._ended()
+    assert read_json(tmp_path / "run.json")["status"] == "killed"
+
+
+def test_a_sidecar_is_light_and_idle(tmp_path: Path, store: Store):
+    psutil = pytest.importorskip("psutil")
+    folder = support.begin(tmp_path, store)
+    support.eventually(lambda: read_json(tmp_path / "mlflow.json").get("phase") == "following")
+    process = psutil.Process(read_json(tmp_path / "mlflow.json")["pid"])
+    assert process.nice() >= 5
+    assert not [each.path for each in process.memory_maps() if "libtorch" in each.path]
+    assert process.memory_info().rss < 400 * 2**20
+    before = sum(process.cpu_times()[:2])
+    time.sleep(2)
+    assert sum(process.cpu_times()[:2]) - before < 0.2
+    assert folder.finish("finished") is None
+    assert not psutil.pid_exists(process.pid)
