@@ -37,7 +37,7 @@ def _table(table: BaseModel, path: str, note: str, opens: str = "[{}]") -> Itera
         if isinstance(value, BaseModel) or _is_tables(value):
             later.append((name, value, note))
         elif value is not None:
-            yield _commented(f"{_key(name)} = {_inline(value)}", "" if name == "kind" and not note else note)
+            yield _commented(f"{_key(name)} = {inline(value)}", "" if name == "kind" and not note else note)
         elif field.is_required() or field.default is not None:
             raise RecipeError(f"{path or 'the recipe'}: {name} is none, which TOML cannot say of this field")
         else:
@@ -67,17 +67,18 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """Write a value on one line of TOML."""
     if isinstance(value, BaseModel):
         value = {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, dict):
-        pairs = [f"{_key(str(key))} = {_inline(entry)}" for key, entry in value.items() if entry is not None]
+        pairs = [f"{_key(str(key))} = {inline(entry)}" for key, entry in value.items() if entry is not None]
         return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     if isinstance(value, list | tuple | set | frozenset):
-        return f"[{', '.join(_inline(entry) for entry in value)}]"
+        return f"[{', '.join(inline(entry) for entry in value)}]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
     plain = to_jsonable_python(value)
-    return _text(plain) if isinstance(plain, str) else _inline(plain)
+    return _text(plain) if isinstance(plain, str) else inline(plain)

@@ -143,7 +143,7 @@ class _Writer:
                 "type": "object",
                 "properties": {"kind": {"enum": list(classes)}},
                 "required": [] if slot.default else ["kind"],
-                "allOf": by_kind,
+                **({"allOf": by_kind} if by_kind else {}),
             },
             "anyOf": [{"enum": alone}, *tables.values(), {}],  # allows everything: editors complete from it
         }
