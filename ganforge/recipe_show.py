@@ -78,6 +78,8 @@ def inline(value: Any) -> str:
         return f"[{', '.join(inline(entry) for entry in value)}]"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and abs(value) >= 10_000:
+        return f"{value:_}"
     if isinstance(value, int | float):
         return repr(value)
     plain = to_jsonable_python(value)

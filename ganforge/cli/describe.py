@@ -71,7 +71,7 @@ def _explain(entry: Entry, console: Console) -> None:
     noun = entry.family
     console.print(Text.assemble((entry.kind, "bold cyan"), f"  of {noun}", (f"  from {entry.plugin.origin}", "dim")))
     doc = inspect.getdoc(entry.cls) or ""
-    console.print(Padding(Text(doc), (0, 0, 0, 2)))
+    console.print(Padding(Text(doc), (0, 0, 0, 2), expand=False))
     for number in dict.fromkeys(ARXIV.findall(doc)):
         console.print(f"  https://arxiv.org/abs/{number}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
