@@ -1,8 +1,8 @@
 """A convolution made for gradient penalties.
 
 PyTorch's own convolution differentiates twice, but computes the second-order weight gradient as a convolution with a
-kernel as large as the image. Here every derivative is an ordinary convolution or one of its two gradients. As with
-PyTorch's own, the weight's gradient is only computed where the backward pass at hand wants it:
+kernel as large as the image, and group by group, even of a constant kernel. Here every derivative is an ordinary
+convolution or one of its two gradients. As with PyTorch's own, the weight's gradient is only computed where the backward pass at hand wants it:
 `torch.autograd.grad(outputs, images)` costs no weight gradients.
 """
 
@@ -16,17 +16,18 @@ from torch.autograd import Function
 
 
 class Geometry(NamedTuple):
-    """How a kernel meets an image: stride, zero padding, and whether it is the transposed convolution."""
+    """How a kernel meets an image: stride, zero padding, whether it is the transposed convolution, and groups."""
 
     stride: int = 1
     padding: int = 0
     transposed: bool = False
+    groups: int = 1
 
     def forward(self, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return the convolution, without a graph of its own."""
         stride, padding = [self.stride] * 2, [self.padding] * 2
         return torch.ops.aten.convolution(  # type: ignore[no-any-return]
-            images, weight, bias, stride, padding, [1, 1], self.transposed, [0, 0], 1
+            images, weight, bias, stride, padding, [1, 1], self.transposed, [0, 0], self.groups
         )
 
     def gradients(
@@ -35,7 +36,7 @@ class Geometry(NamedTuple):
         """Return its gradients by images, weight and bias, as far as they are wanted."""
         stride, padding = [self.stride] * 2, [self.padding] * 2
         return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
-            gradient, images, weight, None, stride, padding, [1, 1], self.transposed, [0, 0], 1, wanted
+            gradient, images, weight, None, stride, padding, [1, 1], self.transposed, [0, 0], self.groups, wanted
         )
 
 
@@ -47,6 +48,7 @@ def convolve(
     stride: int = 1,
     padding: int = 0,
     transposed: bool = False,
+    groups: int = 1,
 ) -> Tensor:
     """Return the convolution of images with a kernel, differentiable as often as one likes.
 
@@ -57,6 +59,8 @@ def convolve(
         stride: of the convolution; the factor of enlargement where transposed.
         padding: zeros added on each side; rows taken off each side of the output where transposed.
         transposed: whether it is the transposed convolution.
+        groups: parts of the channels, each with its own kernel; I then counts the channels of one part (O where
+            transposed).
 
     Returns:
         [B, O, H', W'], as of `torch.nn.functional.conv2d` or `conv_transpose2d`.
@@ -64,7 +68,7 @@ def convolve(
     if torch.is_autocast_enabled(images.device.type):
         dtype = torch.get_autocast_dtype(images.device.type)
         images, weight, bias = images.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    geometry = Geometry(stride, padding, transposed)
+    geometry = Geometry(stride, padding, transposed, groups)
     return _Convolution.apply(  # type: ignore[no-any-return]
         images, _inner(weight), None if bias is None else _inner(bias), geometry
     )

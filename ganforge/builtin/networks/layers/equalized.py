@@ -78,6 +78,19 @@ class EqualizedConv(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, I, H, W] to [B, O, H', W']."""
+        if self.weight.shape[2] == 1 and self.stride == 1:
+            result = self._pointwise(images)
+            return F.leaky_relu(result, SLOPE) if self.rectify else result
         bias = None if self.bias is None else self.bias * self.bias_scale
         result = convolve(images, self.weight * self.scale, bias, stride=self.stride, padding=self.padding)
         return F.leaky_relu(result, SLOPE, inplace=True) if self.rectify else result
+
+    def _pointwise(self, images: Tensor) -> Tensor:
+        """A 1x1 convolution is one matrix product over pixels, and channels_last whatever the images were."""
+        batch, inputs, height, width = images.shape
+        pixels, kernel = images.permute(0, 2, 3, 1).reshape(-1, inputs), self.weight.flatten(1).t()
+        if self.bias is None:
+            result = pixels @ (kernel * self.scale)
+        else:
+            result = torch.addmm(self.bias, pixels, kernel, beta=self.bias_scale, alpha=self.scale)
+        return result.view(batch, height, width, -1).permute(0, 3, 1, 2)

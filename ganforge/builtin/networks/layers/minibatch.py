@@ -25,6 +25,7 @@ class MinibatchDeviation(nn.Module):
         batch, channels, height, width = images.shape
         group = next(size for size in range(min(self.group, batch), 0, -1) if batch % size == 0)
         groups = images.float().reshape(batch // group, group, channels, height, width)
-        deviation = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [B / group]
+        variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
+        deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # [B / group]
         shown = deviation.to(images.dtype)[:, None].expand(-1, group).reshape(batch, 1, 1, 1)
         return torch.cat([images, shown.expand(-1, 1, height, width)], 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from ganforge.builtin.networks.layers.convolution import convolve
 
 TAPS = (1.0, 3.0, 3.0, 1.0)  # binomial; Karras et al. 2020, arXiv:1912.04958, app. B
 
@@ -36,9 +37,15 @@ class Resample(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, C, H, W] to [B, C, H', W']."""
         kernel = self.filter.to(images.dtype)
-        if self.up > 1:
-            return F.conv_transpose2d(images, kernel, stride=self.up, padding=self.padding, groups=self.channels)
-        return F.conv2d(images, kernel, stride=self.down, padding=self.padding, groups=self.channels)
+        grows = self.up > 1
+        return convolve(
+            images,
+            kernel,
+            stride=self.up if grows else self.down,
+            padding=self.padding,
+            transposed=grows,
+            groups=self.channels,
+        )
 
 
 def doubled(channels: int) -> Resample:
