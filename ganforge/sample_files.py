@@ -22,6 +22,8 @@ from ganforge.picture import are_images, grid, picture, pixels_of
 from ganforge.recipe import Recipe
 
 LABELS = "dataset.json"  # {"labels": [["000000.png", 3], ...]}, as the data kind `images` reads it
+FILES = (".png", ".zip", ".npy")
+STRANGE = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tar", ".gz", ".npz", ".pt", ".csv")
 _OURS = re.compile(r"\d{6,}\.png")
 
 
@@ -58,7 +60,7 @@ def write(
     check_output(output, spec, force=force)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        if output.suffix not in (".png", ".npy", ".zip"):
+        if output.suffix not in FILES:
             output.mkdir(exist_ok=True)
             for stale in [path for path in output.iterdir() if _OURS.fullmatch(path.name) or path.name == LABELS]:
                 stale.unlink()
@@ -89,7 +91,9 @@ def check_output(output: Path, spec: DataSpec, *, force: bool) -> None:
     Raises:
         RecipeError: `output` is there already, or is of no form that these samples can have.
     """
-    file = output.suffix in (".png", ".npy", ".zip")
+    file = output.suffix in FILES
+    if output.suffix.lower() in (*STRANGE, *FILES) and not file:
+        raise RecipeError(f"--output {output}: there is no such form; choose NAME.png, NAME.zip, NAME.npy or a folder")
     if not are_images(spec) and output.suffix not in (".png", ".npy"):
         raise RecipeError(
             f"--output {output}: a folder or ZIP takes images, and these samples are of shape {list(spec.shape)}; "

@@ -166,7 +166,7 @@ def _label(text: str, spec: DataSpec) -> int:
     wanted = f"0 to {spec.classes - 1}"
     if not spec.class_names:
         raise RecipeError(f"there is no class {text!r}: expected {wanted}")
-    near = difflib.get_close_matches(text, spec.class_names, 1, 0.5)
+    near = [] if text.isdecimal() else difflib.get_close_matches(text, spec.class_names, 1, 0.5)
     some = ", ".join(spec.class_names[:10]) + (", ..." if spec.classes > 10 else "")
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise RecipeError(f"there is no class {text!r}{hint}; expected {wanted}, or a name of: {some}")

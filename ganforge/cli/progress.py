@@ -17,20 +17,24 @@ class Pace:
 
     Args:
         total: images shown when the run is over.
-        start: images shown before this process began.
+        start: images shown before this process began, as far as known when it does: the first note tells.
         clock: seconds.
     """
 
     def __init__(self, total: int, start: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.start, self.images = total, start, start
+        self.total, self.images = total, start
         self.clock, self.began = clock, clock()
         self.speed = 0.0  # images per second, smoothed
-        self._seen = (self.began, start)
+        self._seen: tuple[float, int] | None = None
+        self._first = (self.began, start)
 
     def note(self, images: int) -> bool:
         """Note how many images were shown; return whether a look is due, which is at most four times a second."""
         self.images = images
         now = self.clock()
+        if self._seen is None:  # after the first round, which also warms up
+            self._seen = self._first = (now, images)
+            return True
         then, before = self._seen
         if now - then < LOOK:
             return False
@@ -53,8 +57,9 @@ class Pace:
     @property
     def left(self) -> float | None:
         """Seconds until the end at the mean speed so far, metrics and pictures included; None while unknown."""
-        done = self.images - self.start
-        return None if done <= 0 else max(self.total - self.images, 0) * self.elapsed / done
+        then, before = self._first
+        done = self.images - before
+        return None if done <= 0 else max(self.total - self.images, 0) * (self.clock() - then) / done
 
 
 class Scores:

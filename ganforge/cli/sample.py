@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ganforge.sampling import Trained
 
-MANY = 256  # samples from which on a bar shows how far it is
+MANY = 256  # samples from which on a bar on a terminal shows how far it is
 
 
 @click.command("sample")
@@ -89,8 +89,8 @@ def _what(trained: Trained, count: int, seed: int, truncation: float) -> str:
 
 
 def _shown(samples: Iterator[Tensor], count: int) -> Iterator[Tensor]:
-    """Pass batches on; where there are many, show a bar on stderr."""
-    if count < MANY:
+    """Pass batches on; where there are many, show a bar on a terminal."""
+    if count < MANY or not sys.stderr.isatty():
         yield from samples
         return
     with click.progressbar(length=count, file=sys.stderr, label="  drawing") as bar:

@@ -1,0 +1,158 @@
+"""`ganforge check`: what a recipe would train, how fast, and what it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganforge.session import Session
+    from ganforge.trial import Trial
+
+
+@click.command("check")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one entry of the recipe.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tuple[str, ...], as_json: bool) -> None:
+    """Validate RECIPE, build what it describes and play a few rounds, for some seconds.
+
+    Says which players take which turns, how many parameters they have, how fast it goes here, and what time, memory and
+    disk the run will take. Nothing is written but decoded data in the cache.
+    """
+    from ganforge.assemble import assemble, make_accelerator
+    from ganforge.cli.view import SilentView
+    from ganforge.folders import cache_folder
+    from ganforge.plugins import load_catalogue
+    from ganforge.recipe import read_recipe
+    from ganforge.tracking import NoTracker
+    from ganforge.trial import try_out
+
+    file = recipe / "recipe.toml" if recipe.is_dir() else recipe
+    catalogue = load_catalogue(leave_out)
+    read = read_recipe(file, catalogue, overrides, lambda text: click.echo(text, err=True))
+    for plugin in catalogue.broken:
+        click.echo(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}", err=True)
+    cache = cache_folder()
+    source = read.data.open(cache)
+    accelerator = make_accelerator(device, read.run.precision)
+    session, _ = assemble(
+        read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), show=SilentView()
+    )
+    click.echo("playing a few rounds ...", err=True)
+    facts = describe(session, try_out(session)) | {"recipe": str(file)}
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
+
+
+def describe(session: Session, trial: Trial) -> dict[str, Any]:
+    """Return all that was found out, as JSON takes it; memory in bytes, times in seconds."""
+    recipe, runner, spec = session.recipe, session.runner, session.source.spec
+    players = {}
+    for name, player in runner.players.items():
+        group = player.optimizer.param_groups[0]
+        players[name] = {
+            "parameters": sum(parameter.numel() for parameter in player.parameters),
+            "optimizer": player.recipe.optimizer.kind,
+            "lr": player.recipe.optimizer.lr_at(0),
+            "lazy_correction": player.share,
+            "corrected_lr": player.recipe.optimizer.lr_at(0) * player.share,
+            "corrected_betas": [float(beta) for beta in group["betas"]] if "betas" in group else None,
+            "ema_half_life_images": player.recipe.ema.half_life_images if player.recipe.ema else None,
+            "turns": [
+                {"name": turn.name, "every": turn.every, "lazy": turn.lazy, "after_images": turn.after_images}
+                for turn in runner.turns
+                if turn.player == name
+            ],
+        }
+    kept = recipe.checkpoints.keep + (recipe.checkpoints.best is not None)
+    return {
+        "data": {
+            "kind": recipe.data.kind,
+            "samples": len(session.source),
+            "shape": list(spec.shape),
+            "classes": spec.classes,
+        },
+        "game": recipe.game.kind,
+        "players": players,
+        "batch": runner.batch,
+        "device": runner.accelerator.device.type,
+        "precision": recipe.run.precision,
+        "memory": {
+            "weights": trial.weights,
+            "optimizers": trial.optimizers,
+            "averages": trial.averages,
+            "peak": trial.peak,
+            "peak_before_the_first_round": trial.before,
+        },
+        "speed": {
+            "images_per_second": trial.images_per_second,
+            "seconds_per_round": trial.seconds,
+            "seconds_of_the_slowest_round": trial.slowest,
+            "rounds_timed": trial.rounds,
+        },
+        "run": {"images": recipe.run.images, "seconds": recipe.run.images / trial.images_per_second},
+        "disk": {"checkpoint": trial.checkpoint, "checkpoints_kept": kept, "checkpoints": trial.checkpoint * kept},
+    }
+
+
+def lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Say it on a screen of 80 columns."""
+    from ganforge.cli.progress import duration, rate
+
+    data, memory, speed, run, disk = (facts[key] for key in ("data", "memory", "speed", "run", "disk"))
+    labels = f"{data['classes']} classes" if data["classes"] else "no labels"
+    yield f"{facts['recipe']} is in order"
+    yield f"data       {data['kind']}: {data['samples']:,} samples of shape {data['shape']}, {labels}"
+    precision = "" if facts["precision"] == "no" else f" in {facts['precision']}"
+    yield f"game       {facts['game']}, rounds of {facts['batch']:,} images on {facts['device']}{precision}"
+    for name, player in facts["players"].items():
+        yield from _player(name, player)
+    parts = ", ".join(f"{name} {size(memory[name])}" for name in ("weights", "optimizers", "averages"))
+    yield f"memory     {parts}"
+    if facts["device"] == "cuda":
+        yield f"           at most {size(memory['peak'])} allocated on the GPU"
+    else:
+        begin = size(memory["peak_before_the_first_round"])
+        yield f"           at most {size(memory['peak'])} for the whole process ({begin} before the first round)"
+    pace, mean = rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
+    yield f"speed      {pace} images/s, by {speed['rounds_timed']} rounds of {mean}"
+    yield f"time       about {duration(run['seconds'])} for {run['images']:,} images; metrics and grids come on top"
+    each, kept = size(disk["checkpoint"]), disk["checkpoints_kept"]
+    yield f"disk       {size(disk['checkpoints'])} for {kept} checkpoints of {each}"
+
+
+def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
+    yield f"player     {name}: {player['parameters']:,} parameters"
+    for turn in player["turns"]:
+        when = "every round" if turn["every"] == 1 else f"every {turn['every']} rounds"
+        when += ", lazy" if turn["lazy"] else ""
+        when += f", after {turn['after_images']:,} images" if turn["after_images"] else ""
+        yield f"           turn {turn['name']}, {when}"
+    lr = f"{player['optimizer']}, lr {player['lr']:g}"
+    if player["lazy_correction"] != 1:
+        lr += f", corrected for lazy turns to {player['corrected_lr']:.5g}"
+        if player["corrected_betas"]:
+            lr += f", betas {', '.join(f'{beta:.5g}' for beta in player['corrected_betas'])}"
+    yield f"           {lr}"
+    if player["ema_half_life_images"]:
+        yield f"           averaged with a half-life of {player['ema_half_life_images']:,.0f} images"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def size(count: int) -> str:
+    """Return bytes as people read them."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1023.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
