@@ -42,8 +42,8 @@ class PathLength(Regularizer):
 class PathLengthPenalty(nn.Module):
     """(|J^T y| - a)^2 with y ~ N(0, 1), drawn anew, and the running mean length a.
 
-    The mean is that of the turns before, so that all processes and micro-batches of a turn aim at the same length. In
-    the first turn, when there is none yet, the mean of the samples at hand stands in.
+    The mean is that of the turns before, so that all processes and micro-batches of a turn aim at the same length. The
+    first turn, when there is none yet, only measures: its penalty is 0.
     """
 
     mean: Tensor
@@ -65,7 +65,7 @@ class PathLengthPenalty(nn.Module):
         styles = generator.styles(latents[::shrink], None if labels is None else labels[::shrink])
         lengths = self.lengths(generator, styles)
         self._follow()
-        aim = torch.lerp(lengths.detach().mean(), self.mean, self.begun)
+        aim = torch.lerp(lengths.detach(), self.mean, self.begun)
         self.seen.add(lengths)
         return self.weight * (lengths - aim).square()
 
