@@ -96,7 +96,7 @@ def problems(cls: type[BaseModel], seen: frozenset[type[BaseModel]] = frozenset(
 
 
 def leaves(annotation: Any, limits: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """The types in an annotation with their bounds; numbers that may be ramps, and slots for components, are left out."""
+    """The types in an annotation with their bounds; numbers that may be ramps, and slots, are left out."""
     arguments = get_args(annotation)
     if any(isinstance(limit, Slot) for limit in limits):
         return

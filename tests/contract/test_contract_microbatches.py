@@ -1,0 +1,98 @@
+"""Micro-batches save memory and change nothing else: k of them equal one, to 1e-6 in relative norm.
+
+Networks with batch statistics (BatchNorm) are left out: their results depend on what shares a forward.
+Compared are the gradients of every turn of the second round, each turn's taken together (and tensor by tensor to 1e-5),
+and all weights after it. Gradients, because Adam's first steps divide by the gradient's own size and would blow up the
+rounding of gradients that are 0 in theory.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from itertools import cycle, product
+
+import pytest
+import torch
+from support import ToySource, batches, catalogue, game_example, network_kinds, runner_of
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganforge.data import DataSpec
+from ganforge.dice import Roll, roll_dice
+from ganforge.runner import Runner
+
+SPEC = DataSpec((1, 8, 8), 3)
+BATCH = 32
+AUGMENTATIONS = [None, *(["ada"] if "ada" in catalogue().family("augmentations") else [])]
+CASES = [*product(sorted(catalogue().family("games")), network_kinds(), AUGMENTATIONS)]
+
+
+def watched(table: dict[str, object], parts: int) -> tuple[Runner, dict[str, Tensor]]:
+    """A runner, and the gradients of each of its turns as they are when the step is taken."""
+    runner = runner_of(table, SPEC, batch=BATCH, microbatches=parts)
+    gradients: dict[str, Tensor] = {}
+    for name, player in runner.players.items():
+        steps = cycle([turn.name for turn in runner.turns if turn.player == name])
+
+        def note(optimizer, args, kwargs, player=player, steps=steps) -> None:
+            turn = next(steps)
+            for index, parameter in enumerate(player.parameters):
+                if parameter.grad is not None:
+                    gradients[f"{turn}/{index}"] = parameter.grad.detach().clone()
+
+        player.optimizer.register_step_pre_hook(note)
+    return runner, gradients
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
+def test_microbatches_equal_one(game: str, network: str, augmentation: str | None, parts: int):
+    table = game_example(game, network, augmentation)
+    whole, expected = watched(table, 1)
+    if any(isinstance(module, _BatchNorm) for module in whole.game.modules()):
+        pytest.skip(f"{network} has batch statistics")
+    split, found = watched(table, parts)
+    first, batch = batches(whole, ToySource(SPEC), 2)
+    whole.play_round(first)  # some penalties begin by measuring
+    split.restore(*copy.deepcopy(whole.state()))
+    for runner in (whole, split):
+        runner.round = 0  # all turns are due
+    one, two = whole.play_round(batch), split.play_round(batch)
+    assert found.keys() == expected.keys()
+    for turn in whole.turns:
+        own = [name for name in expected if name.rpartition("/")[0] == turn.name]
+        assert own, turn.name
+        assert relative([found[name] for name in own], [expected[name] for name in own]) <= 1e-6, turn.name
+        total = flat([expected[name] for name in own]).norm()
+        for name in own:
+            assert (found[name] - expected[name]).norm() <= 1e-5 * expected[name].norm() + 1e-8 * total, name
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-6)
+    assert relative(split.game.parameters(), whole.game.parameters()) <= 1e-6
+
+
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().flatten() for tensor in tensors])
+
+
+def relative(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
+    right = flat(expected)
+    return float((flat(found) - right).norm() / right.norm())
+
+
+def test_gain_is_not_lost_among_microbatches():
+    """A lazy turn's gradient is that of its loss times `every`, however many parts there are."""
+    runner, _ = watched(game_example("gan"), 4)
+    (batch,) = batches(runner, ToySource(SPEC), 1)
+    lazy = next(turn for turn in runner.turns if turn.lazy)
+    assert lazy.gain == lazy.every == 2
+    player = runner.players[lazy.player]
+    roll_dice(runner.game, Roll(3, lazy.name, rows=BATCH, total=BATCH))
+    loss = sum(term.mean() for term in lazy.objective(batch).values())
+    reached = torch.autograd.grad(loss, player.parameters, allow_unused=True)
+    runner.take(lazy, batch)
+    for parameter, plain in zip(player.parameters, reached, strict=True):
+        if plain is not None:
+            torch.testing.assert_close(parameter.grad, 2 * plain, rtol=1e-5, atol=1e-7)

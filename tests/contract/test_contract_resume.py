@@ -1,0 +1,75 @@
+"""Every installed game, cut, saved, loaded from disk and resumed, equals one that was never cut: bit for bit."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from support import ToySource, batches, catalogue, game_example, network_kinds, runner_of
+from torch import Tensor
+
+from ganforge.checkpoint import Checkpoint, load, save
+from ganforge.data import DataSpec
+from ganforge.runner import Runner
+
+SPEC = DataSpec((1, 8, 8), 3)
+ROUNDS, CUTS = 9, (1, 4, 6)  # R1 is due in rounds 0, 2, 4, ..., path length in rounds 0, 3, 6
+AUGMENTATIONS = [None, *(["ada"] if "ada" in catalogue().family("augmentations") else [])]
+CASES = [*product(sorted(catalogue().family("games")), network_kinds(), AUGMENTATIONS)]
+CASES += [("gan", "mlp", kind) for kind in sorted(set(catalogue().family("augmentations")) - {"ada"})]
+
+
+def everything(runner: Runner) -> dict[str, Tensor]:
+    return {path: tensor.detach().clone() for path, tensor in runner.state()[0].items()}
+
+
+@pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
+def test_resumed_equals_uninterrupted(game: str, network: str, augmentation: str | None, tmp_path: Path):
+    table = game_example(game, network, augmentation)
+    runner = runner_of(table, SPEC, batch=8)
+    shown = batches(runner, ToySource(SPEC), ROUNDS)
+    for index, batch in enumerate(shown):
+        if index in CUTS:
+            save(tmp_path, runner.images, Checkpoint(*runner.state()))
+        last = runner.play_round(batch)
+    whole = everything(runner)
+    for cut in CUTS:
+        torch.manual_seed(cut)
+        resumed = runner_of(table, SPEC, batch=8)
+        found = load(tmp_path / f"images-{cut * 8:012d}")
+        resumed.restore(found.tensors, found.facts)
+        assert (resumed.round, resumed.images) == (cut, cut * 8)
+        for batch in shown[cut:]:
+            report = resumed.play_round(batch)
+        after = everything(resumed)
+        assert after.keys() == whole.keys()
+        assert [path for path in whole if not torch.equal(after[path], whole[path])] == [], f"cut at round {cut}"
+        assert {name: value.item() for name, value in report.items()} == {n: v.item() for n, v in last.items()}
+
+
+@pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
+def test_all_that_play_changes_is_in_the_checkpoint(game: str, network: str, augmentation: str | None):
+    """What a round moves but a checkpoint does not hold would be lost; only what every turn starts anew may be."""
+    runner = runner_of(game_example(game, network, augmentation), SPEC, batch=8)
+    first, second = batches(runner, ToySource(SPEC), 2)
+    runner.play_round(first)
+    held = {id(tensor) for tensor in runner.game.state_dict(keep_vars=True).values()}
+    unheld = {name: buffer for name, buffer in runner.game.named_buffers() if id(buffer) not in held}
+    before = {name: buffer.clone() for name, buffer in unheld.items()}
+    runner.play_round(second)
+    assert [name for name, buffer in unheld.items() if not torch.equal(buffer, before[name])] == []
+
+
+def test_a_restored_state_is_a_copy(tmp_path: Path):
+    """Playing on must not change the checkpoint that is held in memory, nor the other way round."""
+    runner = runner_of(game_example("gan"), SPEC, batch=8)
+    first, second = batches(runner, ToySource(SPEC), 2)
+    runner.play_round(first)
+    tensors, facts = runner.state()
+    held = {path: tensor.clone() for path, tensor in tensors.items()}
+    other = runner_of(game_example("gan"), SPEC, batch=8)
+    other.restore(held, facts)
+    other.play_round(second)
+    assert [path for path in tensors if not torch.equal(tensors[path], held[path])] == []
