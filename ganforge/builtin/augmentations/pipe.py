@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.builtin.augmentations.warp import warp
+from ganforge.builtin.augmentations.warp import Warp
 from ganforge.dice import Dice
 
 Change = Literal["blit", "geometric", "colour"]
@@ -24,15 +24,15 @@ class Geometry(nn.Module):
         resolution: R of the images.
         blit: x-flip, quarter turns and translation by whole pixels.
         geometric: isotropic scale, rotation, anisotropic scale, rotation, fractional translation.
-        antialias: see `warp`.
+        antialias: see `Warp`.
     """
 
     quarters: Tensor
 
     def __init__(self, resolution: int, blit: bool, geometric: bool, antialias: bool) -> None:
         super().__init__()
-        self.resolution, self.blit, self.geometric, self.antialias = resolution, blit, geometric, antialias
-        self.dice = Dice()
+        self.resolution, self.blit, self.geometric = resolution, blit, geometric
+        self.dice, self.warp = Dice(), Warp(resolution, antialias)
         quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
         turns = torch.stack([torch.linalg.matrix_power(quarter, times) for times in range(4)])
         self.register_buffer("quarters", turns, persistent=False)
@@ -41,9 +41,7 @@ class Geometry(nn.Module):
         """Return images [B, C, R, R], each changed with probabilities p []; those that nothing struck, as they were."""
         linear, offset = self.maps(len(images), p)
         struck = (linear != self.quarters[0]).flatten(1).any(1) | (offset != 0).any(1)
-        linear, offset = linear.to(images.dtype), offset.to(images.dtype)
-        moved = warp(images, linear, offset, self.antialias)
-        return torch.where(struck.view(-1, 1, 1, 1), moved, images)
+        return torch.where(struck.view(-1, 1, 1, 1), self.warp(images, linear, offset), images)
 
     def maps(self, rows: int, p: Tensor) -> tuple[Tensor, Tensor]:
         """Draw maps from places in the result to places in the image: linear [B, 2, 2], offset [B, 2] in pixels."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, conv_transpose2d, grid_sample
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample
 
 _BILINEAR, _REFLECTION = 0, 2  # as ATen numbers them
 
@@ -26,54 +26,72 @@ SYM6 = (
 _BEFORE = 5  # pixel n of an image spreads over the pixels 2n - 5 .. 2n + 6 of the image of twice the resolution
 
 
-def warp(images: Tensor, linear: Tensor, offset: Tensor, antialias: bool) -> Tensor:
-    """Return images seen through an affine map; what lies outside is their reflection at the border.
+class Warp(nn.Module):
+    """Shows images through affine maps; what lies outside an image is its reflection at the border.
 
     With `antialias` images are sampled at twice the resolution, to and from which an orthogonal wavelet leads (Karras
-    et al. 2020, arXiv:2006.06676, app. B): maps by whole pixels lose nothing, others alias little.
+    et al. 2020, arXiv:2006.06676, app. B): maps by whole pixels lose nothing, others alias little. The filters are
+    matrices, which are faster than convolutions of so few channels.
 
     Args:
-        images: [B, C, R, R].
-        linear: [B, 2, 2]; from places (x, y) in the result to places in the image, both seen from the centre.
-        offset: [B, 2], in pixels: where in the image the centre of the result lies.
+        resolution: R of the images.
         antialias: whether to filter.
-
-    Returns:
-        [B, C, R, R].
     """
-    rows, _, resolution, _ = images.shape
-    offset = offset * (2 / resolution)  # affine_grid and grid_sample measure from -1 to 1
-    if not antialias:
-        theta = torch.cat([linear, offset[:, :, None]], 2)
-        grid = affine_grid(theta, [rows, 1, resolution, resolution], align_corners=False)
-        return _Sample.apply(images, grid)  # type: ignore[no-any-return]
-    size = 2 * resolution + len(SYM6) - 2
-    theta = torch.cat([linear * (size / (2 * resolution)), offset[:, :, None]], 2)
-    grid = affine_grid(theta, [rows, 1, size, size], align_corners=False)
-    return halve(_Sample.apply(double(images), grid))
+
+    up: Tensor
+    down: Tensor
+
+    def __init__(self, resolution: int, antialias: bool) -> None:
+        super().__init__()
+        self.resolution, self.antialias = resolution, antialias
+        if antialias:
+            self.register_buffer("up", _doubling(resolution).float(), persistent=False)
+            self.register_buffer("down", _halving(resolution).float(), persistent=False)
+
+    def forward(self, images: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
+        """Return the images as seen.
+
+        Args:
+            images: [B, C, R, R].
+            linear: [B, 2, 2]; from places (x, y) in the result to places in the image, both seen from the centre.
+            offset: [B, 2], in pixels: where in the image the centre of the result lies.
+
+        Returns:
+            [B, C, R, R].
+        """
+        linear, offset = linear.to(images.dtype), offset.to(images.dtype) * (2 / self.resolution)  # R pixels = -1 .. 1
+        if not self.antialias:
+            return _sample(images, linear, offset, self.resolution)
+        up, down = self.up.to(images.dtype), self.down.to(images.dtype)
+        size = down.shape[1]
+        seen = _sample(up @ images @ up.mT, linear * (size / len(up)), offset, size)
+        return down @ seen @ down.mT
 
 
-def double(images: Tensor) -> Tensor:
-    """Return images [B, C, R, R] at twice the resolution, reflected beyond the border for as far as the filter sees."""
-    rows, channels, resolution, _ = images.shape
+def _doubling(resolution: int) -> Tensor:
+    """Return [2R, R]: pixels to pixels of half the size, reflected beyond the border for as far as the filter sees."""
+    matrix = torch.zeros(2 * resolution, resolution, dtype=torch.float64)
     margin = (len(SYM6) // 2 + 1) // 2
-    places = torch.arange(-margin, resolution + margin, device=images.device) % (2 * resolution)
-    places = torch.minimum(places, 2 * resolution - 1 - places)
-    planes = images[:, :, places][:, :, :, places].flatten(0, 1)[:, None]
-    crop = 2 * margin + _BEFORE
-    taps = planes.new_tensor(SYM6) * 2**0.5
-    planes = conv_transpose2d(planes, taps.view(1, 1, -1, 1), stride=(2, 1), padding=(crop, 0))
-    planes = conv_transpose2d(planes, taps.view(1, 1, 1, -1), stride=(1, 2), padding=(0, crop))
-    return planes.view(rows, channels, 2 * resolution, 2 * resolution)
+    for place in range(-margin, resolution + margin):
+        source = place % (2 * resolution)
+        for fine, tap in enumerate(SYM6, 2 * place - _BEFORE):
+            if 0 <= fine < 2 * resolution:
+                matrix[fine, min(source, 2 * resolution - 1 - source)] += tap * 2**0.5
+    return matrix
 
 
-def halve(images: Tensor) -> Tensor:
-    """Return images [B, C, 2R + 10, 2R + 10] at half the resolution, [B, C, R, R]: 5 pixels per side are used up."""
-    planes = images.flatten(0, 1)[:, None]
-    taps = planes.new_tensor(SYM6) / 2**0.5
-    planes = conv2d(planes, taps.view(1, 1, -1, 1), stride=(2, 1))
-    planes = conv2d(planes, taps.view(1, 1, 1, -1), stride=(1, 2))
-    return planes.view(*images.shape[:2], *planes.shape[2:])
+def _halving(resolution: int) -> Tensor:
+    """Return [R, 2R + 10]: pixels to pixels of twice the size; 5 on either side lie beyond the border."""
+    matrix = torch.zeros(resolution, 2 * resolution + len(SYM6) - 2, dtype=torch.float64)
+    for place in range(resolution):
+        matrix[place, 2 * place : 2 * place + len(SYM6)] = torch.tensor(SYM6, dtype=torch.float64) / 2**0.5
+    return matrix
+
+
+def _sample(images: Tensor, linear: Tensor, offset: Tensor, size: int) -> Tensor:
+    theta = torch.cat([linear, offset[:, :, None]], 2)
+    grid = affine_grid(theta, [len(images), 1, size, size], align_corners=False)
+    return _Sample.apply(images, grid)  # type: ignore[no-any-return]
 
 
 class _Sample(torch.autograd.Function):
