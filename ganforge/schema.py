@@ -74,7 +74,8 @@ class _Writer:
         tables = [part for part in parts if part.model is not None and part.slot is None]
         others = tuple(part for part in parts if part not in tables)
         if len(tables) == 1 and others and not any(part.slot for part in others):
-            return {"if": {"type": "object"}, "then": self.part(tables[0]), "else": self.parts(others)}
+            table = self.part(tables[0])
+            return {"if": {"type": "object"}, "then": table, "else": self.parts(others), "anyOf": [table, {}]}
         return {"anyOf": [self.part(part) for part in parts]} if parts else {}
 
     def part(self, part: Takes) -> Schema:
@@ -145,5 +146,9 @@ class _Writer:
                 "required": [] if slot.default else ["kind"],
                 **({"allOf": by_kind} if by_kind else {}),
             },
-            "anyOf": [{"enum": alone}, *tables.values(), {}],  # allows everything: editors complete from it
+            "anyOf": [
+                {"enum": alone},
+                *tables.values(),
+                {},
+            ],  # allows everything: taplo completes from it, not from `if`
         }
