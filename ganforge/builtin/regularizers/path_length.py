@@ -31,8 +31,8 @@ class PathLength(Regularizer):
     batch_shrink: PositiveInt = Field(default=2, description="of how many samples one is looked at, to save memory")
 
     def penalty(self, duel: Duel) -> Tensor:
-        """Return the penalty of a duel seen alone, without running mean: what `build` makes in its first turn."""
-        raise NotImplementedError("path-length keeps a running mean; `build` makes the module that does")
+        """Refuse: the running mean is kept by the module that `build` makes."""
+        raise RuntimeError("path-length keeps a running mean: call the module that build(data) makes")
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module (duel) -> penalty, which keeps the running mean length."""

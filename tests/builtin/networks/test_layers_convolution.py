@@ -90,3 +90,20 @@ def test_channels_last_stays_channels_last() -> None:
     (gradient,) = torch.autograd.grad(output.square().sum(), images, create_graph=True)
     for tensor in (output, gradient):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("stride", "padding", "transposed"), CASES)
+def test_a_constant_kernel_for_each_channel(stride: int, padding: int, transposed: bool) -> None:
+    kernel = torch.randn(3, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    geometry = {"stride": stride, "padding": padding, "groups": 3}
+    found = []
+    for function in (
+        lambda i: convolve(i, kernel, transposed=transposed, **geometry),
+        lambda i: (F.conv_transpose2d if transposed else F.conv2d)(i, kernel, **geometry),
+    ):
+        images, _ = pair()
+        output = function(images * images)
+        (gradient,) = torch.autograd.grad(output.pow(3).sum(), images, create_graph=True)
+        gradient.square().sum().backward()
+        found.append((output, gradient, images.grad))
+    torch.testing.assert_close(found[0], found[1])

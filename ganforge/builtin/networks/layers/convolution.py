@@ -2,8 +2,8 @@
 
 PyTorch's own convolution differentiates twice, but computes the second-order weight gradient as a convolution with a
 kernel as large as the image, and group by group, even of a constant kernel. Here every derivative is an ordinary
-convolution or one of its two gradients. As with PyTorch's own, the weight's gradient is only computed where the backward pass at hand wants it:
-`torch.autograd.grad(outputs, images)` costs no weight gradients.
+convolution or one of its two gradients. As with PyTorch's own, the weight's gradient is only computed where the
+backward pass at hand wants it: `torch.autograd.grad(outputs, images)` costs no weight gradients.
 """
 
 from __future__ import annotations

@@ -28,4 +28,5 @@ class MinibatchDeviation(nn.Module):
         variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
         deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # [B / group]
         shown = deviation.to(images.dtype)[:, None].expand(-1, group).reshape(batch, 1, 1, 1)
-        return torch.cat([images, shown.expand(-1, 1, height, width)], 1)
+        pixels = [images.permute(0, 2, 3, 1), shown.expand(-1, height, width, 1)]
+        return torch.cat(pixels, 3).permute(0, 3, 1, 2)  # in channels_last
