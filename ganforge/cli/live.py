@@ -7,12 +7,19 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 from rich.console import Console, ConsoleOptions
+from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.text import Text
 
 from ganforge.cli.progress import Pace, Scores, duration, metrics_of, number, rate
 
 MARGIN, LABEL, CELL = 2, 15, 26  # columns
+
+
+class _Above(FileProxy):
+    """What anybody prints meanwhile scrolls away above the view; click, too, which otherwise writes to `buffer`."""
+
+    buffer = None
 
 
 class LiveView:
@@ -27,9 +34,14 @@ class LiveView:
     def __init__(self, console: Console, pace: Pace, scores: Scores) -> None:
         self.console, self.pace, self.scores = console, pace, scores
         self.logged: dict[str, float] = {}
-        self._live = Live(self, console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
+        self._live = Live(self, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._streams = sys.stdout, sys.stderr
 
     def __enter__(self) -> LiveView:
+        self._streams = sys.stdout, sys.stderr
+        if sys.stdout.isatty():
+            sys.stdout = _Above(self.console, sys.stdout)
+        sys.stderr = _Above(self.console, sys.stderr)
         self._live.start(refresh=True)
         return self
 
@@ -38,6 +50,9 @@ class LiveView:
     ) -> None:
         self._live.refresh()
         self._live.stop()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = self._streams
 
     def progress(self, images: int) -> None:
         """Note it, and redraw when it is time."""
@@ -60,6 +75,9 @@ class LiveView:
         yield Text()
         yield self._headline(width)
         yield self._bar(width, ascii_only=options.ascii_only)
+        if not self.logged:
+            hint = "losses follow here, every run.log_every_images images"
+            yield _line(Text(" " * MARGIN + hint, style="dim"), width)
         for group, cells in self._groups().items():
             yield from _rows(group, cells, width)
         for name in self.scores.newest:

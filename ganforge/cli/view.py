@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from ganforge.cli.progress import Direction, Pace, Scores, duration, metrics_of, number, rate
-from ganforge.session import Show
+
+if TYPE_CHECKING:
+    from ganforge.session import Show
 
 SHORT = {"discriminator": "D", "generator": "G"}
 APART = ("gradient_norm", "real_score", "fake_score")  # readings that a line has no room for
