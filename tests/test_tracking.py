@@ -26,8 +26,8 @@ class Notebook:
         self.files: list[str] = []
         self.refuse = False
 
-    def params(self, wanted):
-        self.wanted |= wanted
+    def begin(self, params, tags):
+        self.wanted |= {**params, **tags}
 
     def tags(self, wanted):
         self.wanted |= wanted

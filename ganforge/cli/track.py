@@ -23,7 +23,7 @@ def command(run: Path, uri: str | None) -> None:
     record = read_json(run / "run.json")
     if "id" not in record:
         raise GanforgeError(
-            f"{run} is not the folder of a run: it has no run.json; give the folder that the run printed"
+            f"{run} is not the folder of a run: there is no run.json in it; expected runs/NAME"
         )
     address = uri or record.get("store")
     if uri is None and address and MASK in address:

@@ -9,6 +9,7 @@ from ganforge.tracking.facts import Facts as Facts
 from ganforge.tracking.facts import recipe_hash as recipe_hash
 from ganforge.tracking.folder import NoTracker as NoTracker
 from ganforge.tracking.folder import RunFolder as RunFolder
+from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
 from ganforge.tracking.lines import read_lines as read_lines
 from ganforge.tracking.redaction import redact as redact

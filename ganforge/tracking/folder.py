@@ -163,6 +163,7 @@ class RunFolder:
         if self._lock is not None:
             self._metrics.close()
             self._events.close()
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # forked children may hold the file, but shall not hold the lock
             os.close(self._lock)
             self._lock = None
 

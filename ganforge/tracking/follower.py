@@ -16,7 +16,7 @@ PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirror
 class Target(Protocol):
     """What the follower needs of a mirror."""
 
-    def params(self, wanted: Mapping[str, str]) -> None: ...  # noqa: D102
+    def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None: ...  # noqa: D102
     def tags(self, wanted: Mapping[str, str]) -> None: ...  # noqa: D102
     def metrics(self, points: list[tuple[str, float, float, int]]) -> None: ...  # noqa: D102
     def artifact(self, path: Path, folder: str | None) -> None: ...  # noqa: D102
@@ -73,8 +73,7 @@ class Follower:
     def begin(self, target: Target, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
         recipe = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
-        target.params(dict(flatten(recipe)))
-        target.tags(tags)
+        target.begin(dict(flatten(recipe)), tags)
 
     def follow(self, target: Target) -> None:
         """Mirror all that is new."""

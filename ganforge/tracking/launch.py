@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -78,13 +79,12 @@ class Sidecar:
         return f"the process that mirrors into {self.store.name} ended with code {code}" if code else None
 
     def stop(self, patience: float) -> str | None:
-        """Close the pipe, wait until all is mirrored, and say what is missing.
+        """Wait until all is mirrored, and say what is missing.
 
         Args:
             patience: seconds to wait; up to three times as long where all is well and there is progress.
         """
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self._say_goodbye()
         began = changed = time.monotonic()
         before = None
         while self.process.poll() is None:
@@ -101,13 +101,12 @@ class Sidecar:
         return self._missing()
 
     def catch_up(self, patience: float = 10.0) -> str | None:
-        """Close the pipe and wait for as long as the store takes what it is given; say what is missing.
+        """Wait for as long as the store takes what it is given; say what is missing.
 
         Args:
             patience: seconds for which a store may refuse.
         """
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self._say_goodbye()
         refused = time.monotonic()
         try:  # Ctrl-C ends the sidecar too
             while self.process.poll() is None and time.monotonic() - refused < patience:
@@ -117,6 +116,13 @@ class Sidecar:
         finally:
             self._end()
         return self._missing()
+
+    def _say_goodbye(self) -> None:
+        """End the sidecar's work: by a byte, because a forked child of the trainer may hold the pipe open."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it is gone already; `problem` says so
+            self.process.stdin.write(b".")
+            self.process.stdin.close()
 
     def _missing(self) -> str | None:
         if self.process.returncode == 0:

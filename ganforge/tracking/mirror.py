@@ -40,13 +40,17 @@ class Mirror:
         if found is not None:
             self._client.update_run(found, status="RUNNING")
 
-    def params(self, wanted: Mapping[str, str]) -> None:
-        """Log parameters; MLflow never changes one, so what a resumed run changed becomes a tag `resumed.<name>`."""
+    def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Log parameters and tags.
+
+        MLflow never changes a parameter, so what a resumed run changed becomes a tag `resumed.<name>`.
+        """
         there = {} if self._made else self._client.get_run(self.run_id).data.params
-        short = {key[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in wanted.items()}
+        short = {clean(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
         for some in _portions([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
-        self.tags({f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value})
+        changed = {f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value}
+        self.tags({**tags, **changed})
 
     def tags(self, wanted: Mapping[str, str]) -> None:
         """Set tags."""

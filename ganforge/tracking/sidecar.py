@@ -95,8 +95,7 @@ class Sidecar:
 
     def watch(self) -> None:
         """Wait for the end of the trainer, see to it that `run.json` says how it ended, and bound what follows."""
-        while os.read(0, 1024):
-            pass
+        os.read(0, 1)  # a byte when the trainer says goodbye, nothing when it was killed
         deadline = time.monotonic() + self.grace
         while not self._ended() and time.monotonic() < deadline:
             time.sleep(0.2)
