@@ -119,7 +119,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"           at most {size(memory['peak'])} allocated on the GPU"
     else:
         begin = size(memory["peak_before_the_first_round"])
-        yield f"           at most {size(memory['peak'])} for the whole process ({begin} before the first round)"
+        yield f"           at most {size(memory['peak'])} for the whole process ({begin} before round 1)"
     pace, mean = rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
     yield f"speed      {pace} images/s, by {speed['rounds_timed']} rounds of {mean}"
     yield f"time       about {duration(run['seconds'])} for {run['images']:,} images; metrics and grids come on top"
@@ -134,12 +134,11 @@ def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
         when += ", lazy" if turn["lazy"] else ""
         when += f", after {turn['after_images']:,} images" if turn["after_images"] else ""
         yield f"           turn {turn['name']}, {when}"
-    lr = f"{player['optimizer']}, lr {player['lr']:g}"
+    yield f"           {player['optimizer']}, lr {player['lr']:g}"
     if player["lazy_correction"] != 1:
-        lr += f", corrected for lazy turns to {player['corrected_lr']:.5g}"
-        if player["corrected_betas"]:
-            lr += f", betas {', '.join(f'{beta:.5g}' for beta in player['corrected_betas'])}"
-    yield f"           {lr}"
+        betas = ", ".join(f"{beta:.5g}" for beta in player["corrected_betas"] or ())
+        corrected = f"lr {player['corrected_lr']:.5g}" + (f", betas {betas}" if betas else "")
+        yield f"           corrected for lazy turns: {corrected}"
     if player["ema_half_life_images"]:
         yield f"           averaged with a half-life of {player['ema_half_life_images']:,.0f} images"
 
