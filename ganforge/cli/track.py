@@ -22,9 +22,7 @@ def command(run: Path, uri: str | None) -> None:
 
     record = read_json(run / "run.json")
     if "id" not in record:
-        raise GanforgeError(
-            f"{run} is not the folder of a run: there is no run.json in it; expected runs/NAME"
-        )
+        raise GanforgeError(f"{run} is not the folder of a run: there is no run.json in it; expected runs/NAME")
     address = uri or record.get("store")
     if uri is None and address and MASK in address:
         raise GanforgeError(f"the password of {address} was not written down; give the whole address with --uri")
