@@ -23,7 +23,10 @@ from torch.nn import functional as F
 
 from ganforge.assemble import build_runner
 from ganforge.data import DataSpec
+from ganforge.dice import Roll, roll_dice
+from ganforge.duel import Duel
 from ganforge.families import Regularizer
+from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.session import Ledger
@@ -59,6 +62,10 @@ GAMES = {
 }
 
 
+def backward(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
 def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callable[[], None]:
     """Return a loop over the batches, written as tightly as it goes, for the recipe's networks and penalties."""
     runner = build_runner(recipe, spec, Accelerator(cpu=True))  # only to make the same networks and optimizers
@@ -66,8 +73,11 @@ def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callab
     generator, discriminator = game.get_submodule("generator"), game.get_submodule("discriminator")
     of_generator, of_discriminator = runner.players["generator"], runner.players["discriminator"]
     average = copy.deepcopy(generator).requires_grad_(False)
-    pairs = list(average.parameters()), list(generator.parameters())
+    averaged: list[Tensor] = list(average.parameters())
+    live: list[Tensor] = list(generator.parameters())
     latent: int = recipe.game.generator.network.latent  # type: ignore[attr-defined]
+    assert isinstance(generator, GeneratorNetwork)
+    assert isinstance(discriminator, DiscriminatorNetwork)
     joint = discriminator.batch_group > 0
     penalties: dict[str, tuple[Regularizer, nn.Module]] = {
         side: (regularizer, game.get_submodule("penalties").get_submodule(f"{side}-{regularizer.kind}"))
@@ -81,9 +91,6 @@ def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callab
         player.requires_grad_(True)
 
     def play() -> None:
-        from ganforge.dice import Roll, roll_dice
-        from ganforge.duel import Duel
-
         roll_dice(game, Roll(0, "by hand", state["round"], 0, len(batches[0]), len(batches[0])))
         for real in batches:
             freeze(discriminator, generator)
@@ -93,27 +100,27 @@ def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callab
                 of_real, of_fake = discriminator(torch.cat([real, fake])).chunk(2)
             else:
                 of_real, of_fake = discriminator(real), discriminator(fake)
-            (F.softplus(-of_real).mean() + F.softplus(of_fake).mean()).backward()
+            backward(F.softplus(-of_real).mean() + F.softplus(of_fake).mean())
             of_discriminator.optimizer.step()
             of_discriminator.optimizer.zero_grad()
             if "discriminator" in penalties and state["round"] % penalties["discriminator"][0].every == 0:
                 regularizer, penalty = penalties["discriminator"]
                 duel = Duel(discriminator, real.detach().requires_grad_(True), fake)
-                (penalty(duel).mean() * regularizer.every).backward()
+                backward(penalty(duel).mean() * regularizer.every)
                 of_discriminator.optimizer.step()
                 of_discriminator.optimizer.zero_grad()
             freeze(generator, discriminator)
-            F.softplus(-discriminator(generator(torch.randn(len(real), latent)))).mean().backward()
+            backward(F.softplus(-discriminator(generator(torch.randn(len(real), latent)))).mean())
             of_generator.optimizer.step()
             of_generator.optimizer.zero_grad()
             if "generator" in penalties and state["round"] % penalties["generator"][0].every == 0:
                 regularizer, penalty = penalties["generator"]
                 duel = Duel(discriminator, real, fake, latents=torch.randn(len(real), latent), generator=generator)
-                (penalty(duel).mean() * regularizer.every).backward()
+                backward(penalty(duel).mean() * regularizer.every)
                 of_generator.optimizer.step()
                 of_generator.optimizer.zero_grad()
             with torch.no_grad():
-                torch._foreach_lerp_(*pairs, 0.001)
+                torch._foreach_lerp_(averaged, live, 0.001)
             state["round"] += 1
 
     return play

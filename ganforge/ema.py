@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganforge.game import EmaRecipe
 
@@ -20,13 +20,13 @@ class Ema:
     def __init__(self, live: nn.Module, recipe: EmaRecipe) -> None:
         self.recipe = recipe
         self.average = copy.deepcopy(live).eval().requires_grad_(False)
-        self._weights = list(self.average.parameters()), list(live.parameters())
+        self._weights: tuple[list[Tensor], list[Tensor]] = list(self.average.parameters()), list(live.parameters())
         self._buffers = list(self.average.buffers()), list(live.buffers())
 
     def decay(self, images: int, batch: int) -> float:
         """Return what is kept of the old average when `images` were shown, the last `batch` of them just now."""
         half_life = self.recipe.half_life_images
-        if self.recipe.rampup is not None:
+        if self.recipe.rampup > 0:
             half_life = min(half_life, images * self.recipe.rampup)
         return float(0.5 ** (batch / max(half_life, 1e-8)))
 

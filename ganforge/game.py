@@ -79,8 +79,8 @@ class EmaRecipe(Strict):
     """An exponential moving average of a player's weights, used for samples and metrics."""
 
     half_life_images: PositiveFloat = Field(default=10_000, description="images shown in which an old weight halves")
-    rampup: PositiveFloat | None = Field(
-        default=0.05, description="at first the half-life is this share of the images shown; leave out for none"
+    rampup: float = Field(
+        default=0.05, ge=0, le=1, description="at first the half-life is this share of the images shown; 0 = none"
     )
 
 

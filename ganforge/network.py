@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +55,7 @@ class DiscriminatorNetwork(nn.Module, ABC):
     may share one forward.
     """
 
-    batch_group: ClassVar[int] | int = 0
+    batch_group: int = 0
 
     @abstractmethod
     def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -52,7 +52,7 @@ class Runner:
     @property
     def first_row(self) -> int:
         """The first row of the global batch that this process plays."""
-        return self.accelerator.process_index * self.rows
+        return int(self.accelerator.process_index) * self.rows
 
     def play_round(self, batch: Batch) -> Report:
         """Let every due turn step once on this process's share of the batch; return the mean of each term.
@@ -126,8 +126,8 @@ class Runner:
     def _what_went_wrong(self, turn: Turn, report: Report) -> str:
         terms = ", ".join(f"{name} = {value.item():.4g}" for name, value in report.items())
         names = {parameter: name for name, parameter in self.game.named_parameters()}
-        reached = [p for p in self.players[turn.player].parameters if p.grad is not None]
-        bad = [names[p] for p in reached if not torch.isfinite(p.grad).all()]
+        gradients = [(names[p], p.grad) for p in self.players[turn.player].parameters]
+        bad = [name for name, gradient in gradients if gradient is not None and not torch.isfinite(gradient).all()]
         return (
             f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}' is not "
             f"finite; the step was not taken. Its terms: {terms}. First parameters hit: {', '.join(bad[:3])}"

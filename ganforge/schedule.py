@@ -31,7 +31,7 @@ class Ramp(Strict):
         """Return the value after `images` images shown."""
         done = min(max((images - self.after_images) / (self.images - self.after_images), 0.0), 1.0)
         if self.shape == "exponential":
-            return self.start * (self.end / self.start) ** done
+            return float(self.start * (self.end / self.start) ** done)
         if self.shape == "cosine":
             done = (1 - math.cos(math.pi * done)) / 2
         return self.start + (self.end - self.start) * done

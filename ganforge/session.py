@@ -88,7 +88,7 @@ class Session:
     @property
     def main(self) -> bool:
         """Whether this process writes and talks."""
-        return self.runner.accelerator.is_main_process
+        return bool(self.runner.accelerator.is_main_process)
 
     @property
     def images(self) -> int:

@@ -20,10 +20,10 @@ from ganforge.cli.view import make_view
 from ganforge.errors import CheckpointError, GanforgeError
 from ganforge.folders import cache_folder, new_run, runs_of
 from ganforge.plugins import Catalogue, load_catalogue
-from ganforge.recipe import Recipe, read_recipe_with_notices
-from ganforge.recipe_text import show
+from ganforge.recipe import Recipe, read_recipe
+from ganforge.recipe_show import show
 from ganforge.session import Session
-from ganforge.tracking import Facts, NoTracker, RunFolder, Store
+from ganforge.tracking import Facts, NoTracker, RunFolder, Status, Store
 from ganforge.training import train
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def play(order: Order) -> int:
         GanforgeError: whatever keeps it from training, in words.
     """
     catalogue = load_catalogue(order.leave_out)
-    recipe, notices = read_recipe_with_notices(order.file, catalogue, order.overrides)
+    notices: list[str] = []
+    recipe = read_recipe(order.file, catalogue, order.overrides, notices.append)
     accelerator = make_accelerator(order.device, recipe.run.precision, order.processes)
     if accelerator.is_main_process and not order.quiet:
         for notice in notices:
@@ -97,15 +98,15 @@ def _play(
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
     with make_view(recipe.run.images, 0, order.quiet or not talks) as view:
-        session, tasks = assemble(
-            recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view
-        )
+        session, tasks = assemble(recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view)
         resumed_at = _resume(order, session) if order.resume else None
         if isinstance(tracker, RunFolder):
             tracker.rewind(session.images)
             resumed = order.resume and bool(tracker.previous)
             tracker.begin(_facts(accelerator, catalogue, source.fingerprint), show(recipe), store, resumed=resumed)
-        status, reason, code = "failed", "it was ended by an error", 1
+        status: Status = "failed"
+        reason: str | None = "it was ended by an error"
+        code = 1
         began = time.monotonic()
         try:
             over = train(session, tasks, lambda: signals.asked)
@@ -122,7 +123,7 @@ def _play(
             reason = f"{type(error).__name__}: {error}"
             raise
         finally:
-            remark = tracker.finish(status, reason)  # type: ignore[arg-type]
+            remark = tracker.finish(status, reason)
     if talks:
         summarise(order, session, status, time.monotonic() - began, resumed_at, store, remark)
     return code
