@@ -111,7 +111,7 @@ class LiveView:
 
     def _metric(self, name: str, width: int) -> Text:
         value, images = self.scores.newest[name]
-        line = Text.assemble(" " * MARGIN, (f"{name:<{LABEL}}", "bold"), (number(value), "bold green"))
+        line = Text.assemble(" " * MARGIN, (f"{name:<{LABEL - 1}} ", "bold"), (number(value), "bold green"))
         line.append(f" at {images:,} images", style="dim")
         if name in self.scores.best:
             best, then = self.scores.best[name]
@@ -123,7 +123,7 @@ class LiveView:
 def _rows(group: str, cells: list[tuple[str, str]], width: int) -> Iterator[Text]:
     columns = max(1, (width - MARGIN - LABEL) // CELL)
     for start in range(0, len(cells), columns):
-        line = Text.assemble(" " * MARGIN, (f"{'' if start else group:<{LABEL}}", "bold"))
+        line = Text.assemble(" " * MARGIN, (f"{'' if start else group:<{LABEL - 1}} ", "bold"))
         for name, value in cells[start : start + columns]:
             line.append(f"{name} ", style="dim")
             line.append(f"{value:<{max(CELL - len(name) - 1, len(value) + 1)}}")

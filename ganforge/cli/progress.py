@@ -66,7 +66,8 @@ class Scores:
     """The newest and the best value of each metric, and the images shown then.
 
     Args:
-        better: by the name of the value; values that it does not name have no best.
+        better: by the name of the value, or by the kind of metric that it begins with (`fid` for
+            `fid-inception-v3`); other values have no best.
     """
 
     def __init__(self, better: Mapping[str, Direction]) -> None:
@@ -78,11 +79,16 @@ class Scores:
         """Take in new values."""
         for name, value in values.items():
             self.newest[name] = (value, images)
-            if name not in self.better or math.isnan(value):
+            better = self._direction(name)
+            if better is None or math.isnan(value):
                 continue
-            sign = 1 if self.better[name] == "lower" else -1
+            sign = 1 if better == "lower" else -1
             if name not in self.best or sign * value < sign * self.best[name][0]:
                 self.best[name] = (value, images)
+
+    def _direction(self, name: str) -> Direction | None:
+        fitting = [kind for kind in self.better if name == kind or name.startswith(f"{kind}-")]
+        return self.better[max(fitting, key=len)] if fitting else None
 
 
 def metrics_of(values: Mapping[str, float]) -> dict[str, float]:

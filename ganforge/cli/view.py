@@ -28,7 +28,7 @@ def make_view(
         total_images: images shown when the run is over.
         start_images: images shown before this process began.
         quiet: tell only what a person must read.
-        better: which way each metric value gets better, where a best value shall be told.
+        better: which way metrics get better, by kind or by the name of a value; of others no best value is told.
     """
     pace, scores = Pace(total_images, start_images), Scores(better or {})
     if quiet:
