@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,16 @@ import torch
 from torch import Tensor
 
 from ganforge.assemble import build_game
-from ganforge.checkpoint import PREFIX, Checkpoint, load, load_newest, saved
+from ganforge.choice import RECIPE, choose_checkpoint, no_run
 from ganforge.data import DataSpec
 from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
 from ganforge.exam import evaluating
-from ganforge.folders import RUNS
 from ganforge.game import Game
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.runner import below
 
-RECIPE, CHECKPOINTS = "recipe.toml", "checkpoints"
 BATCH = 64  # samples made at a time
 
 
@@ -84,10 +81,10 @@ def load_trained(
         GanforgeError: the folder is of no run, or the checkpoint is missing, damaged or of another game.
     """
     if not (run / RECIPE).is_file():
-        raise RecipeError(_no_run(run))
+        raise RecipeError(no_run(run))
     notices: list[str] = []
     recipe = read_recipe(run / RECIPE, catalogue, (), notices.append)
-    content, place, passed_over = _choose(run, checkpoint)
+    content, place, passed_over = choose_checkpoint(run, checkpoint)
     notices += [f"passed over: {reason}" for reason in passed_over]
     try:
         spec = DataSpec.from_json(content.facts["spec"])
@@ -143,75 +140,3 @@ def draw(
                 "earlier checkpoint with --checkpoint"
             )
         yield samples
-
-
-def read_labels(text: str, spec: DataSpec) -> list[int]:
-    """Return the classes that `text` names: indices or names, with commas between.
-
-    Raises:
-        RecipeError: the data have no classes, or none of that name or index.
-    """
-    if not spec.classes:
-        raise RecipeError("labels were asked for, and this run was trained on data without labels; leave --labels out")
-    if text.strip() in spec.class_names:  # a name may hold commas
-        return [spec.class_names.index(text.strip())]
-    return [_label(part.strip(), spec) for part in text.split(",")]
-
-
-def _label(text: str, spec: DataSpec) -> int:
-    if text in spec.class_names:
-        return spec.class_names.index(text)
-    if text.isdecimal() and int(text) < spec.classes:
-        return int(text)
-    wanted = f"0 to {spec.classes - 1}"
-    if not spec.class_names:
-        raise RecipeError(f"there is no class {text!r}: expected {wanted}")
-    near = [] if text.isdecimal() else difflib.get_close_matches(text, spec.class_names, 1, 0.5)
-    some = ", ".join(spec.class_names[:10]) + (", ..." if spec.classes > 10 else "")
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise RecipeError(f"there is no class {text!r}{hint}; expected {wanted}, or a name of: {some}")
-
-
-def _choose(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, list[str]]:
-    folder = run / CHECKPOINTS
-    places = saved(folder)
-    if wanted is not None and (Path(wanted) / "manifest.json").is_file():
-        return load(Path(wanted)), Path(wanted), []
-    if not places:
-        raise CheckpointError(f"{run} has no checkpoint yet; one is saved when a run ends, is stopped, or now and then")
-    if wanted is None:
-        return load_newest(folder)
-    passed_over: list[str] = []
-    if wanted == "best":
-        newest, _, passed_over = load_newest(folder)
-        images = _images_of_best(run, newest)
-    else:
-        digits = wanted.replace(",", "").replace("_", "")
-        images = int(digits) if digits.isdecimal() else -1
-    place = folder / f"{PREFIX}{images:012d}"
-    if place not in places:
-        have = ", ".join(f"{int(path.name.removeprefix(PREFIX)):,}" for path in places)
-        raise CheckpointError(f"{run} has no checkpoint {wanted!r}; it has those at {have} images, newest last")
-    return load(place), place, passed_over
-
-
-def _images_of_best(run: Path, newest: Checkpoint) -> int:
-    best = newest.facts["best"]
-    if not best:
-        raise CheckpointError(
-            f"{run} kept no best checkpoint: no metric was measured, or its recipe names none in checkpoints.best; "
-            "leave --checkpoint out for the newest"
-        )
-    return int(best[1])
-
-
-def _no_run(run: Path) -> str:
-    found = sorted(RUNS.glob(f"*/{RECIPE}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    runs = [str(path.parent) for path in found]
-    what = "is not the folder of a run" if run.is_dir() else "is no folder" if run.exists() else "does not exist"
-    by_name = {Path(name).name: name for name in runs}
-    near = difflib.get_close_matches(run.stem, by_name, 1)
-    hint = f"; did you mean {by_name[near[0]]}?" if near else ""
-    if runs:
-        return f"{run} {what}{hint}; the newest runs here: {', '.join(runs[:5])}"
-    return f"{run} {what}, and there are no runs in {RUNS}/; train one with `ganforge run RECIPE`"

@@ -5,11 +5,11 @@ import torch
 from support import catalogue
 from support_run import play_and_save, session_of
 
-from ganforge import folders
 from ganforge.data import DataSpec
 from ganforge.dice import Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
-from ganforge.sampling import draw, load_trained, pick_device, read_labels
+from ganforge.labels import read_labels
+from ganforge.sampling import draw, load_trained, pick_device
 
 CPU = torch.device("cpu")
 
@@ -115,11 +115,10 @@ def test_run_without_checkpoint_or_best_says_so(session, tmp_path):
 
 
 def test_no_run_says_which_are_there(session, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganforge.sampling.RUNS", session.folder.parent)
-    assert folders.RUNS.name == "runs"
+    monkeypatch.setattr("ganforge.choice.RUNS", session.folder.parent)
     with pytest.raises(RecipeError, match=r"did you mean .*digits\?; the newest runs here: .*digits"):
         load_trained(tmp_path / "digit", catalogue(), CPU)
-    monkeypatch.setattr("ganforge.sampling.RUNS", tmp_path / "runs")
+    monkeypatch.setattr("ganforge.choice.RUNS", tmp_path / "runs")
     with pytest.raises(RecipeError, match="there are no runs"):
         load_trained(tmp_path, catalogue(), CPU)
 

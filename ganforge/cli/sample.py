@@ -57,9 +57,10 @@ def command(
       ganforge sample runs/stylegan2_faces
       ganforge sample runs/stylegan2_faces -n 1000 --truncation 0.7 --output faces.zip
     """
+    from ganforge.labels import read_labels
     from ganforge.plugins import load_catalogue
     from ganforge.sample_files import check_output, write
-    from ganforge.sampling import draw, load_trained, pick_device, read_labels
+    from ganforge.sampling import draw, load_trained, pick_device
 
     catalogue = load_catalogue(leave_out)
     trained = load_trained(run, catalogue, pick_device(device), checkpoint=checkpoint, live=live)
