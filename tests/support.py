@@ -109,7 +109,7 @@ def runner_of(game: Mapping[str, Any], spec: DataSpec, batch: int = 16, microbat
     return build_runner(recipe, spec, Accelerator(cpu=True))
 
 
-SMALL = {  # fields of networks, and how large they are in tests
+SMALL = {  # fields of components, and what they are in tests where their bounds allow it
     "latent": 8,
     "width": 8,
     "depth": 2,
@@ -118,6 +118,9 @@ SMALL = {  # fields of networks, and how large they are in tests
     "channel_base": 64,
     "channel_max": 8,
     "lr": 2e-3,
+    "target": -0.9,  # of adaptive augmentation: it is on after a round, and becomes stronger
+    "interval": 1,
+    "speed_images": 200,
 }
 
 
@@ -139,7 +142,7 @@ def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None
         elif name == "ema" and issubclass(cls, PlayerRecipe):
             table[name] = {"half_life_images": 200}
         elif name == "augmentation" and augmentation is not None:
-            table[name] = {"kind": augmentation}
+            table[name] = example(catalogue().family("augmentations")[augmentation])
         elif name == "regularizers" and issubclass(cls, PlayerRecipe):
             table[name] = list(_regularizers(field, network))
         elif not field.is_required():

@@ -14,6 +14,7 @@ from ganforge.duel import Duel
 from ganforge.errors import DataError
 from ganforge.families import AugmentationNetwork
 from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork, StyleGenerator
+from ganforge.tally import all_tallies
 
 B = 8
 SPECS = [
@@ -157,10 +158,14 @@ def test_augmentation(kind: str, spec: DataSpec):
     network = build("augmentations", kind, spec)
     assert isinstance(network, AugmentationNetwork)
     samples = torch.rand(B, *spec.shape).mul(2).sub(1).requires_grad_()
-    network.begin_round(0)
-    roll(network)
-    shown = network(samples)
-    network.observe(torch.randn(B))
+    for images in range(0, 300, 100):  # adaptive ones begin at no strength
+        network.begin_round(images)
+        roll(network)
+        shown = network(samples)
+        network.observe(torch.ones(B))
+        for tally in all_tallies(network):
+            tally.settle(tally.pending)
+    assert not torch.equal(shown, samples), "it changes something"
     assert shown.shape == samples.shape
     assert shown.isfinite().all()
     shown.sum().backward()
