@@ -52,7 +52,8 @@ class Runner:
     @property
     def first_row(self) -> int:
         """The first row of the global batch that this process plays."""
-        return int(self.accelerator.process_index) * self.rows
+        index: int = self.accelerator.process_index
+        return index * self.rows
 
     def play_round(self, batch: Batch) -> Report:
         """Let every due turn step once on this process's share of the batch; return the mean of each term.

@@ -19,6 +19,7 @@ from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
 from ganforge.errors import CheckpointError, GanforgeError
 from ganforge.folders import cache_folder, new_run, runs_of
+from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.recipe_show import show
@@ -93,16 +94,19 @@ def _play(
     tracker: RunFolder | NoTracker,
     signals: Signals,
 ) -> int:
+    keep_freed_memory()
     cache = cache_folder()
     store = None if recipe.tracking.kind == "none" else _store(recipe, folder)
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
-    with make_view(recipe.run.images, 0, order.quiet or not talks) as view:
+    better = {metric.kind: metric.better for metric in recipe.metrics}
+    with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
         session, tasks = assemble(recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view)
         resumed_at = _resume(order, session) if order.resume else None
         if isinstance(tracker, RunFolder):
-            tracker.rewind(session.images)
             resumed = order.resume and bool(tracker.previous)
+            if resumed:
+                tracker.rewind(session.images)
             tracker.begin(_facts(accelerator, catalogue, source.fingerprint), show(recipe), store, resumed=resumed)
         status: Status = "failed"
         reason: str | None = "it was ended by an error"

@@ -42,7 +42,7 @@ def summarise(
             say(f"  {label:<11} {place}")
         say("")
         for text, comment in _next_steps(order, session, status):
-            say(f"  {text:<58} # {comment}")
+            say(f"  {click.style(text, bold=True)}\n      {comment}")
     if remark:
         say(remark)
     click.echo(session.folder)
@@ -56,7 +56,7 @@ def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
     places.append(("metrics", str(folder / "metrics.jsonl")))
     places += [("checkpoint", str(checkpoints[-1]))] if checkpoints else []
     if store is not None:
-        places.append(("MLflow", f"{store.viewing_command()}   (run {store.run} in experiment {store.experiment})"))
+        places.append(("MLflow", f"run {store.run} in experiment {store.experiment}; look: {store.viewing_command()}"))
     return places
 
 
@@ -68,7 +68,7 @@ def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, 
         steps.append((f"ganforge run {folder} --resume --set run.images={more}", "train on"))
     else:
         steps.append((f"ganforge run {folder} --resume", "go on, exactly where it stopped"))
-    steps.append((f"ganforge describe {session.recipe.game.kind}", "what can be changed"))
+    steps.append((f"ganforge recipe show {folder / 'recipe.toml'}", "all that can be changed, with --set"))
     return steps
 
 

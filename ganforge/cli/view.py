@@ -20,7 +20,12 @@ APART = ("gradient_norm", "real_score", "fake_score")  # readings that a line ha
 
 @contextmanager
 def make_view(
-    total_images: int, start_images: int, quiet: bool, *, better: Mapping[str, Direction] | None = None
+    total_images: int,
+    start_images: int,
+    quiet: bool,
+    *,
+    mute: bool = False,
+    better: Mapping[str, Direction] | None = None,
 ) -> Iterator[Show]:
     """Open a view on stderr for the length of the context.
 
@@ -28,11 +33,12 @@ def make_view(
         total_images: images shown when the run is over.
         start_images: images shown before this process began.
         quiet: tell only what a person must read.
+        mute: tell nothing.
         better: which way metrics get better, by kind or by the name of a value; of others no best value is told.
     """
     pace, scores = Pace(total_images, start_images), Scores(better or {})
-    if quiet:
-        yield SilentView()
+    if quiet or mute:
+        yield MuteView() if mute else SilentView()
         return
     from rich.console import Console
 
@@ -46,14 +52,21 @@ def make_view(
         yield view
 
 
-class SilentView:
-    """`--quiet`: only what a person must read."""
+class MuteView:
+    """Processes other than the main one: nothing at all."""
 
     def progress(self, images: int) -> None:
         """Nothing."""
 
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+
+class SilentView(MuteView):
+    """`--quiet`: only what a person must read."""
 
     def say(self, text: str) -> None:
         """Say it on stderr."""

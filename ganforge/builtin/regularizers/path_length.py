@@ -74,7 +74,7 @@ class PathLengthPenalty(nn.Module):
         images = generator.synthesize(styles)
         direction = self.dice.normal(len(images), *images.shape[1:]) / math.sqrt(images.shape[2] * images.shape[3])
         gradient = input_gradient(images * direction, styles)
-        return gradient.square().sum(2).mean(1).sqrt()
+        return gradient.float().square().sum(2).mean(1).sqrt()
 
     @torch.no_grad()
     def _follow(self) -> None:
