@@ -39,14 +39,29 @@ def make_accelerator(device: str, precision: str, processes: int = 1) -> Acceler
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
+    wanted = _processes_to_join(processes)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    wanted = int(os.environ.get("WORLD_SIZE", str(processes)))
     if accelerator.num_processes != wanted:
         raise GanforgeError(
-            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; "
-            "start them with `ganforge run RECIPE --processes N`, torchrun or accelerate launch"
+            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; {_HOW}"
         )
     return accelerator
+
+
+_HOW = "start them with `ganforge run RECIPE --processes N`, torchrun or accelerate launch"
+
+
+def _processes_to_join(processes: int) -> int:
+    """Return how many there should be, and see that whoever started them said all that they need to find each other."""
+    said = os.environ.get("WORLD_SIZE", str(processes))
+    if not said.isdecimal() or int(said) < 1:
+        raise GanforgeError(f"the environment says WORLD_SIZE = {said!r}; expected a number of processes; {_HOW}")
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if int(said) > 1 and missing:
+        raise GanforgeError(f"{said} processes were asked for, and {', '.join(missing)} are not set; {_HOW}")
+    if processes > 1 and processes != int(said):
+        raise GanforgeError(f"--processes {processes}, but the environment says WORLD_SIZE = {said}; {_HOW}")
+    return int(said)
 
 
 def build_game(recipe: GameComponent, spec: DataSpec, seed: int, device: torch.device) -> Game:
