@@ -24,7 +24,7 @@ PREFIX = "images-"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds: tensors by path, and facts that JSON can hold."""
+    """What a checkpoint holds: tensors by path, and facts that JSON can hold (with NaN, as Python's can)."""
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
@@ -44,15 +44,11 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
         tensors = {path: tensor.detach().cpu().contiguous() for path, tensor in content.tensors.items()}
         _check_space(folder, sum(tensor.nbytes for tensor in tensors.values()))
         save_file(tensors, aside / TENSORS)
-        (aside / FACTS).write_text(json.dumps(content.facts, indent=1, allow_nan=False))
-        files = {
-            name: {"sha256": _sha256(aside / name), "bytes": (aside / name).stat().st_size} for name in (TENSORS, FACTS)
-        }
-        (aside / MANIFEST).write_text(json.dumps({"format": FORMAT, "images": images, "files": files}, indent=1))
+        (aside / FACTS).write_text(json.dumps(content.facts, indent=1))
+        (aside / MANIFEST).write_text(_manifest(aside, images))
         for path in (*aside.iterdir(), aside):
             _sync(path)
-        if final.exists():  # played again after a resume
-            shutil.rmtree(final)
+        _remove(final)  # played again after a resume
         aside.rename(final)
         _sync(folder)
     except (OSError, SafetensorError) as error:
@@ -70,30 +66,32 @@ def load(checkpoint: Path) -> Checkpoint:
         CheckpointError: a file is missing, was changed or is of another format.
     """
     try:
-        manifest = json.loads((checkpoint / MANIFEST).read_text())
+        text = (checkpoint / MANIFEST).read_text()
+        manifest = json.loads(text)
         if manifest["format"] != FORMAT:
             raise CheckpointError(
                 f"{checkpoint} is of format {manifest['format']}; this ganforge reads format {FORMAT}"
             )
-        for name, expected in manifest["files"].items():
-            if name not in (TENSORS, FACTS):
-                raise CheckpointError(f"{checkpoint / MANIFEST} names a file that does not belong there: {name!r}")
-            if _sha256(checkpoint / name) != expected["sha256"]:
+        for name in (TENSORS, FACTS):
+            if _sha256(checkpoint / name) != manifest["files"][name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
         facts = json.loads((checkpoint / FACTS).read_text())
-        if int(facts["images"]) != int(manifest["images"]):
-            raise CheckpointError(f"{checkpoint / MANIFEST} was changed: it says {manifest['images']} images")
+        if text != _manifest(checkpoint, facts["images"]):
+            raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
         return Checkpoint(load_file(checkpoint / TENSORS), facts)
-    except (
-        OSError,
-        SafetensorError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-    ) as error:
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _manifest(checkpoint: Path, images: int) -> str:
+    """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
+    files = {
+        name: {"sha256": _sha256(checkpoint / name), "bytes": (checkpoint / name).stat().st_size}
+        for name in (TENSORS, FACTS)
+    }
+    return json.dumps({"format": FORMAT, "images": images, "files": files}, indent=1)
 
 
 def saved(folder: Path) -> list[Path]:
@@ -121,9 +119,18 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
     """Delete all but the newest `keep` checkpoints and the one of `best` images shown."""
     for path in saved(folder)[:-keep]:
         if path.name != f"{PREFIX}{best or 0:012d}":
-            shutil.rmtree(path)
-    for path in folder.glob(f".{PREFIX}*.tmp"):
+            _remove(path)
+    for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, if it is there; at no moment does half of it stand under its name."""
+    if checkpoint.exists():
+        aside = checkpoint.with_name(f".{checkpoint.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoint.rename(aside)
+        shutil.rmtree(aside)
 
 
 def _check_space(folder: Path, wanted: int) -> None:

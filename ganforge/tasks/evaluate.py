@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,8 @@ class Evaluate(Task):
         if self.best is None or self.best not in values:
             return
         value = values[self.best]
+        if not math.isfinite(value):
+            return
         sign = 1 if self.metric.better == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:
             session.best = (value, session.images)
