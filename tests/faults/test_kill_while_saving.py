@@ -50,7 +50,7 @@ def test_killed_at_any_moment(tmp_path: Path, moment: int):
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path):
-    """Older checkpoints stay, and a sentence says what happened; the superuser may write anywhere, so as somebody else."""
+    """Older ones stay, and a sentence says what happened; the superuser may write anywhere, so as somebody else."""
     save(tmp_path, 1, Checkpoint(TENSORS, {"images": 1}))
     answer = multiprocessing.get_context("fork").SimpleQueue()
 
