@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -35,3 +37,12 @@ class DivergedError(GanforgeError):
     """A gradient became NaN or infinite; the weights were left as they were before the step."""
 
     exit_code = 3
+
+
+@contextmanager
+def at_key(path: str) -> Iterator[None]:
+    """Name the key of the recipe in whatever goes wrong while its component is built, as a `RecipeError`."""
+    try:
+        yield
+    except GanforgeError as error:
+        raise RecipeError(f"{path}: {error}") from error

@@ -16,7 +16,7 @@ from ganforge.data import DataSpec, Source
 from ganforge.duel import Duel
 from ganforge.metric import Exam, FeatureNetwork, Measurement, Watcher
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.schedule import Number, value_at
+from ganforge.schedule import PositiveNumber, value_at
 
 Role = Literal["generator", "discriminator"]
 
@@ -155,7 +155,7 @@ class Monitor(Component):
 class Optimizer(Component):
     """How a player's weights follow its gradients."""
 
-    lr: Number = Field(description="learning rate, constant or a ramp over images shown")
+    lr: PositiveNumber = Field(description="learning rate, constant or a ramp over images shown")
 
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:

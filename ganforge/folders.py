@@ -48,6 +48,17 @@ def new_run(name: str) -> Path:
             return folder
 
 
+def discard_unused(folder: Path) -> None:
+    """Remove the folder of a run that never began; anything that somebody wrote into it stays, and it with it."""
+    if (folder / "run.json").exists():
+        return
+    for name in (".lock", "metrics.jsonl", "events.jsonl"):
+        if (folder / name).is_file() and (name == ".lock" or (folder / name).stat().st_size == 0):
+            (folder / name).unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def _number(folder: str, name: str) -> int | None:
     if folder == name:
         return 1

@@ -45,7 +45,7 @@ class Runner:
         self.game, self.players, self.accelerator, self.seed = game, dict(players), accelerator, seed
         self.turns: Sequence[Turn] = tuple(game.turns())
         self.batch, self.microbatches = batch, microbatches
-        self.rows = batch // accelerator.num_processes
+        self.rows: int = batch // accelerator.num_processes
         self.round = self.images = 0
         self._dice, self._tallies = all_dice(game), all_tallies(game)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from ganforge.component import Strict
 
@@ -38,6 +38,19 @@ class Ramp(Strict):
 
 
 Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]
+
+
+def positive(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, negative, or that is 0 for good."""
+    ends = (number.start, number.end) if isinstance(number, Ramp) else (number, number)
+    if min(ends) < 0 or max(ends) == 0:
+        raise ValueError(
+            f"expected a number greater than 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1]))
+        )
+    return number
+
+
+PositiveNumber = Annotated[Number, AfterValidator(positive)]
 
 
 def value_at(number: float | Ramp, images: int) -> float:

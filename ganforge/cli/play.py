@@ -18,7 +18,7 @@ from ganforge.cli.signals import Signals
 from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
 from ganforge.errors import CheckpointError, GanforgeError
-from ganforge.folders import cache_folder, new_run, runs_of
+from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
 from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import Recipe, read_recipe
@@ -81,6 +81,7 @@ def play(order: Order) -> int:
         finally:
             if isinstance(tracker, RunFolder):
                 tracker.close()
+                discard_unused(folder)
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
 

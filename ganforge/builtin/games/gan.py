@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganforge.data import Batch, DataSpec
 from ganforge.dice import Dice
 from ganforge.duel import Duel
-from ganforge.errors import RecipeError
+from ganforge.errors import RecipeError, at_key
 from ganforge.families import AugmentationNetwork, Loss, Regularizer
 from ganforge.game import Game, GameComponent, PlayerRecipe, Terms, Turn
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
@@ -83,10 +83,13 @@ class GanGame(Game):
         self.loss: Loss = recipe.loss
         self.classes, self.latent = data.classes, recipe.generator.network.latent
         self.generator_every = recipe.generator.every
-        self.generator: GeneratorNetwork = recipe.generator.network.build(data)
-        self.discriminator: DiscriminatorNetwork = recipe.discriminator.network.build(data)
+        with at_key("game.generator.network"):
+            self.generator: GeneratorNetwork = recipe.generator.network.build(data)
+        with at_key("game.discriminator.network"):
+            self.discriminator: DiscriminatorNetwork = recipe.discriminator.network.build(data)
         augmentation = recipe.discriminator.augmentation
-        self.augmentation: AugmentationNetwork | None = None if augmentation is None else augmentation.build(data)
+        with at_key("game.discriminator.augmentation"):
+            self.augmentation: AugmentationNetwork | None = None if augmentation is None else augmentation.build(data)
         self.penalties = nn.ModuleDict()
         self._of: dict[str, list[Regularizer]] = {}
         for side, regularizers in (
@@ -96,7 +99,8 @@ class GanGame(Game):
             self._of[side] = list(regularizers)
             for regularizer in regularizers:
                 self._check_need(side, regularizer)
-                self.penalties[f"{side}-{regularizer.kind}"] = regularizer.build(data)
+                with at_key(f"game.{side}.regularizers.{regularizer.kind}"):
+                    self.penalties[f"{side}-{regularizer.kind}"] = regularizer.build(data)
         self.dice, self.real_score, self.fake_score = Dice(), Tally(), Tally()
 
     def _check_need(self, side: str, regularizer: Regularizer) -> None:
