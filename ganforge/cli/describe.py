@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -64,14 +65,13 @@ def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence
 
 
 def _explain(entry: Entry, console: Console) -> None:
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     noun = entry.family
     console.print(Text.assemble((entry.kind, "bold cyan"), f"  of {noun}", (f"  from {entry.plugin.origin}", "dim")))
     doc = inspect.getdoc(entry.cls) or ""
-    console.print(Padding(Text(doc), (0, 0, 0, 2), expand=False))
+    console.print(Text(textwrap.indent(doc, "  ")))
     for number in dict.fromkeys(ARXIV.findall(doc)):
         console.print(f"  https://arxiv.org/abs/{number}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
