@@ -34,7 +34,8 @@ def summarise(
         shown = session.images - (resumed_at or 0)
         rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
         say("")
-        say(click.style(f"{status}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
+        word = "stopped" if status == "killed" else status
+        say(click.style(f"{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
         say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
         for name, value in session.metrics.items():
             say(f"  {name} {value:.4g}")
