@@ -39,7 +39,9 @@ counts = st.integers(1, 10**9)
 shares = st.floats(0, 1)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ramps = st.builds(Ramp, start=finite, end=finite, images=st.integers(10, 99), after_images=st.integers(0, 9))
-adams = st.builds(Adam, lr=finite | ramps, betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99)))
+rates = st.floats(1e-300, 1e300)
+rate_ramps = st.builds(Ramp, start=rates, end=rates | st.just(0.0), images=st.integers(10, 99))
+adams = st.builds(Adam, lr=rates | rate_ramps, betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99)))
 emas = st.none() | st.builds(EmaRecipe, half_life_images=st.floats(1, 1e9), rampup=st.floats(0.01, 1))
 recipes = st.builds(
     Recipe,
