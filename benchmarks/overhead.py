@@ -26,6 +26,7 @@ from ganforge.data import DataSpec
 from ganforge.dice import Roll, roll_dice
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
+from ganforge.memory import keep_freed_memory
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
@@ -147,21 +148,29 @@ def seconds(play: Callable[[], None]) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("games", nargs="*", default=list(GAMES), choices=[*GAMES, []])
+    parser.add_argument("games", nargs="*", metavar="GAME", help=f"any of: {', '.join(GAMES)} [default: all]")
     parser.add_argument("--rounds", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args()
+    unknown = set(options.games) - set(GAMES)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; expected any of: {', '.join(GAMES)}")
+    keep_freed_memory()  # as `ganforge run` does; it serves both
     catalogue = load_catalogue(only=[])
     spec = DataSpec((1, 32, 32))
     real = torch.rand(options.batch, *spec.shape).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
-    for name in options.games:
+    for name in options.games or GAMES:
         table = {"data": "faces", "run": {"images": 1, "batch": options.batch}, "game": GAMES[name]}
         recipe = Recipe.model_validate(table, context={"catalogue": catalogue})
         batches = [real] * options.rounds
         hand, ours = by_hand(recipe, spec, batches), by_runner(recipe, spec, batches)
         hand(), ours()
-        times = [(seconds(hand), seconds(ours)) for _ in range(options.repeats)]
+        times: list[tuple[float, float]] = []
+        for repeat in range(options.repeats):  # in turns, so that neither is always the second
+            first = seconds(ours if repeat % 2 else hand)
+            second = seconds(hand if repeat % 2 else ours)
+            times.append((second, first) if repeat % 2 else (first, second))
         shown = options.batch * options.rounds
         ratio = statistics.median(left / right for left, right in times)
         print(
