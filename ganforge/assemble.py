@@ -13,6 +13,7 @@ from ganforge.data import DataSpec, Source
 from ganforge.dice import derive
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.game import Game, GameComponent
+from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
@@ -40,7 +41,9 @@ def make_accelerator(device: str, precision: str, processes: int = 1) -> Acceler
     if device == "cuda" and not torch.cuda.is_available():
         raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
     wanted = _processes_to_join(processes)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    # Without this Accelerate takes several processes on a machine without CUDA for so many runs of one.
+    on_cpu = device == "cpu" or (wanted > 1 and not torch.cuda.is_available())
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     if accelerator.num_processes != wanted:
         raise GanforgeError(
             f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; {_HOW}"
@@ -48,7 +51,7 @@ def make_accelerator(device: str, precision: str, processes: int = 1) -> Acceler
     return accelerator
 
 
-_HOW = "start them with `ganforge run RECIPE --processes N`, torchrun or accelerate launch"
+_HOW = "start them with `ganforge run RECIPE --processes N` or torchrun"
 
 
 def _processes_to_join(processes: int) -> int:
@@ -117,6 +120,7 @@ def assemble(
             f"game '{recipe.game.kind}' reads {', '.join(missing)} of each batch, and data '{recipe.data.kind}' do not "
             "have that; choose other data, or turn labels on (data.labels = true)"
         )
+    _warn_of_split_groups(runner, show)
     session = Session(
         recipe=recipe,
         runner=runner,
@@ -135,3 +139,17 @@ def assemble(
     tasks += [Evaluate(metric, keep.best) for metric in recipe.metrics]
     tasks.append(Save(keep.every_images, keep.keep, keep.best))
     return session, tasks
+
+
+def _warn_of_split_groups(runner: Runner, show: Show) -> None:
+    """Say so where sharing out the batch changes what a discriminator with batch statistics sees."""
+    rows = runner.rows // runner.microbatches
+    for module in runner.game.modules():
+        if isinstance(module, DiscriminatorNetwork) and rows < runner.batch and module.batch_group > 1:
+            if rows % module.batch_group == 0:
+                continue
+            show.say(
+                f"{type(module).__name__} compares samples in groups of {module.batch_group}, and a share of the batch "
+                f"is {rows}: results will differ from those of one process. Groups stay whole with "
+                f"--set run.batch={module.batch_group * (runner.batch // rows)} or a multiple of it"
+            )
