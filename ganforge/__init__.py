@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ganforge.clock import Clock as Clock
     from ganforge.component import Component as Component
     from ganforge.component import Strict as Strict
     from ganforge.data import Batch as Batch
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Clock": "clock",
     "Component": "component",
     "Strict": "component",
     "Batch": "data",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ganforge.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Batch = Mapping[str, Tensor]  # "image" [B, *shape] and, where the data have labels, "label" [B] int64
+Batch = Mapping[str, Tensor]  # "image" [B, *shape] and, where the data have labels, "label" (see `DataSpec`)
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,27 @@ class DataSpec:
 
     Args:
         shape: of one sample: (channels, resolution, resolution) for square images, (2,) for points.
-        classes: number of classes; 0 = the data carry no labels.
+        classes: number of classes; 0 = no label says a class. Labels are then int64 [B].
         class_names: their names, in the order of the labels; empty where they have none.
+        conditions: numbers K in a continuous condition, each in [-1, 1]; 0 = none. Labels are then float32 [B, K].
+        labelled: share of the samples whose class is known, in (0, 1]; the label of the others is -1.
     """
 
     shape: tuple[int, ...]
     classes: int = 0
     class_names: tuple[str, ...] = ()
+    conditions: int = 0
+    labelled: float = 1.0
+
+    @property
+    def label_size(self) -> int:
+        """Numbers in an encoded label, see `encode`; 0 where the data carry none."""
+        return self.classes or self.conditions
+
+    def encode(self, labels: Tensor | None) -> Tensor:
+        """Return labels as networks read them, [B, label_size] float32: classes one-hot, conditions as they are."""
+        assert labels is not None, "a network for labelled data was given no labels"
+        return one_hot(labels, self.classes).float() if self.classes else labels
 
     @property
     def size(self) -> int:
@@ -63,7 +78,7 @@ class DataSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> DataSpec:
         """Read what `to_json` gave."""
-        return cls(tuple(value["shape"]), int(value["classes"]), tuple(value["class_names"]))
+        return cls(**{**value, "shape": tuple(value["shape"]), "class_names": tuple(value["class_names"])})
 
 
 class Source(ABC):

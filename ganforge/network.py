@@ -66,5 +66,17 @@ class FeatureDiscriminator(DiscriminatorNetwork):
     """A discriminator that shows what it sees, for feature matching and auxiliary heads."""
 
     @abstractmethod
-    def features(self, samples: Tensor, labels: Tensor | None = None) -> Sequence[Tensor]:
-        """Return its inner activations, each [B, ...], from the input's side to the output's."""
+    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return, of one forward, logits [B] and inner activations [B, ...] from the input's side to the output's.
+
+        The last of them, flat [B, F], is what the last linear layer scores; its size is `width`.
+        """
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers F in the last of the activations, per sample."""
+
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits [B]."""
+        return self.examine(samples, labels)[0]

@@ -24,6 +24,7 @@ ORDER = [
     "duel",
     "component",
     "schedule",
+    "clock",
     "metric",
     "families",
     "slots",

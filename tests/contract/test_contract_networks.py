@@ -114,9 +114,11 @@ def test_discriminator(kind: str, spec: DataSpec):
     gradient.square().sum().backward()  # penalties differentiate twice
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     if isinstance(network, FeatureDiscriminator):
-        features = network.features(samples, labels_of(spec))
-        assert len(features) > 0
+        roll(network)
+        again, features = network.examine(samples, labels_of(spec))
+        torch.testing.assert_close(again, logits)
         assert all(feature.shape[0] == B for feature in features)
+        assert features[-1].shape == (B, network.width)
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)

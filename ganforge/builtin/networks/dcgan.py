@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -13,7 +14,7 @@ from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
 from ganforge.families import Discriminator, Generator
-from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
 Layout = Literal["radford", "miyato"]
 _LAYOUT = "radford: Radford et al. 2015; miyato: the standard CNN of Miyato et al. 2018 (arXiv:1802.05957, table 3)"
@@ -44,11 +45,11 @@ class DcganGeneratorNetwork(GeneratorNetwork):
 
     def __init__(self, recipe: DcganGenerator, data: DataSpec) -> None:
         super().__init__()
-        self.classes = data.classes
+        self.data = data
         plain = recipe.layout == "radford"
         doublings = _doublings(data)
         widths = [recipe.width * min(2**i, _WIDEST) for i in reversed(range(doublings + (not plain)))]
-        self.first = nn.Linear(recipe.latent + data.classes, widths[0] * 16, bias=not plain)
+        self.first = nn.Linear(recipe.latent + data.label_size, widths[0] * 16, bias=not plain)
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()] if plain else []
         for before, after in pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=not plain), nn.BatchNorm2d(after), nn.ReLU()]
@@ -61,7 +62,7 @@ class DcganGeneratorNetwork(GeneratorNetwork):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
-        start = self.first(append_labels(latents, labels, self.classes)).unflatten(1, (-1, 4, 4))
+        start = self.first(append_labels(latents, labels, self.data)).unflatten(1, (-1, 4, 4))
         images: Tensor = self.layers(start)
         return images.tanh()
 
@@ -89,17 +90,17 @@ class DcganDiscriminator(Discriminator):
         return DcganDiscriminatorNetwork(self, data)
 
 
-class DcganDiscriminatorNetwork(DiscriminatorNetwork):
+class DcganDiscriminatorNetwork(FeatureDiscriminator):
     """Images [B, C, R, R] -> logits [B]."""
 
     def __init__(self, recipe: DcganDiscriminator, data: DataSpec) -> None:
         super().__init__()
-        self.resolution, self.pooled = data.resolution, recipe.layout == "miyato"
+        self.data, self.pooled = data, recipe.layout == "miyato"
         self.batch_group = 0 if recipe.batch_norm else 1
         widths = [recipe.width * min(2**i, _WIDEST) for i in range(_doublings(data) + self.pooled)]
-        self.planes = nn.Embedding(data.classes, data.resolution**2) if data.classes else None
+        self.planes = nn.Linear(data.label_size, data.resolution**2, bias=False) if data.label_size else None
         self.layers = nn.Sequential()
-        before = data.channels + (data.classes > 0)
+        before = data.channels + (data.label_size > 0)
         for index, after in enumerate(widths):
             if self.pooled:
                 self._add(before, after, 3, recipe.batch_norm)
@@ -116,15 +117,23 @@ class DcganDiscriminatorNetwork(DiscriminatorNetwork):
             self.layers.append(nn.BatchNorm2d(after))
         self.layers.append(nn.LeakyReLU(0.1 if self.pooled else 0.2))
 
-    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return logits [B]."""
+    @property
+    def width(self) -> int:
+        """Numbers that the last layer scores: summed over the image in the layout `miyato`, 4x4 of them otherwise."""
+        return self.last.weight[0].numel()
+
+    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return logits [B] and what each activation gave, [B, C, H, W], the last of them flat [B, F]."""
         if self.planes is not None:
-            assert labels is not None, "a network for labelled data was given no labels"
-            planes = self.planes(labels).unflatten(1, (1, self.resolution, self.resolution))
+            planes = self.planes(self.data.encode(labels)).reshape(-1, 1, self.data.resolution, self.data.resolution)
             samples = torch.cat([samples, planes.to(samples.dtype)], 1)
-        features = self.layers(samples)
-        logits: Tensor = self.last(features.sum((2, 3)) if self.pooled else features)
-        return logits.flatten()
+        hidden, activations = samples, []
+        for layer in self.layers:
+            hidden = layer(hidden)
+            if isinstance(layer, nn.LeakyReLU):
+                activations.append(hidden)
+        last = hidden.sum((2, 3)) if self.pooled else hidden
+        return self.last(last).flatten(), [*activations[:-1], last.flatten(1)]
 
 
 def _doublings(data: DataSpec) -> int:

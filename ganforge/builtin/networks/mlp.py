@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
 from ganforge.families import Discriminator, Generator
-from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
 Activation = Literal["relu", "leaky-relu", "silu", "tanh"]
 _ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
@@ -52,11 +52,11 @@ class MlpGeneratorNetwork(GeneratorNetwork):
     def __init__(self, recipe: MlpGenerator, data: DataSpec) -> None:
         super().__init__()
         self.data = data
-        self.layers = _layers(recipe.latent + data.classes, recipe.width, recipe.depth, data.size, recipe.activation)
+        self.layers = _layers(recipe.latent + data.label_size, recipe.width, recipe.depth, data.size, recipe.activation)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples [B, *shape]; images in [-1, 1]."""
-        samples: Tensor = self.layers(append_labels(latents, labels, self.data.classes))
+        samples: Tensor = self.layers(append_labels(latents, labels, self.data))
         samples = samples.reshape(-1, *self.data.shape)
         return samples.tanh() if len(self.data.shape) == 3 else samples
 
@@ -77,15 +77,23 @@ class MlpDiscriminator(Discriminator):
         return MlpDiscriminatorNetwork(self, data)
 
 
-class MlpDiscriminatorNetwork(DiscriminatorNetwork):
+class MlpDiscriminatorNetwork(FeatureDiscriminator):
     """Samples [B, *shape] -> logits [B]."""
 
     def __init__(self, recipe: MlpDiscriminator, data: DataSpec) -> None:
         super().__init__()
-        self.batch_group, self.classes = 1, data.classes
-        self.layers = _layers(data.size + data.classes, recipe.width, recipe.depth, 1, recipe.activation)
+        self.batch_group, self.data = 1, data
+        self.layers = _layers(data.size + data.label_size, recipe.width, recipe.depth, 1, recipe.activation)
 
-    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return logits [B]."""
-        logits: Tensor = self.layers(append_labels(samples.flatten(1), labels, self.classes))
-        return logits.squeeze(1)
+    @property
+    def width(self) -> int:
+        """Units of the last hidden layer."""
+        return self.layers[-1].in_features  # type: ignore[return-value]
+
+    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return logits [B] and the hidden layers' activations, each [B, width]."""
+        hidden, activations = append_labels(samples.flatten(1), labels, self.data), []
+        for linear, activation in zip(self.layers[:-1:2], self.layers[1::2], strict=True):
+            hidden = activation(linear(hidden))
+            activations.append(hidden)
+        return self.layers[-1](hidden).squeeze(1), activations

@@ -1,24 +1,24 @@
-"""Labels as one-hot vectors beside other inputs."""
+"""Labels beside other inputs."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+
+from ganforge.data import DataSpec
 
 
-def append_labels(vectors: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+def append_labels(vectors: Tensor, labels: Tensor | None, data: DataSpec) -> Tensor:
     """Return vectors with their labels appended (Mirza & Osindero 2014, arXiv:1411.1784, sec. 3.2).
 
     Args:
         vectors: [B, N].
-        labels: [B] in 0 .. classes - 1; not looked at where classes is 0.
-        classes: 0 = no labels.
+        labels: [B] or [B, K], see `DataSpec`; not looked at where the data carry none.
+        data: what the labels mean.
 
     Returns:
-        [B, N + classes].
+        [B, N + label_size]: classes one-hot, continuous conditions as they are.
     """
-    if classes == 0:
+    if data.label_size == 0:
         return vectors
-    assert labels is not None, f"a network for {classes} classes was given no labels"
-    return torch.cat([vectors, one_hot(labels, classes).to(vectors.dtype)], 1)
+    return torch.cat([vectors, data.encode(labels).to(vectors.dtype)], 1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ganforge.builtin.networks.layers.equalized import EqualizedConv, EqualizedLinear
 from ganforge.builtin.networks.layers.minibatch import MinibatchDeviation
@@ -18,7 +18,7 @@ from ganforge.data import DataSpec
 from ganforge.dice import Dice
 from ganforge.errors import DataError, RecipeError
 from ganforge.families import Discriminator, Generator
-from ganforge.network import DiscriminatorNetwork, StyleGenerator
+from ganforge.network import FeatureDiscriminator, StyleGenerator
 from ganforge.tally import Tally
 
 CHANNEL_BASE = Field(default=32_768, ge=8, description="channels times resolution, as far as channel_max allows")
@@ -86,17 +86,17 @@ class Mapping(nn.Module):
 
     Args:
         latent: length of a latent; 0 = only the label counts.
-        classes: number of classes; 0 = none.
+        data: what labels mean.
         style: length of a style.
         layers: how many there are.
         lr_multiplier: of their learning rate.
     """
 
-    def __init__(self, latent: int, classes: int, style: int, layers: int, lr_multiplier: float) -> None:
+    def __init__(self, latent: int, data: DataSpec, style: int, layers: int, lr_multiplier: float) -> None:
         super().__init__()
-        self.classes = classes
-        self.embedding = EqualizedLinear(classes, style) if classes else None
-        width = latent + (style if classes else 0)
+        self.data = data
+        self.embedding = EqualizedLinear(data.label_size, style) if data.label_size else None
+        width = latent + (style if data.label_size else 0)
         self.layers = nn.Sequential(
             *(
                 EqualizedLinear(width if index == 0 else style, style, lr_multiplier=lr_multiplier, rectify=True)
@@ -108,8 +108,7 @@ class Mapping(nn.Module):
         """Map latents [B, L] and labels [B] to styles [B, W]."""
         parts = [] if latents is None else [normalized(latents)]
         if self.embedding is not None:
-            assert labels is not None, "a network built for classes wants labels"
-            parts.append(normalized(self.embedding(F.one_hot(labels, self.classes).to(self.embedding.weight.dtype))))
+            parts.append(normalized(self.embedding(self.data.encode(labels))))
         return self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, 1))  # type: ignore[no-any-return]
 
 
@@ -140,7 +139,7 @@ class StyleGAN2GeneratorNetwork(StyleGenerator):
         channels = pyramid(data, recipe.channel_base, recipe.channel_max)
         style = recipe.style or recipe.latent
         self.latent, self.mixing, self.style_decay = recipe.latent, recipe.mixing, recipe.style_decay
-        self.mapping = Mapping(recipe.latent, data.classes, style, recipe.mapping_layers, recipe.mapping_lr)
+        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
         self.seed = nn.Parameter(torch.randn(1, channels[4], 4, 4))
         self.refine = ModulatedConv(channels[4], channels[4], style)
         self.to_image = ToImage(channels[4], data.channels, style)
@@ -216,7 +215,7 @@ class DiscriminatorBlock(nn.Module):
         return self.shortcut(self.halve(hidden)) + self.shrink(self.blur(self.refine(hidden)))  # type: ignore[no-any-return]
 
 
-class StyleGAN2DiscriminatorNetwork(DiscriminatorNetwork):
+class StyleGAN2DiscriminatorNetwork(FeatureDiscriminator):
     """A residual pyramid, the deviation over neighbours, and a projection on the label's embedding."""
 
     def __init__(self, recipe: StyleGAN2Discriminator, data: DataSpec) -> None:
@@ -231,15 +230,22 @@ class StyleGAN2DiscriminatorNetwork(DiscriminatorNetwork):
         self.deviation = MinibatchDeviation(recipe.group)
         self.refine = EqualizedConv(width + 1, width, 3)
         self.gather = EqualizedLinear(width * 16, width, rectify=True)
-        self.score = EqualizedLinear(width, width if data.classes else 1)
-        self.mapping = (
-            Mapping(0, data.classes, width, recipe.mapping_layers, recipe.mapping_lr) if data.classes else None
-        )
+        self.score = EqualizedLinear(width, width if data.label_size else 1)
+        self.mapping = Mapping(0, data, width, recipe.mapping_layers, recipe.mapping_lr) if data.label_size else None
 
-    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return logits [B]."""
-        hidden = self.refine(self.deviation(self.blocks(self.from_image(samples))))
-        scores = self.score(self.gather(hidden.flatten(1)))
+    @property
+    def width(self) -> int:
+        """Numbers that the last layer scores."""
+        return self.score.weight.shape[1]
+
+    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return logits [B] and what each block gave, [B, C, H, W], the last of them flat [B, F]."""
+        hidden, activations = self.from_image(samples), []
+        for block in self.blocks:
+            hidden = block(hidden)
+            activations.append(hidden)
+        last = self.gather(self.refine(self.deviation(hidden)).flatten(1))
+        scores = self.score(last)
         if self.mapping is None:
-            return scores[:, 0]  # type: ignore[no-any-return]
-        return (scores * self.mapping(None, labels)).sum(1) / math.sqrt(scores.shape[1])  # type: ignore[no-any-return]
+            return scores[:, 0], [*activations, last]
+        return (scores * self.mapping(None, labels)).sum(1) / math.sqrt(scores.shape[1]), [*activations, last]
