@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ganforge.network import GeneratorNetwork
+from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 
+Role = Literal["generator", "discriminator"]
 Critic = Callable[[Tensor, Tensor | None], Tensor]
+Seer = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
 
 
 class Duel:
@@ -25,6 +28,10 @@ class Duel:
         labels: [B], or None where the data have none; those of the real and of the generated samples.
         latents: [B, L] that the generated samples come from, where there are any.
         generator: the network they come from, where there is one.
+        network: the discriminator's network, where there is one, for terms about its weights.
+        features: (samples, labels) -> its inner activations, where it is a `FeatureDiscriminator`.
+        mover: whose turn it is.
+        images: shown before this round, for what is scheduled: `value_at(self.weight, duel.images)`.
         joint: both batches may share one forward (see `DiscriminatorNetwork.batch_group`).
     """
 
@@ -37,11 +44,16 @@ class Duel:
         *,
         latents: Tensor | None = None,
         generator: GeneratorNetwork | None = None,
+        network: DiscriminatorNetwork | None = None,
+        features: Seer | None = None,
+        mover: Role = "discriminator",
+        images: int = 0,
         joint: bool = False,
     ) -> None:
         self.discriminator, self.real, self.labels = discriminator, real, labels
         self.latents, self.generator, self.joint = latents, generator, joint
-        self._fake = fake
+        self.network, self.mover, self.images = network, mover, images
+        self._fake, self._features = fake, features
 
     @cached_property
     def fake(self) -> Tensor:  # [B, *shape]
@@ -57,6 +69,18 @@ class Duel:
     def fake_logits(self) -> Tensor:  # [B] or [B, ...]
         """The discriminator's scores of the generated samples."""
         return self._both[1] if self.joint else self.discriminator(self.fake, self.labels)
+
+    @property
+    def player(self) -> nn.Module:
+        """The network of the player whose turn it is."""
+        network = self.network if self.mover == "discriminator" else self.generator
+        assert network is not None, "this duel was made without networks"
+        return network
+
+    def features(self, samples: Tensor) -> Sequence[Tensor]:
+        """Return the discriminator's inner activations of samples as it is shown them, with this duel's labels."""
+        assert self._features is not None, "this duel is with a discriminator that shows no features"
+        return self._features(samples, self.labels)
 
     @cached_property
     def _both(self) -> tuple[Tensor, Tensor]:

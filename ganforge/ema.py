@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.game import EmaRecipe
+from ganforge.schedule import value_at
 
 
 class Ema:
@@ -25,7 +26,7 @@ class Ema:
 
     def decay(self, images: int, batch: int) -> float:
         """Return what is kept of the old average when `images` were shown, the last `batch` of them just now."""
-        half_life = self.recipe.half_life_images
+        half_life = value_at(self.recipe.half_life_images, images)
         if self.recipe.rampup > 0:
             half_life = min(half_life, images * self.recipe.rampup)
         return float(0.5 ** (batch / max(half_life, 1e-8)))

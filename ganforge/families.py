@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from ganforge.component import Component
 from ganforge.data import DataSpec, Source
-from ganforge.duel import Duel
+from ganforge.duel import Duel, Role
 from ganforge.metric import Exam, FeatureNetwork, Measurement, Watcher
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.schedule import PositiveNumber, value_at
-
-Role = Literal["generator", "discriminator"]
 
 
 class Generator(Component):
@@ -54,9 +52,10 @@ class Loss(Component):
 class Regularizer(Component):
     """A penalty added to a player's loss. `every` > 1 makes it lazy: its own turn, its gain multiplied by `every`."""
 
-    player: ClassVar[Role] = "discriminator"  # whose loss it can be added to
+    player: ClassVar[Role | Literal["either"]] = "discriminator"  # whose loss it can be added to
     input_gradients: ClassVar[bool] = False  # it differentiates by `duel.real` or `duel.fake`
     needs: ClassVar[type[nn.Module]] = nn.Module  # what that player's network must be
+    needs_opponent: ClassVar[type[nn.Module]] = nn.Module  # what the other player's network must be
 
     every: PositiveInt = Field(default=1, description="rounds between applications; more than 1 = lazy")
 
@@ -91,9 +90,20 @@ class Constraint(Component):
 class AugmentationNetwork(nn.Module):
     """Changes samples [B, *shape] before the discriminator sees them, real and generated alike, differentiably."""
 
+    exchanges: bool = False  # it also has a say in which samples pass for real and which for generated
+
     @abstractmethod
     def forward(self, samples: Tensor) -> Tensor:
         """Return augmented samples of the same shape."""
+
+    def exchange(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the discriminator's own turn shows as real and as generated, where `exchanges`.
+
+        Args:
+            real: [B, *shape].
+            fake: [B, *shape], made just now, of the same labels in the same order.
+        """
+        return real, fake
 
     def begin_round(self, images: int) -> None:
         """Adapt, before a round, to what was observed; `images` were shown so far."""
@@ -166,6 +176,11 @@ class Optimizer(Component):
             share: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and decay
                 rates are raised to it, which undoes what lazy steps add (Karras et al. 2020, arXiv:1912.04958, app. B).
         """
+
+    def adjust(self, optimizer: torch.optim.Optimizer, images: int, share: float) -> None:
+        """Set what is scheduled, before a step, `images` having been shown. One that schedules more extends this."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr_at(images) * share
 
     def lr_at(self, images: int) -> float:
         """Return the learning rate after `images` images shown, before the lazy correction."""

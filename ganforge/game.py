@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.component import Component, Strict
 from ganforge.data import Batch, DataSpec
+from ganforge.schedule import PositiveNumber
 from ganforge.slots import AnyConstraint, AnyOptimizer
 
 Terms = Mapping[str, Tensor]  # name -> [B, ...] or []; their means add up to the loss
@@ -78,7 +79,7 @@ class Game(nn.Module, ABC):
 class EmaRecipe(Strict):
     """An exponential moving average of a player's weights, used for samples and metrics."""
 
-    half_life_images: PositiveFloat = Field(default=10_000, description="images shown in which an old weight halves")
+    half_life_images: PositiveNumber = Field(default=10_000, description="images shown in which an old weight halves")
     rampup: float = Field(
         default=0.05, ge=0, le=1, description="at first the half-life is this share of the images shown; 0 = none"
     )

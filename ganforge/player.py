@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.ema import Ema
+from ganforge.errors import RecipeError
 from ganforge.game import PlayerRecipe, Turn
 
 
@@ -26,21 +27,22 @@ class Player:
 
     Args:
         name: of the child of the game.
-        network: that child; constraints have been attached.
+        network: that child; constraints have been attached. Weights that require no gradient are frozen for good.
         recipe: of the player.
         share: of its steps that are not lazy, see `main_share`.
     """
 
     def __init__(self, name: str, network: nn.Module, recipe: PlayerRecipe, share: float) -> None:
         self.name, self.network, self.recipe, self.share = name, network, recipe, share
-        self.parameters = list(network.parameters())
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        if not self.parameters:
+            raise RecipeError(f"game.{name}: all its weights are frozen, so that it cannot learn; freeze less")
         self.optimizer = recipe.optimizer.build(self.parameters, share)
         self.ema = Ema(network, recipe.ema) if recipe.ema is not None else None
 
     def step(self, images: int) -> None:
         """Step down the gradient, `images` having been shown before this round; then apply the constraints."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.optimizer.lr_at(images) * self.share
+        self.recipe.optimizer.adjust(self.optimizer, images, self.share)
         self.optimizer.step()
         for constraint in self.recipe.constraints:
             constraint.project(self.network)

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ganforge.clock import set_clocks
 from ganforge.data import Batch
 from ganforge.dice import Roll, all_dice, derive
 from ganforge.errors import DivergedError
@@ -61,6 +62,7 @@ class Runner:
         Raises:
             DivergedError: a gradient was not finite; that turn's step was not taken.
         """
+        set_clocks(self.game, self.images)
         self.game.begin_round(self.images)
         report: Report = {}
         for turn in self.turns:
@@ -145,6 +147,7 @@ class Runner:
         for name, player in self.players.items():
             if player.ema is not None:
                 setattr(self.game, name, player.ema.average)
+        set_clocks(self.game, self.images)
         try:
             yield self.game
         finally:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganforge.assemble import build_game
 from ganforge.choice import RECIPE, choose_checkpoint, no_run
+from ganforge.clock import set_clocks
 from ganforge.data import DataSpec
 from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
@@ -101,6 +102,7 @@ def load_trained(
         ) from error
     game.eval().requires_grad_(False)
     images = int(content.facts["images"])
+    set_clocks(game, images)
     return Trained(run, recipe, game, spec, images, tuple(averaged), device, tuple(notices))
 
 

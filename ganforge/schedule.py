@@ -45,12 +45,34 @@ def positive(number: float | Ramp) -> float | Ramp:
     ends = (number.start, number.end) if isinstance(number, Ramp) else (number, number)
     if min(ends) < 0 or max(ends) == 0:
         raise ValueError(
-            f"expected a number greater than 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1]))
+            f"expected a number above 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1]))
         )
     return number
 
 
 PositiveNumber = Annotated[Number, AfterValidator(positive)]
+
+
+def decay_rate(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, no decay rate: expected at least 0 and less than 1."""
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if not 0 <= end < 1:
+            raise ValueError(f"expected a number at least 0 and below 1, given {end:g}")
+    return number
+
+
+DecayRate = Annotated[Number, AfterValidator(decay_rate)]
+
+
+def not_negative(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, negative."""
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if end < 0:
+            raise ValueError(f"expected a number of at least 0, given {end:g}")
+    return number
+
+
+NonNegativeNumber = Annotated[Number, AfterValidator(not_negative)]
 
 
 def value_at(number: float | Ramp, images: int) -> float:

@@ -87,7 +87,8 @@ class Slot:
         return self._fitting(known[kind].model_validate(fields, context=info.context))
 
     def _fitting(self, component: Component) -> Component:
-        if self.player is not None and isinstance(component, Regularizer) and component.player != self.player:
+        fits = not isinstance(component, Regularizer) or component.player in (self.player, "either")
+        if self.player is not None and isinstance(component, Regularizer) and not fits:
             raise PydanticCustomError(
                 "wrong_player",
                 "'{kind}' regularizes the {right}, not the {wrong}: move it to the {right}'s regularizers",

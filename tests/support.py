@@ -141,8 +141,8 @@ def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None
             table[name] = SMALL[name]
         elif name == "ema" and issubclass(cls, PlayerRecipe):
             table[name] = {"half_life_images": 200}
-        elif name == "augmentation" and augmentation is not None:
-            table[name] = example(catalogue().family("augmentations")[augmentation])
+        elif name == "augmentations" and augmentation is not None:
+            table[name] = [example(catalogue().family("augmentations")[augmentation])]
         elif name == "regularizers" and issubclass(cls, PlayerRecipe):
             table[name] = list(_regularizers(field, network))
         elif not field.is_required():

@@ -87,7 +87,7 @@ def test_reading_needs_no_more_than_the_required_fields():
             "16:29: game.generator.network.range",
             "an array of 2: a number, an integer",
         ),
-        ("[0.0, 0.99]", "[0.0, 1.0]", "17:42: game.generator.optimizer.betas.1", "at least 0 and below 1, given 1.0"),
+        ("[0.0, 0.99]", "[0.0, 1.0]", "17:42: game.generator.optimizer.betas.1", "at least 0 and below 1, given 1 ("),
         ("lr = 2.5e-3", 'lr = "x"', "17:15: game.generator.optimizer.lr", "a number, or a table (start, end, images,"),
         (
             "end = 1e-4, ",
@@ -97,7 +97,7 @@ def test_reading_needs_no_more_than_the_required_fields():
         ),
         ("end = 1e-4", "end = true", "23:36: game.discriminator.optimizer.lr.end", "expected a number, given true"),
         ("images = 1_000 }", "images = 1, shape = 'x' }", "23:60: game.discriminator.optimizer.lr.shape", '"cosine"'),
-        ("5_000", "-5.0", "18:9: game.generator.ema.half_life_images", "a number above 0, given -5.0"),
+        ("5_000", "-5.0", "18:9: game.generator.ema.half_life_images", "a number above 0, given -5"),
         (
             "path-length",
             "r1",

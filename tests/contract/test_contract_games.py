@@ -67,7 +67,7 @@ def test_a_turn_moves_its_player_and_nobody_else(game: str, network: str, augmen
 def test_parameters_outside_players_are_none(game: str, network: str, augmentation: str | None):
     """A parameter that belongs to no player would never learn."""
     runner, _ = runner_and_batches((game, network, augmentation), 0)
-    owned = {parameter for player in runner.players.values() for parameter in player.parameters}
+    owned = {parameter for player in runner.players.values() for parameter in player.network.parameters()}
     assert [name for name, parameter in runner.game.named_parameters() if parameter not in owned] == []
 
 

@@ -92,5 +92,5 @@ def test_the_augmentation_adapted(played: Path):
         load(played / "two" / "stylegan2-ada" / which / f"images-{rounds * BATCH:012d}").tensors
         for which, rounds in (("cuts", 4), ("whole", ROUNDS))
     )
-    changed_ = [path for path in before if path.startswith("game/augmentation.p") and before[path] != after[path]]
+    changed_ = [path for path in before if path.startswith("game/augmentations.ada.p") and before[path] != after[path]]
     assert changed_, "p stood still"

@@ -2,94 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
 import torch
-from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
+from ganforge.builtin.games.players import TwoPlayers
+from ganforge.clock import Clock
 from ganforge.data import Batch, DataSpec
 from ganforge.dice import Dice
-from ganforge.duel import Duel
+from ganforge.duel import Duel, Role
 from ganforge.errors import RecipeError, at_key
 from ganforge.families import AugmentationNetwork, Loss, Regularizer
-from ganforge.game import Game, GameComponent, PlayerRecipe, Terms, Turn
-from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.slots import (
-    AnyAugmentation,
-    AnyDiscriminator,
-    AnyDiscriminatorRegularizer,
-    AnyGenerator,
-    AnyGeneratorRegularizer,
-    AnyLoss,
-)
+from ganforge.game import Game, Terms, Turn
+from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork
 from ganforge.tally import Tally
 
 
-def _no_twins(regularizers: tuple[Regularizer, ...]) -> tuple[Regularizer, ...]:
-    kinds = [regularizer.kind for regularizer in regularizers]
-    for kind in kinds:
-        if kinds.count(kind) > 1:
-            raise ValueError(f"'{kind}' is named twice; name it once, with the sum of the weights")
-    return regularizers
-
-
-class GeneratorRecipe(PlayerRecipe):
-    """The generator of a game of two."""
-
-    network: AnyGenerator = Field(description="what turns latents into samples")
-    every: PositiveInt = Field(default=1, description="rounds (steps of the discriminator) between its steps: n_critic")
-    regularizers: tuple[AnyGeneratorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
-
-    _check_regularizers = field_validator("regularizers")(_no_twins)
-
-
-class DiscriminatorRecipe(PlayerRecipe):
-    """The discriminator of a game of two."""
-
-    network: AnyDiscriminator = Field(description="what scores samples")
-    regularizers: tuple[AnyDiscriminatorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
-    augmentation: AnyAugmentation | None = Field(
-        default=None, description="changes to all that it sees, real and generated; none by default"
-    )
-
-    _check_regularizers = field_validator("regularizers")(_no_twins)
-
-
-class Gan(GameComponent):
+class Gan(TwoPlayers):
     """A generator against a discriminator (Goodfellow et al. 2014, arXiv:1406.2661)."""
 
     kind: Literal["gan"] = "gan"
-    loss: AnyLoss = Field(description="what both sides minimise")
-    generator: GeneratorRecipe = Field(description="the player that makes samples")
-    discriminator: DiscriminatorRecipe = Field(description="the player that tells them from real ones")
 
     def build(self, data: DataSpec) -> Game:
         """Make the game; a `RecipeError` where a regularizer does not fit its network."""
         return GanGame(self, data)
 
-    def players(self) -> Mapping[str, PlayerRecipe]:
-        """Return both players."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
 
 class GanGame(Game):
-    """Each round the discriminator takes a step on real and generated samples, then the generator against it."""
+    """Each round the discriminator takes a step on real and generated samples, then the generator against it.
 
-    def __init__(self, recipe: Gan, data: DataSpec) -> None:
+    Other games of two extend it: `build_generator` and `build_discriminator` make the networks, `latents` draws what
+    the generator is given, `judge` and `deceive` are what the two minimise.
+    """
+
+    def __init__(self, recipe: TwoPlayers, data: DataSpec) -> None:
         super().__init__()
         self.loss: Loss = recipe.loss
-        self.classes, self.latent = data.classes, recipe.generator.network.latent
+        self.data, self.latent = data, recipe.generator.network.latent
         self.generator_every = recipe.generator.every
         with at_key("game.generator.network"):
-            self.generator: GeneratorNetwork = recipe.generator.network.build(data)
+            self.generator: GeneratorNetwork = self.build_generator(recipe, data)
         with at_key("game.discriminator.network"):
-            self.discriminator: DiscriminatorNetwork = recipe.discriminator.network.build(data)
-        augmentation = recipe.discriminator.augmentation
-        with at_key("game.discriminator.augmentation"):
-            self.augmentation: AugmentationNetwork | None = None if augmentation is None else augmentation.build(data)
+            self.discriminator: DiscriminatorNetwork = self.build_discriminator(recipe, data)
+        self.augmentations: nn.ModuleDict = nn.ModuleDict()
+        for augmentation in recipe.discriminator.augmentations:
+            with at_key(f"game.discriminator.augmentations.{augmentation.kind}"):
+                self.augmentations[augmentation.kind] = augmentation.build(data)
         self.penalties = nn.ModuleDict()
         self._of: dict[str, list[Regularizer]] = {}
         for side, regularizers in (
@@ -101,15 +62,25 @@ class GanGame(Game):
                 self._check_need(side, regularizer)
                 with at_key(f"game.{side}.regularizers.{regularizer.kind}"):
                     self.penalties[f"{side}-{regularizer.kind}"] = regularizer.build(data)
-        self.dice, self.real_score, self.fake_score = Dice(), Tally(), Tally()
+        self.dice, self.clock, self.real_score, self.fake_score = Dice(), Clock(), Tally(), Tally()
+
+    def build_generator(self, recipe: TwoPlayers, data: DataSpec) -> GeneratorNetwork:
+        """Make the generator's network."""
+        return recipe.generator.network.build(data)
+
+    def build_discriminator(self, recipe: TwoPlayers, data: DataSpec) -> DiscriminatorNetwork:
+        """Make the discriminator's network."""
+        return recipe.discriminator.network.build(data)
 
     def _check_need(self, side: str, regularizer: Regularizer) -> None:
-        network = self.get_submodule(side)
-        if not isinstance(network, regularizer.needs):
-            raise RecipeError(
-                f"game.{side}.regularizers: '{regularizer.kind}' needs a {regularizer.needs.__name__}, and "
-                f"game.{side}.network is a {type(network).__name__}; choose another network or leave it out"
-            )
+        other = "generator" if side == "discriminator" else "discriminator"
+        for player, needed in ((side, regularizer.needs), (other, regularizer.needs_opponent)):
+            network = self.get_submodule(player)
+            if not isinstance(network, needed):
+                raise RecipeError(
+                    f"game.{side}.regularizers: '{regularizer.kind}' needs a {needed.__name__}, and "
+                    f"game.{player}.network is a {type(network).__name__}; choose another network or leave it out"
+                )
 
     def turns(self) -> Sequence[Turn]:
         """Return the discriminator's turns, prompt and lazy, then the generator's."""
@@ -130,8 +101,8 @@ class GanGame(Game):
         terms = {"adversarial": self.loss.discriminator(duel)} | self._penalise("discriminator", regularizers, duel)
         self.real_score.add(duel.real_logits)
         self.fake_score.add(duel.fake_logits)
-        if self.augmentation is not None:
-            self.augmentation.observe(duel.real_logits)
+        for augmentation in self._augmentations():
+            augmentation.observe(duel.real_logits)
         return terms
 
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
@@ -149,63 +120,120 @@ class GanGame(Game):
         return {r.kind: self.penalties[f"{side}-{r.kind}"](duel) for r in regularizers}
 
     def duel_of_discriminator(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
-        """As the discriminator sees it: the generator is out of reach, and samples are leaves where a penalty asks."""
+        """As the discriminator sees it: the generator is out of reach, and samples are leaves where a penalty asks.
+
+        Args:
+            batch: real samples and, where the data have labels, theirs.
+            regularizers: whose penalties will be asked for.
+            joint: it is the player's main turn, in which both kinds of samples are looked at.
+        """
         leaves = any(regularizer.input_gradients for regularizer in regularizers)
-        real, labels = batch["image"].detach().requires_grad_(leaves), batch.get("label")
+        real, labels = batch["image"].detach(), batch.get("label")
         latents = self.latents(real)
 
         def fake() -> Tensor:
             with torch.no_grad():
-                return self.generator(latents, labels)  # type: ignore[no-any-return]
+                return self.generate(latents, labels)
 
-        together = joint and self.discriminator.batch_group > 0 and len(real) % self.discriminator.batch_group == 0
-        return Duel(
-            self.see,
-            real,
-            (lambda: fake().requires_grad_(True)) if leaves else fake,
+        if joint and any(augmentation.exchanges for augmentation in self._augmentations()):
+            real, shown = self._exchanged(real, fake())
+        else:
+            shown = None
+        group = self.discriminator.batch_group
+        return self._duel(
+            real.requires_grad_(leaves),
+            lambda: (fake() if shown is None else shown).requires_grad_(leaves),
             labels,
-            latents=latents,
-            generator=self.generator,
-            joint=together,
+            latents,
+            mover="discriminator",
+            joint=joint and group > 0 and len(real) % group == 0,
         )
 
     def duel_of_generator(self, batch: Batch) -> Duel:
         """As the generator sees it: gradients flow through the discriminator into its samples."""
         real, labels = batch["image"], batch.get("label")
         latents = self.latents(real)
+        return self._duel(real, lambda: self.generate(latents, labels), labels, latents, mover="generator", joint=False)
+
+    def _duel(
+        self,
+        real: Tensor,
+        fake: Callable[[], Tensor],
+        labels: Tensor | None,
+        latents: Tensor,
+        mover: Role,
+        joint: bool,
+    ) -> Duel:
         return Duel(
             self.see,
             real,
-            lambda: self.generator(latents, labels),
+            fake,
             labels,
             latents=latents,
             generator=self.generator,
+            network=self.discriminator,
+            features=self.examine,
+            mover=mover,
+            images=self.clock.images,
+            joint=joint,
         )
+
+    def _exchanged(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            for augmentation in self._augmentations():
+                if augmentation.exchanges:
+                    real, fake = augmentation.exchange(real, fake)
+        return real.detach(), fake.detach()
+
+    def _augmentations(self) -> Iterator[AugmentationNetwork]:
+        for augmentation in self.augmentations.values():
+            assert isinstance(augmentation, AugmentationNetwork)
+            yield augmentation
+
+    def shown(self, samples: Tensor) -> Tensor:
+        """Return samples as the discriminator is shown them: augmented."""
+        for augmentation in self._augmentations():
+            samples = augmentation(samples)
+        return samples
 
     def see(self, samples: Tensor, labels: Tensor | None) -> Tensor:
         """Return the discriminator's logits of samples as it is shown them."""
-        shown = samples if self.augmentation is None else self.augmentation(samples)
-        return self.discriminator(shown, labels)  # type: ignore[no-any-return]
+        return self.discriminator(self.shown(samples), labels)  # type: ignore[no-any-return]
+
+    def examine(self, samples: Tensor, labels: Tensor | None) -> Sequence[Tensor]:
+        """Return the discriminator's inner activations of samples as it is shown them."""
+        assert isinstance(self.discriminator, FeatureDiscriminator), "terms say what they need, see `Regularizer.needs`"
+        return self.discriminator.examine(self.shown(samples), labels)[1]
 
     def latents(self, like: Tensor) -> Tensor:  # [B, L]
         """Draw a latent for each sample of a batch."""
         return self.dice.normal(len(like), self.latent)
 
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the generator's samples [B, *shape]."""
+        return self.generator(latents, labels)  # type: ignore[no-any-return]
+
+    def draw_labels(self, count: int) -> Tensor | None:
+        """Draw labels evenly, [count] or [count, K]; None where the data have none."""
+        if self.data.classes:
+            return self.dice.integers(self.data.classes, count)
+        return self.dice.uniform(count, self.data.conditions) * 2 - 1 if self.data.conditions else None
+
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return generated samples [count, *shape]; see `Game.sample`."""
         latents = self.dice.normal(count, self.latent)
-        if labels is None and self.classes:
-            labels = self.dice.integers(self.classes, count)
-        return self.generator.truncated(latents, labels, truncation)
+        return self.generator.truncated(latents, self.draw_labels(count) if labels is None else labels, truncation)
 
     def begin_round(self, images: int) -> None:
-        """Let the augmentation adapt, and start the scores anew."""
+        """Let the augmentations adapt, and start the scores anew."""
         self.real_score.take()
         self.fake_score.take()
-        if self.augmentation is not None:
-            self.augmentation.begin_round(images)
+        for augmentation in self._augmentations():
+            augmentation.begin_round(images)
 
     def readings(self) -> Mapping[str, Tensor]:
-        """Return the mean scores of this round, and what the augmentation has to tell."""
-        scores = {"discriminator/real_score": self.real_score.mean, "discriminator/fake_score": self.fake_score.mean}
-        return scores if self.augmentation is None else {**scores, **self.augmentation.readings()}
+        """Return the mean scores of this round, and what the augmentations have to tell."""
+        readings = {"discriminator/real_score": self.real_score.mean, "discriminator/fake_score": self.fake_score.mean}
+        for augmentation in self._augmentations():
+            readings |= augmentation.readings()
+        return readings

@@ -53,7 +53,7 @@ class EarlyVictory(Watcher):
                 remedies=(
                     'game.discriminator.regularizers=[{kind="r1", gamma=10.0, every=16}]',
                     'game.discriminator.constraints=["spectral-norm"]',
-                    'game.discriminator.augmentation="ada"',
+                    'game.discriminator.augmentations=["ada"]',
                     "game.discriminator.optimizer.lr=1e-4",
                 ),
             )

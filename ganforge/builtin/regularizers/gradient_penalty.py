@@ -13,6 +13,7 @@ from ganforge.data import DataSpec
 from ganforge.dice import Dice
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
+from ganforge.schedule import PositiveNumber, value_at
 
 
 class GradientPenalty(Regularizer):
@@ -23,7 +24,7 @@ class GradientPenalty(Regularizer):
     """
 
     kind: Literal["gradient-penalty"] = "gradient-penalty"
-    weight: float = Field(default=10.0, gt=0, le=1e6, description="the paper's lambda")
+    weight: PositiveNumber = Field(default=10.0, description="the paper's lambda")
     target: float = Field(default=1.0, ge=0, le=1e6, description="norm that gradients are drawn to; 0 is zero-centred")
 
     def build(self, data: DataSpec) -> nn.Module:
@@ -40,7 +41,7 @@ class GradientPenalty(Regularizer):
         samples = torch.lerp(real, fake, places.view(-1, *[1] * (real.ndim - 1)).to(real.dtype)).requires_grad_()
         gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
         norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        penalty: Tensor = (norm - self.target).square() * self.weight
+        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
         return penalty
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ganforge.builtin.regularizers.input_gradient import input_gradient
 from ganforge.data import DataSpec
 from ganforge.dice import Dice
-from ganforge.duel import Duel
-from ganforge.families import Regularizer, Role
+from ganforge.duel import Duel, Role
+from ganforge.families import Regularizer
 from ganforge.network import StyleGenerator
+from ganforge.schedule import PositiveNumber, value_at
 from ganforge.tally import Tally
 
 
@@ -26,7 +27,7 @@ class PathLength(Regularizer):
     needs: ClassVar[type[nn.Module]] = StyleGenerator
 
     every: PositiveInt = Field(default=4, description="rounds between applications; more than 1 = lazy")
-    weight: float = Field(default=2.0, gt=0, description="factor of the penalty")
+    weight: PositiveNumber = Field(default=2.0, description="factor of the penalty")
     decay: float = Field(default=0.01, gt=0, le=1, description="share of the new in the running mean length, by turn")
     batch_shrink: PositiveInt = Field(default=2, description="of how many samples one is looked at, to save memory")
 
@@ -67,7 +68,7 @@ class PathLengthPenalty(nn.Module):
         self._follow()
         aim = torch.lerp(lengths.detach(), self.mean, self.begun)
         self.seen.add(lengths)
-        return self.weight * (lengths - aim).square()
+        return value_at(self.weight, duel.images) * (lengths - aim).square()
 
     def lengths(self, generator: StyleGenerator, styles: Tensor) -> Tensor:
         """Return |J^T y| [B]: how far images move along y for a step of styles [B, layers, W], mean over layers."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from ganforge.builtin.regularizers.input_gradient import input_gradient
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
+from ganforge.schedule import PositiveNumber, value_at
 
 
 class R2(Regularizer):
@@ -20,9 +21,9 @@ class R2(Regularizer):
 
     kind: Literal["r2"] = "r2"
     input_gradients: ClassVar[bool] = True
-    gamma: float = Field(default=10.0, gt=0, le=1e6, description="weight; half of it multiplies the squared gradient")
+    gamma: PositiveNumber = Field(default=10.0, description="weight; half of it multiplies the squared gradient")
 
     def penalty(self, duel: Duel) -> Tensor:
         """Return the penalty [B]."""
         gradient = input_gradient(duel.fake_logits, duel.fake)
-        return gradient.flatten(1).square().sum(1) * (self.gamma / 2)
+        return gradient.flatten(1).square().sum(1) * (value_at(self.gamma, duel.images) / 2)

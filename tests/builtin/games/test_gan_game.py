@@ -10,6 +10,7 @@ from support import ToySource, batches, catalogue, gan_table, recipe_of, runner_
 from ganforge.data import DataSpec
 from ganforge.dice import Roll, roll_dice
 from ganforge.errors import RecipeError
+from ganforge.families import AugmentationNetwork
 from ganforge.runner import Runner
 
 SPEC = DataSpec((1, 8, 8))
@@ -86,26 +87,17 @@ def test_each_turn_costs_the_forwards_it_needs():
 
 
 def test_augmentation_is_what_the_discriminator_sees_in_every_turn():
-    class Noted(torch.nn.Module):
+    class Noted(AugmentationNetwork):
         rows: list[int] = []  # noqa: RUF012
 
         def forward(self, samples):
             self.rows.append(len(samples))
             return samples + 0.5
 
-        def observe(self, logits):
-            pass
-
-        def begin_round(self, images):
-            pass
-
-        def readings(self):
-            return {}
-
     runner = runner_of(gan_table(discriminator__regularizers=[{"kind": "r1", "every": 2}]), SPEC, batch=16)
     (batch,) = batches(runner, ToySource(SPEC), 1)
     plain = runner.game.see(batch["image"], None)
-    runner.game.augmentation = Noted()
+    runner.game.augmentations["noted"] = Noted()
     assert not torch.equal(runner.game.see(batch["image"], None), plain)
     Noted.rows.clear()
     runner.play_round(batch)

@@ -1,0 +1,64 @@
+"""What the recipes of all games of a generator and a discriminator share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import Field, PositiveInt, field_validator
+
+from ganforge.component import Component
+from ganforge.game import GameComponent, PlayerRecipe
+from ganforge.slots import (
+    AnyAugmentation,
+    AnyDiscriminator,
+    AnyDiscriminatorRegularizer,
+    AnyGenerator,
+    AnyGeneratorRegularizer,
+    AnyLoss,
+)
+
+_Named = TypeVar("_Named", bound=Sequence[Component])
+
+
+def _no_twins(components: _Named) -> _Named:
+    kinds = [component.kind for component in components]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ValueError(f"'{kind}' is named twice; name it once, with the sum of the weights")
+    return components
+
+
+class GeneratorRecipe(PlayerRecipe):
+    """The generator of a game of two."""
+
+    network: AnyGenerator = Field(description="what turns latents into samples")
+    every: PositiveInt = Field(default=1, description="rounds (steps of the discriminator) between its steps: n_critic")
+    regularizers: tuple[AnyGeneratorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
+
+    _check_regularizers = field_validator("regularizers")(_no_twins)
+
+
+class DiscriminatorRecipe(PlayerRecipe):
+    """The discriminator of a game of two."""
+
+    network: AnyDiscriminator = Field(description="what scores samples")
+    regularizers: tuple[AnyDiscriminatorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
+    augmentations: tuple[AnyAugmentation, ...] = Field(
+        default=(), description="changes to all that it sees, real and generated, one after the other"
+    )
+
+    _check_regularizers = field_validator("regularizers")(_no_twins)
+    _check_augmentations = field_validator("augmentations")(_no_twins)
+
+
+class TwoPlayers(GameComponent):
+    """A game of a generator and a discriminator: what their recipes share. A subclass gives it a `kind` and a game."""
+
+    loss: AnyLoss = Field(description="what both sides minimise")
+    generator: GeneratorRecipe = Field(description="the player that makes samples")
+    discriminator: DiscriminatorRecipe = Field(description="the player that tells them from real ones")
+
+    def players(self) -> Mapping[str, PlayerRecipe]:
+        """Return both players."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
