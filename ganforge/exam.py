@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import GanforgeError
 from ganforge.game import Game
 from ganforge.metric import Exam, Receipt
+from ganforge.network import Draw
 from ganforge.sampler import Sampler
 
 ORDER = 0  # seed of the fixed shuffle of the reference: the same for every run, so that runs share statistics
@@ -57,20 +58,31 @@ class GameExam(Exam):
         Raises:
             GanforgeError: a sample is NaN or infinite.
         """
+        images = len(self.source.spec.shape) == 3
+        for samples in self._ask(lambda rows: self.game.sample(rows, None, self.truncation), count, batch):
+            yield to_uint8(samples) if images else samples
+
+    def probe(self, question: Callable[[Draw], Tensor], count: int, batch: int = 64) -> Iterator[Tensor]:
+        """Yield `question(draw)` [B, ...] for `count` draws in batches; the truncation is not applied.
+
+        Raises:
+            GanforgeError: an answer is NaN or infinite, or the game has no single generator.
+        """
+        return self._ask(lambda rows: question(self.game.draw(rows)), count, batch)
+
+    def _ask(self, make: Callable[[int], Tensor], count: int, batch: int) -> Iterator[Tensor]:
         total = -(-count // BLOCK) * BLOCK
         for start in range(0, count, batch):
-            yield self._draw(start, min(batch, count - start), total)
-
-    def _draw(self, start: int, rows: int, total: int) -> Tensor:
-        with evaluating(self.game), torch.no_grad():
-            roll_dice(self.game, Roll(self.seed, "exam", start=start, rows=rows, total=total))
-            samples = self.game.sample(rows, None, self.truncation).float()
-        if not bool(torch.isfinite(samples).all()):
-            raise GanforgeError(
-                f"generated samples {start} to {start + rows - 1} hold NaN or infinity, so that no metric of them "
-                "means anything; sample an earlier checkpoint, or train with a lower learning rate"
-            )
-        return to_uint8(samples) if len(self.source.spec.shape) == 3 else samples
+            rows = min(batch, count - start)
+            with evaluating(self.game), torch.no_grad():
+                roll_dice(self.game, Roll(self.seed, "exam", start=start, rows=rows, total=total))
+                found = make(rows).float()
+            if not bool(torch.isfinite(found).all()):
+                raise GanforgeError(
+                    f"generated samples {start} to {start + rows - 1} hold NaN or infinity, so that no metric of them "
+                    "means anything; sample an earlier checkpoint, or train with a lower learning rate"
+                )
+            yield found
 
     def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:
         """Yield the first `count` real samples of a fixed shuffle, or all where there are fewer."""

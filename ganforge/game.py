@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from ganforge.component import Component, Strict
 from ganforge.data import Batch, DataSpec
+from ganforge.errors import GanforgeError
+from ganforge.network import Draw
 from ganforge.schedule import PositiveNumber
 from ganforge.slots import AnyConstraint, AnyOptimizer
 
@@ -53,6 +55,7 @@ class Game(nn.Module, ABC):
     """A GAN family at play. Its players are the children that its turns name; all its state is its `state_dict`."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"image"})  # batch entries it needs
+    whole_batch: ClassVar[bool] = False  # its objectives look at a batch as a whole: splitting it changes them
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:
@@ -67,6 +70,17 @@ class Game(nn.Module, ABC):
             labels: [count]; None draws them evenly where the data have classes.
             truncation: in (0, 1]; less variety, more likeness.
         """
+
+    def draw(self, count: int, labels: Tensor | None = None) -> Draw:
+        """Return what `count` samples are made of, for those who ask the generator itself; as for `sample`.
+
+        Raises:
+            GanforgeError: the game's samples do not come from one generator's latents.
+        """
+        raise GanforgeError(
+            f"{type(self).__name__} does not tell which generator and latents its samples come from; "
+            "choose a metric that looks at samples only"
+        )
 
     def begin_round(self, images: int) -> None:
         """Prepare for a round; `images` were shown so far."""

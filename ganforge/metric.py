@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.data import Source
+from ganforge.network import Draw
 
 
 class FeatureNetwork(nn.Module, ABC):
@@ -45,6 +46,13 @@ class Exam(ABC):
     @abstractmethod
     def fakes(self, count: int, batch: int = 64) -> Iterator[Tensor]:
         """Yield `count` generated samples in batches; the same ones for the same seed and weights."""
+
+    @abstractmethod
+    def probe(self, question: Callable[[Draw], Tensor], count: int, batch: int = 64) -> Iterator[Tensor]:
+        """Yield `question(draw)` [B, ...] for `count` draws in batches: what it takes to ask the generator itself.
+
+        The generator is in evaluation mode, without gradients; draws are the same for the same seed.
+        """
 
     @abstractmethod
     def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,26 @@ class StyleGenerator(GeneratorNetwork):
     @abstractmethod
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into samples [B, *shape]."""
+
+
+class EquivariantGenerator(StyleGenerator):
+    """A generator that can move what it shows without resampling it (StyleGAN3, Karras et al. 2021, arXiv:2106.12423).
+
+    A motion is a matrix on homogeneous coordinates (x to the right, y down, 1) of the image's plane, in widths of the
+    image, from its centre: translations and rotations.
+    """
+
+    @abstractmethod
+    def moved(self, styles: Tensor, motion: Tensor) -> Tensor:
+        """Return samples [B, *shape] of styles [B, layers, W] with what they show moved by `motion` [B, 3, 3]."""
+
+
+class Draw(NamedTuple):
+    """What generated samples are made of: `generator(latents, labels)`, latents [B, L] and labels [B] or None."""
+
+    generator: GeneratorNetwork
+    latents: Tensor
+    labels: Tensor | None = None
 
 
 class DiscriminatorNetwork(nn.Module, ABC):

@@ -17,7 +17,7 @@ from ganforge.duel import Duel, Role
 from ganforge.errors import RecipeError, at_key
 from ganforge.families import AugmentationNetwork, Loss, Regularizer
 from ganforge.game import Game, Terms, Turn
-from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork
+from ganforge.network import DiscriminatorNetwork, Draw, FeatureDiscriminator, GeneratorNetwork
 from ganforge.tally import Tally
 
 
@@ -98,7 +98,7 @@ class GanGame(Game):
     def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the discriminator minimises in its own turn."""
         duel = self.duel_of_discriminator(batch, regularizers, joint=True)
-        terms = {"adversarial": self.loss.discriminator(duel)} | self._penalise("discriminator", regularizers, duel)
+        terms = {"adversarial": self.loss.discriminator(duel)} | self.penalise("discriminator", regularizers, duel)
         self.real_score.add(duel.real_logits)
         self.fake_score.add(duel.fake_logits)
         for augmentation in self._augmentations():
@@ -108,15 +108,16 @@ class GanGame(Game):
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
         duel = self.duel_of_generator(batch)
-        return {"adversarial": self.loss.generator(duel)} | self._penalise("generator", regularizers, duel)
+        return {"adversarial": self.loss.generator(duel)} | self.penalise("generator", regularizers, duel)
 
     def regularize(self, side: str, regularizer: Regularizer, batch: Batch) -> Terms:
         """A lazy penalty, in a turn of its own."""
         discriminates = side == "discriminator"
         duel = self.duel_of_discriminator(batch, [regularizer]) if discriminates else self.duel_of_generator(batch)
-        return self._penalise(side, [regularizer], duel)
+        return self.penalise(side, [regularizer], duel)
 
-    def _penalise(self, side: str, regularizers: Sequence[Regularizer], duel: Duel) -> dict[str, Tensor]:
+    def penalise(self, side: str, regularizers: Sequence[Regularizer], duel: Duel) -> dict[str, Tensor]:
+        """Return the penalties of these regularizers by their kind."""
         return {r.kind: self.penalties[f"{side}-{r.kind}"](duel) for r in regularizers}
 
     def duel_of_discriminator(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
@@ -221,8 +222,13 @@ class GanGame(Game):
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return generated samples [count, *shape]; see `Game.sample`."""
+        draw = self.draw(count, labels)
+        return draw.generator.truncated(draw.latents, draw.labels, truncation)
+
+    def draw(self, count: int, labels: Tensor | None = None) -> Draw:
+        """Return what they are made of."""
         latents = self.dice.normal(count, self.latent)
-        return self.generator.truncated(latents, self.draw_labels(count) if labels is None else labels, truncation)
+        return Draw(self.generator, latents, self.draw_labels(count) if labels is None else labels)
 
     def begin_round(self, images: int) -> None:
         """Let the augmentations adapt, and start the scores anew."""
