@@ -70,6 +70,16 @@ class Duel:
         """The discriminator's scores of the generated samples."""
         return self._both[1] if self.joint else self.discriminator(self.fake, self.labels)
 
+    @cached_property
+    def real_slope(self) -> Tensor:  # [B, *shape]
+        """The gradient of the real samples' logits by these samples, which must require it; part of the graph."""
+        return self._slopes[0] if self._at_once else _slope(self.real_logits, self.real)
+
+    @cached_property
+    def fake_slope(self) -> Tensor:  # [B, *shape]
+        """The gradient of the generated samples' logits by these samples, which must require it; part of the graph."""
+        return self._slopes[1] if self._at_once else _slope(self.fake_logits, self.fake)
+
     @property
     def player(self) -> nn.Module:
         """The network of the player whose turn it is."""
@@ -87,3 +97,19 @@ class Duel:
         labels = None if self.labels is None else torch.cat([self.labels, self.labels])
         real, fake = self.discriminator(torch.cat([self.real, self.fake]), labels).chunk(2)
         return real, fake
+
+    @property
+    def _at_once(self) -> bool:
+        return self.joint and self.real.requires_grad and self.fake.requires_grad
+
+    @cached_property
+    def _slopes(self) -> tuple[Tensor, Tensor]:
+        """Both gradients: where samples shared a forward, one backward costs no more than that of one of them."""
+        outputs = self.real_logits.sum() + self.fake_logits.sum()
+        real, fake = torch.autograd.grad(outputs, (self.real, self.fake), create_graph=True)
+        return real, fake
+
+
+def _slope(logits: Tensor, samples: Tensor) -> Tensor:
+    (slope,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
+    return slope

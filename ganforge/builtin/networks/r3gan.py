@@ -56,8 +56,8 @@ class R3GANGenerator(Generator):
 class R3GANDiscriminator(Discriminator):
     """R3GAN's discriminator (Huang et al. 2024, arXiv:2501.05441, sec. 4 and fig. 4): its generator, mirrored.
 
-    Where data are labelled, its last layer has `embedding` outputs, whose product with the embedding of the label is the
-    score (Miyato & Koyama 2018, arXiv:1802.05637).
+    Where data are labelled, its last layer has `embedding` outputs, whose product with the embedding of the label is
+    the score (Miyato & Koyama 2018, arXiv:1802.05637).
     """
 
     kind: Literal["r3gan"] = "r3gan"
@@ -132,8 +132,8 @@ class Convolution(nn.Module):
 class Block(nn.Module):
     """A residual block: wider inside, with grouped 3x3 convolutions there (arXiv:2501.05441, fig. 4, right).
 
-    Its start is that of Fixup (Zhang et al. 2019, arXiv:1901.09321, sec. 3): the branch's last layer is 0, its others are
-    He's divided by the number of all blocks to the power 1 / (2 m - 2), for m = 3 layers.
+    Its start is that of Fixup (Zhang et al. 2019, arXiv:1901.09321, sec. 3): the branch's last layer is 0, its others
+    are He's divided by the number of all blocks to the power 1 / (2 m - 2), for m = 3 layers.
 
     Args:
         channels: that come in and go out.
@@ -152,7 +152,7 @@ class Block(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, C, H, W] to the same shape."""
-        return hidden + self.narrow(self.mix(self.widen(hidden)))
+        return hidden + self.narrow(self.mix(self.widen(hidden)))  # type: ignore[no-any-return]
 
 
 class Stage(nn.Sequential):

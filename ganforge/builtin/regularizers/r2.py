@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.builtin.regularizers.input_gradient import input_gradient
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
 from ganforge.schedule import PositiveNumber, value_at
@@ -25,5 +24,4 @@ class R2(Regularizer):
 
     def penalty(self, duel: Duel) -> Tensor:
         """Return the penalty [B]."""
-        gradient = input_gradient(duel.fake_logits, duel.fake)
-        return gradient.flatten(1).square().sum(1) * (value_at(self.gamma, duel.images) / 2)
+        return duel.fake_slope.flatten(1).square().sum(1) * (value_at(self.gamma, duel.images) / 2)
