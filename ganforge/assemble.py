@@ -144,6 +144,11 @@ def assemble(
 def _warn_of_split_groups(runner: Runner, show: Show) -> None:
     """Say so where sharing out the batch changes what a discriminator with batch statistics sees."""
     rows = runner.rows // runner.microbatches
+    if runner.game.whole_batch and rows < runner.batch:
+        show.say(
+            f"{type(runner.game).__name__} looks at each share of the batch as a whole, and a share is {rows} of "
+            f"{runner.batch}: results will differ from those of one process without microbatches"
+        )
     for module in runner.game.modules():
         if isinstance(module, DiscriminatorNetwork) and rows < runner.batch and module.batch_group > 1:
             if rows % module.batch_group == 0:

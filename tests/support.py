@@ -220,3 +220,16 @@ def batches(runner: Runner, source: Source, count: int) -> list[Batch]:
     """The next `count` batches of this process as a session would give them."""
     rows = [np.arange(i * runner.batch, (i + 1) * runner.batch) % len(source) for i in range(count)]
     return [place(source.batch(row), runner.accelerator.device) for row in rows]
+
+
+def game_cases() -> list[tuple[str, str, str | None]]:
+    """What the contracts of games are tried with: (game, network, augmentation).
+
+    The plain game with every pair of networks, and with every augmentation; every other game with two networks, one of
+    them with batch statistics.
+    """
+    networks, others = network_kinds(), sorted(set(catalogue().family("games")) - {"gan"})
+    cases: list[tuple[str, str, str | None]] = [("gan", network, None) for network in networks]
+    cases += [("gan", "mlp", augmentation) for augmentation in sorted(catalogue().family("augmentations"))]
+    cases += [("gan", "stylegan2", "ada")]
+    return cases + [(game, network, None) for game in others for network in ("mlp", "dcgan")]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from support import ToySource, batches, catalogue, game_example, network_kinds, runner_of
+from support import ToySource, batches, catalogue, game_cases, game_example, runner_of
 from torch import Tensor, nn
 
 from ganforge.data import Batch, DataSpec
@@ -18,9 +17,7 @@ from ganforge.game import Terms
 from ganforge.runner import Runner
 
 GAMES = sorted(catalogue().family("games"))
-ADA = ["ada"] if "ada" in catalogue().family("augmentations") else []
-CASES = [*product(GAMES, network_kinds(), [None, *ADA])]
-CASES += [*product(GAMES, ["mlp"], sorted(set(catalogue().family("augmentations")) - set(ADA)))]
+CASES = game_cases()
 EACH = pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
 SPEC = DataSpec((1, 8, 8), 3)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-from support import ToySource, batches, catalogue, game_example, network_kinds, runner_of
+from support import ToySource, batches, game_cases, game_example, runner_of
 from torch import Tensor
 
 from ganforge.checkpoint import Checkpoint, load, save
@@ -16,9 +15,7 @@ from ganforge.runner import Runner
 
 SPEC = DataSpec((1, 8, 8), 3)
 ROUNDS, CUTS = 9, (1, 4, 6)  # R1 is due in rounds 0, 2, 4, ..., path length in rounds 0, 3, 6
-AUGMENTATIONS = [None, *(["ada"] if "ada" in catalogue().family("augmentations") else [])]
-CASES = [*product(sorted(catalogue().family("games")), network_kinds(), AUGMENTATIONS)]
-CASES += [("gan", "mlp", kind) for kind in sorted(set(catalogue().family("augmentations")) - {"ada"})]
+CASES = game_cases()
 
 
 def everything(runner: Runner) -> dict[str, Tensor]:

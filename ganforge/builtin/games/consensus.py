@@ -1,0 +1,73 @@
+"""Consensus optimisation: both players also seek a place where neither wants to move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganforge.builtin.games.gan import GanGame
+from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.weights import Weights, duel_with, leaves, samples_with
+from ganforge.data import Batch, DataSpec
+from ganforge.duel import Duel
+from ganforge.families import Regularizer
+from ganforge.game import Game, Terms
+from ganforge.schedule import PositiveNumber, value_at
+
+
+class Consensus(TwoPlayers):
+    """Consensus optimisation: gamma / 2 times the squared norm of both players' gradients (Mescheder et al. 2017).
+
+    arXiv:1705.10461, algorithm 1: added to the loss of either player, whose own weights then also move to where the
+    gradient field of the game is small. The field is that of the adversarial losses, regularizers left out.
+    """
+
+    kind: Literal["consensus"] = "consensus"
+    gamma: PositiveNumber = Field(default=10.0, description="weight of the term")
+
+    def build(self, data: DataSpec) -> Game:
+        """Make the game; a `RecipeError` where a regularizer does not fit its network."""
+        return ConsensusGame(self, data)
+
+
+class ConsensusGame(GanGame):
+    """The plain game, with one term more on either side."""
+
+    whole_batch: ClassVar[bool] = True
+
+    def __init__(self, recipe: Consensus, data: DataSpec) -> None:
+        super().__init__(recipe, data)
+        self.gamma = recipe.gamma
+
+    def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+        """What the discriminator minimises in its own turn."""
+        return {**super().judge(regularizers, batch), "consensus": self.unrest(self.duel_of_discriminator(batch, ()))}
+
+    def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+        """What the generator minimises in its own turn."""
+        return {**super().deceive(regularizers, batch), "consensus": self.unrest(self.duel_of_generator(batch))}
+
+    def unrest(self, duel: Duel) -> Tensor:
+        """Return gamma / 2 times the squared norm of the gradient field, []; only the mover's weights feel it."""
+        own = dict(duel.player.named_parameters())
+        discriminates = duel.mover == "discriminator"
+        judging: Weights = own if discriminates else leaves(self.discriminator)
+        making: Weights = leaves(self.generator) if discriminates else own
+        assert duel.latents is not None
+        fake = samples_with(self, making, duel.latents, duel.labels)
+        seen = duel_with(self, duel, fake, judging)
+        losses = ((self.loss.discriminator(seen), judging), (self.loss.generator(seen), making))
+        slopes = [
+            slope
+            for loss, weights in losses
+            for slope in torch.autograd.grad(loss.mean(), _learning(weights), create_graph=True, materialize_grads=True)
+        ]
+        return torch.stack([slope.square().sum() for slope in slopes]).sum() * (value_at(self.gamma, duel.images) / 2)
+
+
+def _learning(weights: Weights) -> list[Tensor]:
+    return [weight for weight in weights.values() if weight.requires_grad]
