@@ -1,0 +1,117 @@
+"""BigGAN."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
+from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
+from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.residual import GrowingBlock
+from ganforge.builtin.networks.layers.resnet import (
+    WIDTH,
+    Attended,
+    ImagePath,
+    ResidualDiscriminatorNetwork,
+    ResidualGenerator,
+    shrinking,
+)
+from ganforge.builtin.networks.layers.standing import StandingGenerator
+from ganforge.builtin.networks.sagan import ATTENTION, Attention
+from ganforge.data import DataSpec
+from ganforge.errors import RecipeError
+from ganforge.families import Discriminator
+
+EPS = 1e-4  # of BatchNorm; Brock et al. 2019, app. C
+SHARED = "numbers in the embedding of a label that all layers share"
+
+
+class BigganGenerator(ResidualGenerator):
+    """BigGAN's generator (Brock et al. 2019, arXiv:1809.11096, app. B.1), any power-of-two resolution from 8.
+
+    The latent is split: the first part makes the 4x4 start, each further part, beside the shared embedding of the
+    label, steers the BatchNorms of one block ("skip-z", fig. 15a). Weights begin orthogonal. Up to 32x32 all layers
+    have 4 times the width, as in PyTorch-StudioGAN. Truncated samples use standing statistics. The paper normalises
+    both players spectrally: `constraints = ["spectral-norm"]`.
+    """
+
+    kind: Literal["biggan"] = "biggan"
+    latent: PositiveInt = Field(default=120, description="length L of a latent; the start and each block get a part")
+    width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
+    shared: int = Field(default=128, ge=1, le=4096, description=SHARED)
+    attention: Attention = Field(default=64, description=ATTENTION)
+    initial: Initial = Field(default="orthogonal", description=INITIAL)
+
+    def build(self, data: DataSpec) -> BigganGeneratorNetwork:
+        """Make the network.
+
+        Raises:
+            DataError: the data are not images of a power-of-two resolution from 8.
+            RecipeError: the latent is too short to be split.
+        """
+        return BigganGeneratorNetwork(self, data)
+
+
+class BigganGeneratorNetwork(StandingGenerator):
+    """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
+
+    def __init__(self, recipe: BigganGenerator, data: DataSpec) -> None:
+        super().__init__(data, recipe.latent, recipe.standing_batches)
+        resolution = resolution_of(data, recipe.kind)
+        widths = [recipe.width * multiple for multiple in of_generator(resolution)]
+        if recipe.latent < len(widths):
+            raise RecipeError(
+                f"latent = {recipe.latent} is too short: {len(widths) - 1} blocks and the start want a part each, "
+                f"and so {len(widths)} numbers or more"
+            )
+        self.sizes = split_evenly(recipe.latent, len(widths))
+        self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
+        embedded = recipe.shared if data.label_size else 0
+        attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
+        blocks: list[nn.Module] = []
+        for index, (before, after) in enumerate(pairwise(widths)):
+            block = GrowingBlock(before, after, embedded + self.sizes[index + 1], EPS)
+            blocks.append(Attended(block, after) if 8 << index == attention else block)
+        self.path = ImagePath(self.sizes[0], blocks, (widths[0], widths[-1]), data.channels, EPS)
+        initialise(self, recipe.initial)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, R, R] in [-1, 1]."""
+        start, *parts = torch.split(latents, self.sizes, 1)
+        if self.embedding is not None:
+            embedded = self.embedding(labels)
+            parts = [torch.cat([embedded, part], 1) for part in parts]
+        return self.path(start, parts)  # type: ignore[no-any-return]
+
+
+class BigganDiscriminator(Discriminator):
+    """BigGAN's discriminator (Brock et al. 2019, arXiv:1809.11096, app. B.1), any power-of-two resolution from 8.
+
+    SAGAN's, wider, with both convolutions of a block as wide as its result, and weights that begin orthogonal. Labels
+    are met by projection. The paper normalises both players spectrally: `constraints = ["spectral-norm"]`.
+    """
+
+    kind: Literal["biggan"] = "biggan"
+    width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
+    attention: Attention = Field(default=64, description=ATTENTION)
+    initial: Initial = Field(default="orthogonal", description=INITIAL)
+
+    def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        resolution = resolution_of(data, self.kind)
+        ladder, halvings = of_discriminator(resolution, flat=2)
+        widths = [self.width * multiple for multiple in ladder]
+        attention = nearest(self.attention, resolution >> halvings, resolution // 2)
+        blocks = shrinking(data.channels, widths, halvings, resolution, attention)
+        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
+
+
+def split_evenly(length: int, parts: int) -> list[int]:
+    """Return `parts` lengths that add up to `length` and differ by one at most, the longer first."""
+    whole, left = divmod(length, parts)
+    return [whole + (index < left) for index in range(parts)]

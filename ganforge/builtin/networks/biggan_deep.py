@@ -1,0 +1,100 @@
+"""BigGAN-deep."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.biggan import EPS, SHARED
+from ganforge.builtin.networks.layers.attention import SelfAttention
+from ganforge.builtin.networks.layers.bottleneck import GrowingBottleneck, ShrinkingBottleneck
+from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
+from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
+from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.resnet import (
+    WIDTH,
+    Attended,
+    ImagePath,
+    ResidualDiscriminatorNetwork,
+    ResidualGenerator,
+)
+from ganforge.builtin.networks.layers.standing import StandingGenerator
+from ganforge.builtin.networks.sagan import ATTENTION, Attention
+from ganforge.data import DataSpec
+from ganforge.families import Discriminator
+
+
+class BigganDeepGenerator(ResidualGenerator):
+    """BigGAN-deep's generator (Brock et al. 2019, arXiv:1809.11096, app. B.2), any power-of-two resolution from 8.
+
+    Two bottleneck blocks at each resolution, the second of which doubles it (fig. 16b). The whole latent, beside the
+    shared embedding of the label, makes the 4x4 start and steers every BatchNorm (fig. 16a). Weights begin orthogonal;
+    up to 32x32 all layers have 4 times the width, as in PyTorch-StudioGAN. Truncated samples use standing statistics.
+    The paper normalises both players spectrally: `constraints = ["spectral-norm"]`.
+    """
+
+    kind: Literal["biggan-deep"] = "biggan-deep"
+    width: int = Field(default=128, ge=1, le=1024, description=WIDTH)
+    shared: int = Field(default=128, ge=1, le=4096, description=SHARED)
+    attention: Attention = Field(default=64, description=ATTENTION)
+    initial: Initial = Field(default="orthogonal", description=INITIAL)
+
+    def build(self, data: DataSpec) -> BigganDeepGeneratorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        return BigganDeepGeneratorNetwork(self, data)
+
+
+class BigganDeepGeneratorNetwork(StandingGenerator):
+    """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
+
+    def __init__(self, recipe: BigganDeepGenerator, data: DataSpec) -> None:
+        super().__init__(data, recipe.latent, recipe.standing_batches)
+        resolution = resolution_of(data, recipe.kind)
+        widths = [recipe.width * multiple for multiple in of_generator(resolution)]
+        self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
+        steering = recipe.latent + (recipe.shared if data.label_size else 0)
+        attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
+        blocks: list[nn.Module] = []
+        for index, (before, after) in enumerate(pairwise(widths)):
+            blocks.append(GrowingBottleneck(before, before, steering, up=False, eps=EPS))
+            block = GrowingBottleneck(before, after, steering, up=True, eps=EPS)
+            blocks.append(Attended(block, after) if 8 << index == attention else block)
+        self.path = ImagePath(steering, blocks, (widths[0], widths[-1]), data.channels, EPS)
+        initialise(self, recipe.initial)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, R, R] in [-1, 1]."""
+        steering = latents if self.embedding is None else torch.cat([self.embedding(labels), latents], 1)
+        return self.path(steering, [steering] * len(self.path.blocks))  # type: ignore[no-any-return]
+
+
+class BigganDeepDiscriminator(Discriminator):
+    """BigGAN-deep's discriminator (Brock et al. 2019, arXiv:1809.11096, app. B.2), any power-of-two resolution from 8.
+
+    A 3x3 convolution, then two bottleneck blocks at each resolution, the first of which halves it (fig. 16c). Labels
+    are met by projection. The paper normalises both players spectrally: `constraints = ["spectral-norm"]`.
+    """
+
+    kind: Literal["biggan-deep"] = "biggan-deep"
+    width: int = Field(default=128, ge=1, le=1024, description=WIDTH)
+    attention: Attention = Field(default=64, description=ATTENTION)
+    initial: Initial = Field(default="orthogonal", description=INITIAL)
+
+    def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        resolution = resolution_of(data, self.kind)
+        ladder, halvings = of_discriminator(resolution, flat=4)
+        widths = [self.width * multiple for multiple in ladder]
+        attention = nearest(self.attention, resolution >> halvings, resolution // 2)
+        blocks: list[nn.Module] = [nn.Conv2d(data.channels, widths[0], 3, 1, 1)]
+        for index, (before, after) in enumerate(pairwise(widths)):
+            down = index < halvings
+            blocks.append(ShrinkingBottleneck(before, after, down=down))
+            block = ShrinkingBottleneck(after, after, down=False)
+            reached = down and resolution >> (index + 1) == attention
+            blocks.append(nn.Sequential(block, SelfAttention(after)) if reached else block)
+        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)

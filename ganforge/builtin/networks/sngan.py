@@ -1,0 +1,84 @@
+"""SNGAN: the residual networks that spectral normalisation was shown on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
+from ganforge.builtin.networks.layers.ladder import of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.residual import GrowingBlock
+from ganforge.builtin.networks.layers.resnet import (
+    WIDTH,
+    Attended,
+    ImagePath,
+    ResidualDiscriminatorNetwork,
+    ResidualGenerator,
+    shrinking,
+)
+from ganforge.builtin.networks.layers.standing import StandingGenerator
+from ganforge.data import DataSpec
+from ganforge.families import Discriminator
+
+
+class SnganGenerator(ResidualGenerator):
+    """SNGAN's residual generator (Miyato et al. 2018, arXiv:1802.05957, app. B.4), any power-of-two resolution from 8.
+
+    Up to 32x32 all layers have 4 times the width (256, table 4); above, they fall from 16 times to the width (tables 5
+    and 6). Labels steer its BatchNorms, as in Miyato & Koyama 2018 (arXiv:1802.05637).
+    """
+
+    kind: Literal["sngan"] = "sngan"
+
+    def build(self, data: DataSpec) -> SnganGeneratorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        return SnganGeneratorNetwork(self, data)
+
+
+class SnganGeneratorNetwork(StandingGenerator):
+    """Latents [B, L] -> images [B, C, R, R] in [-1, 1].
+
+    Args:
+        recipe: its sizes.
+        data: what it makes.
+        attention: resolution of the feature map that gets self-attention, from 8 to R; None = none does (SNGAN).
+    """
+
+    def __init__(self, recipe: ResidualGenerator, data: DataSpec, attention: int | None = None) -> None:
+        super().__init__(data, recipe.latent, recipe.standing_batches)
+        widths = [recipe.width * multiple for multiple in of_generator(resolution_of(data, recipe.kind))]
+        blocks: list[nn.Module] = []
+        for index, (before, after) in enumerate(pairwise(widths)):
+            block = GrowingBlock(before, after, data.label_size)
+            blocks.append(Attended(block, after) if 8 << index == attention else block)
+        self.path = ImagePath(recipe.latent, blocks, (widths[0], widths[-1]), data.channels)
+        initialise(self, recipe.initial)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, R, R] in [-1, 1]."""
+        condition = self.data.encode(labels) if self.data.label_size else None
+        return self.path(latents, [condition] * len(self.path.blocks))  # type: ignore[no-any-return]
+
+
+class SnganDiscriminator(Discriminator):
+    """SNGAN's residual discriminator (Miyato et al. 2018, arXiv:1802.05957, app. B.4), any power of two from 8.
+
+    Up to 32x32 all layers have twice the width (128, table 4), and shrink the image to 8x8; above, they rise from the
+    width to 16 times as much, and shrink it to 4x4. Labels are met by projection (Miyato & Koyama 2018,
+    arXiv:1802.05637). The spectral normalisation is a constraint: `constraints = ["spectral-norm"]`.
+    """
+
+    kind: Literal["sngan"] = "sngan"
+    width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
+    initial: Initial = Field(default="xavier", description=INITIAL)
+
+    def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
+        """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
+        resolution = resolution_of(data, self.kind)
+        ladder, halvings = of_discriminator(resolution, flat=2)
+        widths = [self.width * multiple for multiple in ladder]
+        blocks = shrinking(data.channels, widths, halvings, resolution)
+        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
