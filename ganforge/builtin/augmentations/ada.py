@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 
 from ganforge.builtin.augmentations.known import Known
 from ganforge.builtin.augmentations.pipe import Change, Colour, Geometry
 from ganforge.data import DataSpec
 from ganforge.families import Augmentation, AugmentationNetwork
+from ganforge.schedule import Number, Ramp, value_at
 from ganforge.tally import Tally
 
+
+def _probability(number: float | Ramp) -> float | Ramp:
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if not 0 <= end <= 1:
+            raise ValueError(f"expected a probability, a number from 0 to 1, given {end:g}")
+    return number
+
+
+Probability = Annotated[Number, AfterValidator(_probability)]
 _ALL: tuple[Change, ...] = ("blit", "geometric", "colour")
 
 
@@ -30,7 +40,9 @@ class Ada(Augmentation):
     target: float = Field(default=0.6, ge=-1, le=1, description="of the mean sign of the logits of real samples, r_t")
     interval: int = Field(default=4, ge=1, le=100_000, description="rounds between adjustments of p")
     speed_images: int = Field(default=500_000, ge=1, description="images shown in which p can go from 0 to 1")
-    p: float | None = Field(default=None, ge=0, le=1, description="a fixed probability; without it, p adapts from 0")
+    p: Probability | None = Field(
+        default=None, description="a fixed probability, or a ramp over images shown; without it, p adapts from 0"
+    )
     policy: tuple[Change, ...] = Field(
         default=_ALL, min_length=1, max_length=3, description="which changes: blit, geometric, colour"
     )
@@ -56,7 +68,7 @@ class AdaNetwork(AugmentationNetwork):
     def __init__(self, recipe: Ada, data: DataSpec) -> None:
         super().__init__()
         self.recipe = recipe
-        self.p = Known(torch.tensor(0.0 if recipe.p is None else recipe.p))
+        self.p = Known(torch.tensor(0.0 if recipe.p is None else value_at(recipe.p, 0)))
         self.clock = Known(torch.zeros(2, dtype=torch.int64))  # rounds begun; images shown at the last adjustment
         self.signs = Tally()
         blit, geometric = "blit" in recipe.policy, "geometric" in recipe.policy
@@ -78,6 +90,8 @@ class AdaNetwork(AugmentationNetwork):
     def begin_round(self, images: int) -> None:
         """Adjust p where an interval is over; all processes have seen the same settled signs."""
         if self.recipe.p is not None:
+            if isinstance(self.recipe.p, Ramp):
+                self.p.write(torch.tensor(self.recipe.p.at(images)))
             return
         rounds, since = (int(number) for number in self.clock.numbers)
         if rounds > 0 and rounds % self.recipe.interval == 0:

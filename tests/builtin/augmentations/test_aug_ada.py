@@ -13,6 +13,7 @@ from ganforge.data import DataSpec
 from ganforge.dice import Roll, roll_dice
 from ganforge.duel import Duel
 from ganforge.errors import DataError
+from ganforge.schedule import Ramp
 
 GREY, RGB, RGBA = (DataSpec((channels, 8, 8)) for channels in (1, 3, 4))
 
@@ -120,6 +121,21 @@ def test_a_fixed_p_does_not_adapt():
     network = build(Ada(p=0.25))
     play(network, 8, 100_000, 1.0)
     assert strength(network) == 0.25
+
+
+def test_p_can_follow_a_ramp():
+    network = build(Ada(p=Ramp(start=0.0, end=0.6, images=1000)))
+    found = []
+    for images in (0, 250, 1000, 5000):
+        network.begin_round(images)
+        found.append(strength(network))
+    assert found == pytest.approx([0.0, 0.15, 0.6, 0.6])
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, {"start": 0.0, "end": 2.0, "images": 10}])
+def test_p_is_a_probability(p: object):
+    with pytest.raises(ValidationError, match="from 0 to 1"):
+        Ada(p=p)  # type: ignore[arg-type]
 
 
 def test_a_resumed_run_goes_on_as_the_uninterrupted_one():
