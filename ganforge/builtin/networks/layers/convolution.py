@@ -14,18 +14,20 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+Extent = int | tuple[int, int]  # along both axes, or (down, across)
+
 
 class Geometry(NamedTuple):
     """How a kernel meets an image: stride, zero padding, whether it is the transposed convolution, and groups."""
 
-    stride: int = 1
-    padding: int = 0
+    stride: Extent = 1
+    padding: Extent = 0
     transposed: bool = False
     groups: int = 1
 
     def forward(self, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return the convolution, without a graph of its own."""
-        stride, padding = [self.stride] * 2, [self.padding] * 2
+        stride, padding = _both(self.stride), _both(self.padding)
         return torch.ops.aten.convolution(  # type: ignore[no-any-return]
             images, weight, bias, stride, padding, [1, 1], self.transposed, [0, 0], self.groups
         )
@@ -34,10 +36,14 @@ class Geometry(NamedTuple):
         self, gradient: Tensor, images: Tensor, weight: Tensor, wanted: list[bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return its gradients by images, weight and bias, as far as they are wanted."""
-        stride, padding = [self.stride] * 2, [self.padding] * 2
+        stride, padding = _both(self.stride), _both(self.padding)
         return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
             gradient, images, weight, None, stride, padding, [1, 1], self.transposed, [0, 0], self.groups, wanted
         )
+
+
+def _both(extent: Extent) -> list[int]:
+    return [extent, extent] if isinstance(extent, int) else list(extent)
 
 
 def convolve(
@@ -45,8 +51,8 @@ def convolve(
     weight: Tensor,
     bias: Tensor | None = None,
     *,
-    stride: int = 1,
-    padding: int = 0,
+    stride: Extent = 1,
+    padding: Extent = 0,
     transposed: bool = False,
     groups: int = 1,
 ) -> Tensor:
@@ -54,7 +60,7 @@ def convolve(
 
     Args:
         images: [B, I, H, W].
-        weight: [O, I, K, K]; [I, O, K, K] where transposed.
+        weight: [O, I, K, K']; [I, O, K, K'] where transposed.
         bias: [O] or None.
         stride: of the convolution; the factor of enlargement where transposed.
         padding: zeros added on each side; rows taken off each side of the output where transposed.

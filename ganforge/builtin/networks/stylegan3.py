@@ -1,0 +1,191 @@
+"""StyleGAN3: synthesis that treats features as continuous signals, so that detail moves with what it belongs to."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field, PositiveInt, field_validator
+from torch import Tensor, nn
+
+from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedLinear
+from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
+from ganforge.builtin.networks.layers.fourier import FourierFeatures
+from ganforge.builtin.networks.layers.modulated import ToImage, demodulation, modulate
+from ganforge.builtin.networks.layers.running import RunningMean
+from ganforge.builtin.networks.stylegan2 import Mapping
+from ganforge.data import DataSpec
+from ganforge.errors import DataError, RecipeError
+from ganforge.families import Generator
+from ganforge.network import EquivariantGenerator
+
+CRITICAL = 2  # layers at the end whose cutoff is the highest frequency that pixels can hold (arXiv:2106.12423, app. F)
+FIRST_CUTOFF, FIRST_STOPBAND = 2.0, 2.0**2.1  # of the input, in cycles per image width (app. F)
+LAST_STOPBAND = 2.0**0.3  # of the last layers, relative to their cutoff (app. F)
+OUTPUT_GAIN = 0.25  # of colours, so that they start well inside [-1, 1]
+
+
+class StyleGAN3Generator(Generator):
+    """StyleGAN3's generator, equivariant to translation, and as config r to rotation (Karras et al. 2021).
+
+    arXiv:2106.12423. Config t has 3x3 kernels and separable filters; config r has 1x1 kernels, radially symmetric
+    filters and, in the paper, twice the channels (channel_base 65536, channel_max 1024).
+    """
+
+    kind: Literal["stylegan3"] = "stylegan3"
+    config: Literal["t", "r"] = Field(default="t", description="t: equivariant to translation; r: to rotation too")
+    latent: PositiveInt = Field(default=512, description="length L of a latent")
+    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
+    mapping_layers: PositiveInt = Field(default=2, description="layers from latent to style")
+    mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
+    layers: int = Field(default=14, gt=CRITICAL, le=64, description="layers of synthesis, colours left out")
+    channel_base: int = Field(default=32_768, ge=8, description="channels times twice the cutoff, up to channel_max")
+    channel_max: int = Field(default=512, ge=1, description="most channels a layer has")
+    margin: int = Field(default=10, ge=0, le=64, description="samples around the image that features reach beyond it")
+    taps: int = Field(default=6, ge=2, le=16, description="length of filters per factor of resampling, even")
+    magnitude_half_life_images: float = Field(
+        default=20_000, gt=0, le=1e9, description="half-life of the running magnitudes that features are divided by"
+    )
+    style_half_life_images: float = Field(
+        default=10_000, gt=0, le=1e9, description="half-life of the mean style that truncation leads to"
+    )
+
+    @field_validator("taps")
+    @classmethod
+    def _even(cls, taps: int) -> int:
+        if taps % 2:
+            raise ValueError(f"expected an even number, given {taps}")
+        return taps
+
+    def build(self, data: DataSpec) -> StyleGAN3GeneratorNetwork:
+        """Make the network; a `DataError` where the resolution is not a power of two from 8."""
+        return StyleGAN3GeneratorNetwork(self, data)
+
+
+def bands(resolution: int, layers: int, margin: int) -> list[Band]:
+    """Return the band of the input, those after each of `layers` layers but the last, and that of the image.
+
+    Cutoffs and stopbands grow geometrically up to the critically sampled layers; the rate is the least power of two
+    that holds the stopband (arXiv:2106.12423, sec. 3.2, fig. 4c and app. F).
+    """
+    found = []
+    for index in range(layers + 1):
+        share = min(index / (layers - CRITICAL), 1.0)
+        cutoff = FIRST_CUTOFF * (resolution / 2 / FIRST_CUTOFF) ** share
+        stopband = FIRST_STOPBAND * (resolution / 2 * LAST_STOPBAND / FIRST_STOPBAND) ** share
+        rate = 2 ** math.ceil(math.log2(min(2 * stopband, resolution)))
+        size = rate + (2 * margin if index < layers - 1 else 0)
+        found.append(Band(cutoff, max(stopband, rate / 2) - cutoff, rate, size))
+    return found
+
+
+class AliasFreeLayer(nn.Module):
+    """Modulated convolution by running magnitude, and a filtered rectifier (arXiv:2106.12423, fig. 4b).
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        recipe: of the generator.
+        before: the band that comes in.
+        after: the band that goes out.
+        style: length of a style.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, recipe: StyleGAN3Generator, before: Band, after: Band, style: int
+    ) -> None:
+        super().__init__()
+        kernel = 3 if recipe.config == "t" else 1
+        self.padding = kernel - 1  # of zeros, beyond which the convolution sees nothing: sizes grow by as much
+        self.magnitude = RunningMean(half_life=recipe.magnitude_half_life_images, start=1.0)
+        self.affine = EqualizedLinear(style, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = 1 / math.sqrt(inputs * kernel**2)
+        critical = after.cutoff * 2 >= after.rate
+        self.rectify = FilteredRectifier(
+            outputs,
+            Band(before.cutoff, before.half_width, before.rate, before.size + self.padding),
+            after,
+            taps=recipe.taps,
+            radial=recipe.config == "r" and not critical,
+            gain=RESCALE,
+        )
+
+    def forward(self, images: Tensor, style: Tensor) -> Tensor:
+        """Map images [B, I, H, W] and a style [B, W] to [B, O, H', W']."""
+        observe(self.magnitude, images)
+        scales, weight = self.affine(style), self.weight * self.scale
+        outer = demodulation(weight, scales) * self.magnitude.value.rsqrt()
+        result = modulate(images, weight, scales, padding=self.padding)
+        dtype = result.dtype
+        result = torch.addcmul(self.bias.to(dtype)[:, None, None], result, outer.to(dtype)[:, :, None, None])
+        return self.rectify(result)  # type: ignore[no-any-return]
+
+
+def observe(magnitude: RunningMean, images: Tensor) -> None:
+    """Note the mean square of each of images [B, C, H, W] where they are made in the generator's own turn."""
+    if magnitude.training and torch.is_grad_enabled():
+        magnitude.follow(images.detach().float().square().mean((1, 2, 3)))
+
+
+class StyleGAN3GeneratorNetwork(EquivariantGenerator):
+    """Mapping, Fourier features, alias-free layers and colours; there is no noise."""
+
+    def __init__(self, recipe: StyleGAN3Generator, data: DataSpec) -> None:
+        super().__init__()
+        resolution, style = data.resolution, recipe.style or recipe.latent
+        if resolution < 8 or resolution & (resolution - 1):
+            raise DataError(
+                f"stylegan3 makes images of 8, 16, 32, 64, ... pixels, and the data have {resolution}; set the data's "
+                f"resolution to {2 ** max(3, round(math.log2(max(resolution, 1))))}"
+            )
+        if recipe.channel_base < resolution:
+            raise RecipeError(
+                f"channel_base = {recipe.channel_base} leaves less than one channel at resolution {resolution}; set it "
+                f"to {resolution} or more (the paper has 32768 for config t and 65536 for r)"
+            )
+        plan = bands(resolution, recipe.layers, recipe.margin)
+        widths = [min(round(recipe.channel_base / 2 / band.cutoff), recipe.channel_max) for band in plan]
+        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
+        self.mean_style = RunningMean(style, half_life=recipe.style_half_life_images)
+        self.features = FourierFeatures(widths[0], style, plan[0])
+        self.blocks = nn.ModuleList(
+            AliasFreeLayer(
+                widths[max(index - 1, 0)], widths[index], recipe, plan[max(index - 1, 0)], plan[index], style
+            )
+            for index in range(recipe.layers)
+        )
+        self.magnitude = RunningMean(half_life=recipe.magnitude_half_life_images, start=1.0)
+        self.to_image = ToImage(widths[recipe.layers - 1], data.channels, style)
+        self.layers = recipe.layers + 2  # styles: one for the features, one for colours
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, H, W]."""
+        return self.synthesize(self.styles(latents, labels))
+
+    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents [B, L] to styles [B, layers, W]."""
+        style = self.mapping(latents, labels)
+        if self.training and torch.is_grad_enabled():
+            self.mean_style.follow(style)
+        return style[:, None].expand(-1, self.layers, -1)  # type: ignore[no-any-return]
+
+    def synthesize(self, styles: Tensor) -> Tensor:
+        """Turn styles [B, layers, W] into images [B, C, H, W]."""
+        return self._colours(self.features(styles[:, 0]), styles)
+
+    def moved(self, styles: Tensor, motion: Tensor) -> Tensor:
+        """Return images [B, C, H, W] of the same styles whose Fourier features were moved by `motion` [B, 3, 3]."""
+        return self._colours(self.features(styles[:, 0], motion), styles)
+
+    def truncated(self, latents: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
+        """Return images whose styles are drawn towards the mean style (arXiv:1812.04948, app. B)."""
+        return self.synthesize(torch.lerp(self.mean_style.value, self.styles(latents, labels), truncation))
+
+    def _colours(self, hidden: Tensor, styles: Tensor) -> Tensor:
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden, styles[:, index + 1])
+        observe(self.magnitude, hidden)
+        return self.to_image(hidden * self.magnitude.value.rsqrt(), styles[:, -1]) * OUTPUT_GAIN  # type: ignore[no-any-return]
