@@ -121,12 +121,18 @@ SMALL = {  # fields of components, and what they are in tests where their bounds
     "target": -0.9,  # of adaptive augmentation: it is on after a round, and becomes stronger
     "interval": 1,
     "speed_images": 200,
+    "layers": 4,
+    "margin": 2,
 }
 
 
+OPPONENTS = {"stylegan3": "stylegan2"}  # kinds of generators without a discriminator, and whose they play against
+
+
 def network_kinds() -> list[str]:
-    """The kinds of which there is both a generator and a discriminator."""
-    return sorted(set(catalogue().family("generators")) & set(catalogue().family("discriminators")))
+    """The kinds of which there is both a generator and a discriminator, and generators that play against others."""
+    both = set(catalogue().family("generators")) & set(catalogue().family("discriminators"))
+    return sorted(both | OPPONENTS.keys())
 
 
 def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None = None) -> dict[str, Any]:
@@ -160,7 +166,8 @@ def example(cls: type[BaseModel], network: str = "mlp", augmentation: str | None
 
 def _of_family(slot: Slot, network: str) -> type[Component]:
     known = catalogue().family(slot.family)
-    return known[next(kind for kind in (network, "non-saturating", "adam", *sorted(known)) if kind in known)]
+    kinds = (network, OPPONENTS.get(network), "non-saturating", "adam", *sorted(known))
+    return known[next(kind for kind in kinds if kind in known)]
 
 
 def _regularizers(field: FieldInfo, network: str) -> Iterator[dict[str, Any]]:
@@ -191,7 +198,8 @@ RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))
 def narrowed(path: Path, folder: Path) -> list[str]:
     """Overrides that let a laptop play a recipe: narrow networks where they are wide, and data that are there.
 
-    Images that a recipe reads from outside are replaced by a few of noise, equally large, in a ZIP in `folder`.
+    Images that a recipe reads from outside are replaced by a few of noise, equally large, in a ZIP in `folder`; they are of
+    two classes.
     """
     table = tomllib.loads(path.read_text())
     overrides = []
@@ -199,6 +207,8 @@ def narrowed(path: Path, folder: Path) -> list[str]:
         network = table["game"].get(side, {}).get("network", {})
         if isinstance(network, dict) and network.get("channel_max", 0) > 64:
             overrides.append(f"game.{side}.network.channel_max=4")
+        if isinstance(network, dict) and network.get("width", 0) > 64:
+            overrides.append(f"game.{side}.network.width=4")
     if table["data"]["kind"] == "images":
         pictures, numbers = folder / "noise.zip", np.random.Generator(np.random.PCG64(1))
         with zipfile.ZipFile(pictures, "w") as archive:
@@ -206,7 +216,7 @@ def narrowed(path: Path, folder: Path) -> list[str]:
                 file = io.BytesIO()
                 size = table["data"].get("resolution", 64)
                 Image.fromarray(numbers.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(file, "PNG")
-                archive.writestr(f"{index}.png", file.getvalue())
+                archive.writestr(f"{'ab'[index % 2]}/{index}.png", file.getvalue())
         overrides.append(f"data.path={json.dumps(str(pictures))}")
     return overrides
 
