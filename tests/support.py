@@ -121,6 +121,7 @@ SMALL = {  # fields of components, and what they are in tests where their bounds
     "target": -0.9,  # of adaptive augmentation: it is on after a round, and becomes stronger
     "interval": 1,
     "speed_images": 200,
+    "name": "torch.optim.RAdam",
     "layers": 4,
     "margin": 2,
 }
@@ -198,8 +199,7 @@ RECIPES = sorted((Path(__file__).parents[1] / "recipes").rglob("*.toml"))
 def narrowed(path: Path, folder: Path) -> list[str]:
     """Overrides that let a laptop play a recipe: narrow networks where they are wide, and data that are there.
 
-    Images that a recipe reads from outside are replaced by a few of noise, equally large, in a ZIP in `folder`; they are of
-    two classes.
+    Images that a recipe reads from outside are replaced by a few of noise, equally large and of two classes, in a ZIP.
     """
     table = tomllib.loads(path.read_text())
     overrides = []
