@@ -85,11 +85,14 @@ def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Ru
         RecipeError: the batch cannot be shared out, a player has no turn, or a component does not fit the data.
     """
     shares = accelerator.num_processes * recipe.run.microbatches
-    if recipe.run.batch % shares:
-        raise RecipeError(
-            f"run.batch = {recipe.run.batch} cannot be shared out evenly over {accelerator.num_processes} processes x "
-            f"{recipe.run.microbatches} microbatches; use a multiple of {shares}"
-        )
+    later = [(entry.after_images, entry.batch) for entry in recipe.run.batches]
+    named = {"run.batch": recipe.run.batch} | {f"run.batches[{index}].batch": b for index, (_, b) in enumerate(later)}
+    for name, batch in named.items():
+        if batch % shares:
+            raise RecipeError(
+                f"{name} = {batch} cannot be shared out evenly over {accelerator.num_processes} processes x "
+                f"{recipe.run.microbatches} microbatches; use a multiple of {shares}"
+            )
     game = build_game(recipe.game, spec, recipe.seed, accelerator.device)
     turns = game.turns()
     players = {
@@ -104,6 +107,7 @@ def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Ru
         players,
         accelerator,
         batch=recipe.run.batch,
+        batches=later,
         microbatches=recipe.run.microbatches,
         seed=recipe.seed,
     )
@@ -143,18 +147,22 @@ def assemble(
 
 def _warn_of_split_groups(runner: Runner, show: Show) -> None:
     """Say so where sharing out the batch changes what a discriminator with batch statistics sees."""
-    rows = runner.rows // runner.microbatches
-    if runner.game.whole_batch and rows < runner.batch:
+    shares = runner.accelerator.num_processes * runner.microbatches
+    if shares == 1:
+        return
+    rows = [batch // shares for _, batch in runner.batches]
+    if runner.game.whole_batch:
         show.say(
-            f"{type(runner.game).__name__} looks at each share of the batch as a whole, and a share is {rows} of "
-            f"{runner.batch}: results will differ from those of one process without microbatches"
+            f"{type(runner.game).__name__} looks at each share of the batch as a whole, and a share is {rows[0]} of "
+            f"{rows[0] * shares}: results will differ from those of one process without microbatches"
         )
     for module in runner.game.modules():
-        if isinstance(module, DiscriminatorNetwork) and rows < runner.batch and module.batch_group > 1:
-            if rows % module.batch_group == 0:
-                continue
+        if not isinstance(module, DiscriminatorNetwork) or module.batch_group <= 1:
+            continue
+        cut = [share for share in rows if share % module.batch_group]
+        if cut:
             show.say(
                 f"{type(module).__name__} compares samples in groups of {module.batch_group}, and a share of the batch "
-                f"is {rows}: results will differ from those of one process. Groups stay whole with "
-                f"--set run.batch={module.batch_group * (runner.batch // rows)} or a multiple of it"
+                f"is {cut[0]}: results will differ from those of one process. Groups stay whole with "
+                f"--set run.batch={module.batch_group * shares} or a multiple of it"
             )

@@ -37,6 +37,13 @@ def _no_fp16(value: Any) -> Any:
 Precision = Annotated[Literal["no", "bf16"], BeforeValidator(_no_fp16)]
 
 
+class BatchRecipe(Strict):
+    """Another batch from somewhere on."""
+
+    after_images: PositiveInt = Field(description="images shown from which on it holds")
+    batch: PositiveInt = Field(description="images in a round, over all processes")
+
+
 class RunRecipe(Strict):
     """How long to train, and in what portions."""
 
@@ -45,14 +52,24 @@ class RunRecipe(Strict):
     microbatches: PositiveInt = Field(default=1, description="portions that a batch is computed in, to save memory")
     precision: Precision = Field(default="no", description="mixed precision: bf16, or no for float32")
     log_every_images: PositiveInt = Field(default=1_000, description="images shown between log lines")
+    batches: tuple[BatchRecipe, ...] = Field(default=(), description="other batches later on, in order of images shown")
 
     @model_validator(mode="after")
     def _check(self) -> RunRecipe:
-        if self.batch % self.microbatches:
+        for batch in (self.batch, *(later.batch for later in self.batches)):
+            if batch % self.microbatches:
+                raise PydanticCustomError(
+                    "microbatches",
+                    "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a "
+                    "divisor",
+                    {"batch": batch, "microbatches": self.microbatches},
+                )
+        starts = [later.after_images for later in self.batches]
+        if starts != sorted(set(starts)):
             raise PydanticCustomError(
-                "microbatches",
-                "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a divisor",
-                {"batch": self.batch, "microbatches": self.microbatches},
+                "batches",
+                "batches begin after {starts} images shown; expected each to begin after the one before it",
+                {"starts": ", ".join(map(str, starts))},
             )
         return self
 

@@ -29,6 +29,7 @@ class Runner:
         players: by the name of the child of the game.
         accelerator: of Accelerate; its own gradient accumulation stays at 1.
         batch: images a round, over all processes.
+        batches: (after_images, batch) in ascending order: what that number is from so many images shown on.
         microbatches: parts that each process splits its share into, to save memory.
         seed: of everything drawn at random.
     """
@@ -40,15 +41,26 @@ class Runner:
         accelerator: Accelerator,
         *,
         batch: int,
+        batches: Sequence[tuple[int, int]] = (),
         microbatches: int = 1,
         seed: int = 0,
     ) -> None:
         self.game, self.players, self.accelerator, self.seed = game, dict(players), accelerator, seed
         self.turns: Sequence[Turn] = tuple(game.turns())
-        self.batch, self.microbatches = batch, microbatches
-        self.rows: int = batch // accelerator.num_processes
+        self.batches, self.microbatches = ((0, batch), *batches), microbatches
         self.round = self.images = 0
         self._dice, self._tallies = all_dice(game), all_tallies(game)
+
+    @property
+    def batch(self) -> int:
+        """Images in the next round, over all processes: a function of the images shown, so that resuming is exact."""
+        return next(batch for after, batch in reversed(self.batches) if after <= self.images)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the next global batch that this process plays."""
+        processes: int = self.accelerator.num_processes
+        return self.batch // processes
 
     @property
     def first_row(self) -> int:
@@ -69,10 +81,11 @@ class Runner:
             if turn.due(self.round, self.images):
                 report |= self.take(turn, batch)
         report |= self.game.readings()
-        self.round, self.images = self.round + 1, self.images + self.batch
+        shown = self.batch
+        self.round, self.images = self.round + 1, self.images + shown
         for player in self.players.values():
             if player.ema is not None:
-                player.ema.update(self.images, self.batch)
+                player.ema.update(self.images, shown)
         return report
 
     def take(self, turn: Turn, batch: Batch) -> Report:

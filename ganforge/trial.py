@@ -51,7 +51,8 @@ def try_out(session: Session, seconds: float = 5.0) -> Trial:
     """Play for a while, on the live game, and measure.
 
     Every combination of due turns is played once to warm up and at least once more, so that lazy turns count by their
-    share of a cycle, however short the trial is. Turns that begin later (`after_images`) are played too.
+    share of a cycle, however short the trial is. It is played as at the end of the run: turns that begin later
+    (`after_images`) are played too, and what grows has grown.
 
     Args:
         session: new; what it becomes is not meant to be kept.
@@ -62,7 +63,7 @@ def try_out(session: Session, seconds: float = 5.0) -> Trial:
     """
     runner = session.runner
     cycle = min(math.lcm(*(turn.every for turn in runner.turns)), LONGEST)
-    late = max((turn.after_images for turn in runner.turns), default=0)
+    late = max([session.recipe.run.images, *(turn.after_images for turn in runner.turns)])
     due = [tuple(turn.name for turn in runner.turns if turn.due(round_, late)) for round_ in range(cycle)]
     share, first = Counter(due), {names: due.index(names) for names in dict.fromkeys(due)}
     before = _memory(runner.accelerator.device)

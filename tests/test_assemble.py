@@ -50,6 +50,15 @@ def test_a_batch_must_be_shared_out_evenly(batch: int, parts: int):
         build_runner(recipe, SPEC, Three(cpu=True))
 
 
+def test_later_batches_must_be_shared_out_evenly_too():
+    class Two(Accelerator):
+        num_processes = 2
+
+    recipe = recipe_of(run__batches=[{"after_images": 5, "batch": 8}, {"after_images": 9, "batch": 7}])
+    with pytest.raises(RecipeError, match=r"run.batches\[1\].batch = 7 cannot be shared out .* a multiple of 2"):
+        build_runner(recipe, SPEC, Two(cpu=True))
+
+
 def test_lazy_shares_reach_the_optimizers():
     table = gan_table(discriminator__regularizers=[{"kind": "r1", "every": 4}], discriminator__optimizer__lr=1.0)
     runner = runner_of(table, SPEC)

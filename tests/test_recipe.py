@@ -55,6 +55,18 @@ def test_reading_needs_no_more_than_the_required_fields():
         ("batch = 32", "batch = [32]", "9:1: run.batch", "given the array [32]"),
         ("batch = 32", "", "7:2: run.batch", "missing; expected an integer at least 1: images in a round, over all"),
         ("batch = 32", "batch = 32\nmicrobatches = 5", "7:2: run", "batch = 32 cannot be cut into microbatches = 5"),
+        (
+            "batch = 32",
+            "batch = 32\nmicrobatches = 4\nbatches = [{ after_images = 5, batch = 6 }]",
+            "7:2: run",
+            "batch = 6 cannot be cut into microbatches = 4",
+        ),
+        (
+            "batch = 32",
+            "batch = 32\nbatches = [{ after_images = 5, batch = 6 }, { after_images = 5, batch = 2 }]",
+            "7:2: run",
+            "batches begin after 5, 5 images shown; expected each to begin",
+        ),
         ("batch = 32", 'batch = 32\nprecision = "fp16"', "10:1: run.precision", "fp16 is not offered"),
         ("batch = 32", 'batch = 32\nprecision = "bf61"', "10:1: run.precision", 'expected "no" or "bf16", given the'),
         (

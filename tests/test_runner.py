@@ -169,3 +169,26 @@ def test_the_runner_itself_reads_no_number_off_the_device(monkeypatch: pytest.Mo
         monkeypatch.setattr(Tensor, name, lambda self, name=name: read.append(name))
     runner.play_round(BATCH)
     assert read == []
+
+
+def test_the_batch_follows_the_images_shown():
+    runner = duet()
+    runner.batches = ((0, 8), (10, 2), (20, 4))
+    batches_, shown = [], []
+    for _ in range(6):
+        batches_.append((runner.batch, runner.rows, runner.first_row))
+        shown.append(runner.images)
+        runner.play_round({"image": torch.ones(runner.rows, 1)})
+    assert shown == [0, 8, 16, 18, 20, 24], "a batch holds from the first round on that begins after so many images"
+    assert batches_ == [(8, 8, 0), (8, 8, 0), (2, 2, 0), (2, 2, 0), (4, 4, 0), (4, 4, 0)]
+
+
+def test_averages_follow_the_images_of_their_round():
+    """The last round with the old batch still counts as so many images."""
+    runner = runner_of(gan_table(), SPEC, batch=8)
+    runner.batches = ((0, 8), (8, 2))
+    ema, seen = runner.players["generator"].ema, []
+    ema.update = lambda images, batch: seen.append((images, batch))
+    for rows in (8, 2, 2):
+        runner.play_round({"image": torch.zeros(rows, 1, 8, 8)})
+    assert seen == [(8, 8), (10, 2), (12, 2)]

@@ -103,6 +103,18 @@ def test_batches_follow_the_sampler(tmp_path: Path):
     torch.testing.assert_close(batch["image"], expected["image"].float() / 127.5 - 1)
 
 
+def test_a_run_changes_its_batch_and_leaves_no_sample_out(tmp_path: Path):
+    session, _ = session_of(
+        tmp_path, run__images=60, run__batches=[{"after_images": 30, "batch": 8}, {"after_images": 48, "batch": 4}]
+    )
+    order, labels = Sampler(3, len(session.source)), []
+    keep = session.source.batch
+    session.source.batch = lambda indices: labels.append(list(indices)) or keep(indices)
+    assert train(session, [], lambda: False) is True
+    assert [len(rows) for rows in labels] == [16, 16, 8, 8, 4, 4, 4]
+    assert [index for rows in labels for index in rows] == list(order.at(0, 60))
+
+
 def test_place():
     images = torch.tensor([[[[0, 255], [51, 204]]]], dtype=torch.uint8).expand(2, 3, 2, 2)
     placed = place({"image": images, "label": torch.tensor([1, 2])}, torch.device("cpu"))
