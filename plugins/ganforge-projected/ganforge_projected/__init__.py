@@ -1,0 +1,13 @@
+"""Projected GAN (Sauer et al. 2021, arXiv:2111.01007) for ganforge."""
+
+from __future__ import annotations
+
+from ganforge import Discriminator, hookimpl
+from ganforge_projected.discriminator import Projected
+
+__all__ = ["Projected"]
+
+
+@hookimpl
+def ganforge_discriminators() -> list[type[Discriminator]]:
+    return [Projected]
