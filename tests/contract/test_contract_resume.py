@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from support import ToySource, batches, game_cases, game_example, runner_of
+from support import ToySource, batches, catalogue, game_cases, game_example, runner_of
 from torch import Tensor
 
 from ganforge.checkpoint import Checkpoint, load, save
@@ -16,6 +17,15 @@ from ganforge.runner import Runner
 SPEC = DataSpec((1, 8, 8), 3)
 ROUNDS, CUTS = 9, (1, 4, 6)  # R1 is due in rounds 0, 2, 4, ..., path length in rounds 0, 3, 6
 CASES = game_cases()
+OPTIMIZERS = [
+    *({"kind": kind} for kind in sorted(catalogue().family("optimizers")) if kind != "torch"),
+    {"kind": "sgd", "momentum": 0.9, "nesterov": True},
+    {"kind": "rmsprop", "momentum": 0.5, "centered": True},
+    {"kind": "torch", "name": "torch.optim.NAdam"},  # keeps a product of numbers
+    {"kind": "torch", "name": "torch.optim.Rprop"},
+    {"kind": "torch", "name": "torch.optim.Adafactor"},  # keeps means of rows and columns
+    {"kind": "torch", "name": "torch.optim.SGD", "options": {"momentum": 0.9}},
+]
 
 
 def everything(runner: Runner) -> dict[str, Tensor]:
@@ -24,7 +34,18 @@ def everything(runner: Runner) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
 def test_resumed_equals_uninterrupted(game: str, network: str, augmentation: str | None, tmp_path: Path):
-    table = game_example(game, network, augmentation)
+    resume_equals(game_example(game, network, augmentation), tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda table: "-".join(map(str, table.values())))
+def test_every_optimizer_resumes(optimizer: dict[str, Any], tmp_path: Path):
+    table = game_example("gan", "dcgan")
+    for side in ("generator", "discriminator"):
+        table[side]["optimizer"] = {"lr": {"start": 2e-3, "end": 1e-3, "images": 50}, **optimizer}
+    resume_equals(table, tmp_path)
+
+
+def resume_equals(table: dict[str, Any], tmp_path: Path) -> None:
     runner = runner_of(table, SPEC, batch=8)
     shown = batches(runner, ToySource(SPEC), ROUNDS)
     for index, batch in enumerate(shown):

@@ -1,0 +1,34 @@
+"""AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from ganforge.builtin.optimizers.moments import Moments
+
+
+class AdamW(Moments):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2).
+
+    The decay follows the learning rate's schedule and its correction for lazy steps, as in the paper (eta_t lambda) and
+    in PyTorch: weights shrink by lr x weight_decay in a round, whatever lazy steps there are.
+    """
+
+    kind: Literal["adamw"] = "adamw"
+    weight_decay: float = Field(default=0.01, ge=0, le=10, description="times the learning rate: shrinkage in a step")
+
+    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+        """Make a fused AdamW; see `Optimizer.build` for the share."""
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.lr_at(0) * share,
+            betas=self.betas_at(0, share),
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )

@@ -1,0 +1,27 @@
+"""What optimizers of Adam's kind share."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from ganforge.families import Optimizer
+from ganforge.schedule import DecayRate, value_at
+
+
+class Moments(Optimizer):
+    """An optimizer with decaying means of the gradient and of its square. A subclass gives it a `kind` and `build`."""
+
+    betas: tuple[DecayRate, DecayRate] = Field(default=(0.0, 0.99), description="decay of the first and second moment")
+    eps: float = Field(default=1e-8, gt=0, description="added to the root of the second moment")
+
+    def adjust(self, optimizer: torch.optim.Optimizer, images: int, share: float) -> None:
+        """Set learning rate and decay rates before a step."""
+        super().adjust(optimizer, images, share)
+        for group in optimizer.param_groups:
+            group["betas"] = self.betas_at(images, share)
+
+    def betas_at(self, images: int, share: float) -> tuple[float, float]:
+        """Return both decay rates after `images` images shown, with the correction for lazy steps."""
+        first, second = (value_at(beta, images) ** share for beta in self.betas)
+        return first, second
