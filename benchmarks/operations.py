@@ -68,6 +68,8 @@ def count(recipe: Recipe) -> float:
     batch = {"image": image.contiguous(memory_format=torch.channels_last) if image.dim() == 4 else image}
     if spec.classes:
         batch["label"] = torch.arange(BATCH) % spec.classes
+    if spec.conditions:
+        batch["label"] = torch.rand(BATCH, spec.conditions).mul(2).sub(1)
     return operations_per_round(runner, batch)
 
 
@@ -75,8 +77,9 @@ def _spec(recipe: Recipe) -> DataSpec:
     try:
         return recipe.data.open(cache_folder()).spec
     except DataError:  # images that are not on this machine
-        resolution = int(recipe.data.model_dump()["resolution"])
-        return DataSpec((3, resolution, resolution))
+        said = recipe.data.model_dump()
+        classes = 10 if said.get("labels") else 0
+        return DataSpec((3, said["resolution"], said["resolution"]), classes)
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -107,6 +107,14 @@ class KnownModes(ABC):
     std: float  # standard deviation of each, per axis
 
 
+class KnownConditions(ABC):
+    """A source that can tell, by measuring a sample, which continuous condition it shows."""
+
+    @abstractmethod
+    def measure(self, samples: Tensor) -> Tensor:
+        """Return the conditions [N, K], about in [-1, 1], that samples [N, *shape] (images in [-1, 1]) show."""
+
+
 def to_float(samples: Tensor) -> Tensor:
     """Return uint8 images 0..255 as float32 in [-1, 1]; samples that are float already are returned as they are."""
     return samples if samples.is_floating_point() else samples.float().mul_(2 / 255).sub_(1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ganforge.data import DataSpec
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.folders import cache_folder
+from ganforge.labels import Label
 from ganforge.picture import are_images, grid, picture, pixels_of
 from ganforge.recipe import Recipe
 
@@ -40,7 +41,7 @@ def write(
     spec: DataSpec,
     recipe: Recipe,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[Label] | None = None,
     force: bool = False,
 ) -> None:
     """Write samples in the form that the name of `output` asks for, whole or not at all where that is one file.
@@ -51,7 +52,7 @@ def write(
             for an array float32 [N, *shape].
         spec: of the data.
         recipe: of the run; its data are opened to draw a picture of samples that are no images.
-        labels: written to `dataset.json` of a ZIP or folder: sample i is of class `labels[i % len(labels)]`.
+        labels: written to `dataset.json` of a ZIP or folder: sample i is of `labels[i % len(labels)]`.
         force: replace what is there.
 
     Raises:
@@ -128,8 +129,8 @@ class _Zip:
         self.archive.writestr(zipfile.ZipInfo(name), content)  # of a fixed date: the same samples, the same file
 
 
-def _write_set(samples: Iterable[Tensor], place: Place, labels: Sequence[int] | None) -> None:
-    tags: list[tuple[str, int]] = []
+def _write_set(samples: Iterable[Tensor], place: Place, labels: Sequence[Label] | None) -> None:
+    tags: list[tuple[str, Label]] = []
     for batch in samples:
         for pixels in pixels_of(batch):
             name = f"{len(tags):06d}.png"

@@ -17,6 +17,7 @@ from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
 from ganforge.exam import evaluating
 from ganforge.game import Game
+from ganforge.labels import Label
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.runner import below
@@ -107,7 +108,7 @@ def load_trained(
 
 
 def draw(
-    trained: Trained, count: int, *, seed: int = 0, labels: Sequence[int] | None = None, truncation: float = 1.0
+    trained: Trained, count: int, *, seed: int = 0, labels: Sequence[Label] | None = None, truncation: float = 1.0
 ) -> Iterator[Tensor]:
     """Yield `count` samples in batches [b, *shape], float32, on the CPU; the first k of them do not depend on `count`.
 
@@ -115,7 +116,7 @@ def draw(
         trained: the game.
         count: how many, at least 1.
         seed: of the latents and whatever else is drawn at random.
-        labels: classes, used in turn: sample i is of class `labels[i % len(labels)]`; None draws them evenly.
+        labels: classes or conditions, used in turn: sample i is of `labels[i % len(labels)]`; None draws them evenly.
         truncation: in (0, 1]; less variety, more likeness.
 
     Raises:

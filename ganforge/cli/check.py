@@ -77,6 +77,7 @@ def describe(session: Session, trial: Trial) -> dict[str, Any]:
             "samples": len(session.source),
             "shape": list(spec.shape),
             "classes": spec.classes,
+            "conditions": spec.conditions,
         },
         "game": recipe.game.kind,
         "players": players,
@@ -107,6 +108,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
     data, memory, speed, run, disk = (facts[key] for key in ("data", "memory", "speed", "run", "disk"))
     labels = f"{data['classes']} classes" if data["classes"] else "no labels"
+    labels = f"conditions of {data['conditions']} numbers" if data["conditions"] else labels
     yield f"{facts['recipe']} is in order"
     yield f"data       {data['kind']}: {data['samples']:,} samples of shape {data['shape']}, {labels}"
     precision = "" if facts["precision"] == "no" else f" in {facts['precision']}"

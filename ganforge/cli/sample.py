@@ -23,7 +23,11 @@ MANY = 256  # samples from which on a bar on a terminal shows how far it is
 @click.option("-n", "--samples", "count", type=click.IntRange(min=1), default=64, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides which samples.")
 @click.option("--truncation", type=float, default=1.0, help="Above 0, at most 1: less variety, more likeness.")
-@click.option("--labels", metavar="LABELS", help="Classes, used in turn: 3, or 0,1,2, or their names.")
+@click.option(
+    "--labels",
+    metavar="LABELS",
+    help="Used in turn. Classes: 3, or 0,1,2, or their names; continuous conditions: --labels='-0.5,0.1; 0.3,1'.",
+)
 @click.option("--checkpoint", metavar="IMAGES|best|PATH", help="Which checkpoint [default: the newest].")
 @click.option("--live", is_flag=True, help="The weights as trained, without their average.")
 @click.option(
@@ -78,7 +82,7 @@ def command(
 def _default_place(trained: Trained, count: int, seed: int, truncation: float, labels: str | None, live: bool) -> Path:
     parts = [f"images-{trained.images:012d}", f"seed-{seed}", f"n-{count}"]
     parts += [f"truncation-{truncation:g}"] if truncation != 1 else []
-    parts += ["labels-" + re.sub(r"[^\w]+", "-", labels)[:40]] if labels else []
+    parts += ["labels-" + re.sub(r"[^\w.-]+", "_", labels)[:40]] if labels else []
     parts += ["live"] if live else []
     return trained.run / "samples" / f"{'-'.join(parts)}.png"
 

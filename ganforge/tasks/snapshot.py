@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ganforge.data import to_float
+from ganforge.data import DataSpec, to_float
 from ganforge.dice import Roll, roll_dice
 from ganforge.sampler import Sampler
 from ganforge.session import Session, Task
@@ -47,12 +49,31 @@ class Snapshot(Task):
         """Draw the grid."""
         if not session.main:
             return
-        classes = session.source.spec.classes
-        labels = torch.arange(self.samples, device=session.runner.accelerator.device) % classes if classes else None
+        labels = labels_of_grid(session.source.spec, self.samples)
+        labels = None if labels is None else labels.to(session.runner.accelerator.device)
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "grid", rows=self.samples, total=self.samples))
             samples = game.sample(self.samples, labels, self.truncation).float().cpu()
         write(session.source.show(samples), session.folder / "grids" / f"images-{session.images:012d}.png")
+
+
+def labels_of_grid(spec: DataSpec, count: int) -> Tensor | None:
+    """Return labels that show what they do: classes in turn; the first condition across, the second one down.
+
+    Returns:
+        [count] or [count, K]; None where the data carry none.
+    """
+    if spec.classes:
+        return torch.arange(count) % spec.classes
+    if not spec.conditions:
+        return None
+    columns = math.ceil(math.sqrt(count))  # as the picture has them
+    line, index = torch.linspace(-1, 1, max(columns, 2)), torch.arange(count)
+    labels = torch.zeros(count, spec.conditions)
+    labels[:, 0] = line[index % columns]
+    if spec.conditions > 1:
+        labels[:, 1] = line[index // columns]
+    return labels
 
 
 def write(picture: Image, path: Path) -> None:

@@ -23,8 +23,16 @@ SPECS = [
     for resolution in (8, 16)
     for classes in (0, 3)
 ]
-SPECS += [DataSpec((2,)), DataSpec((2,), 3)]
-EACH_SPEC = pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"{'x'.join(map(str, s.shape))}-{s.classes}classes")
+SPECS += [DataSpec((2,)), DataSpec((2,), 3), DataSpec((1, 8, 8), conditions=2)]
+
+
+def name_of(spec: DataSpec) -> str:
+    shape = "x".join(map(str, spec.shape))
+    return f"{shape}-{spec.conditions}conditions" if spec.conditions else f"{shape}-{spec.classes}classes"
+
+
+EACH_SPEC = pytest.mark.parametrize("spec", SPECS, ids=name_of)
+LABELLED = pytest.mark.parametrize("spec", [DataSpec((1, 8, 8), 3), DataSpec((1, 8, 8), conditions=2)], ids=name_of)
 GENERATORS = sorted(catalogue().family("generators"))
 DISCRIMINATORS = sorted(catalogue().family("discriminators"))
 
@@ -46,7 +54,15 @@ def roll(network: torch.nn.Module, start: int = 0) -> None:
 
 
 def labels_of(spec: DataSpec) -> torch.Tensor | None:
+    if spec.conditions:
+        return torch.linspace(-1, 1, B * spec.conditions).reshape(B, spec.conditions)
     return torch.arange(B) % spec.classes if spec.classes else None
+
+
+def two_labels(spec: DataSpec) -> tuple[torch.Tensor, torch.Tensor]:
+    if spec.conditions:
+        return torch.full((B, spec.conditions), -0.5), torch.full((B, spec.conditions), 0.7)
+    return torch.full((B,), 0), torch.full((B,), 1)
 
 
 @EACH_SPEC
@@ -87,15 +103,15 @@ def test_generator_truncated_and_in_evaluation(kind: str, spec: DataSpec):
     torch.testing.assert_close(again, plain)
 
 
+@LABELLED
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_generator_heeds_labels(kind: str):
-    spec = DataSpec((1, 8, 8), 3)
+def test_generator_heeds_labels(kind: str, spec: DataSpec):
     network = build("generators", kind, spec).eval()
     latents = torch.randn(B, SMALL["latent"])
     samples = []
-    for label in (0, 1):
+    for labels in two_labels(spec):
         roll(network)
-        samples.append(network(latents, torch.full((B,), label)).detach())
+        samples.append(network(latents, labels).detach())
     assert not torch.allclose(*samples)
 
 
@@ -121,16 +137,17 @@ def test_discriminator(kind: str, spec: DataSpec):
         assert features[-1].shape == (B, network.width)
 
 
+@LABELLED
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_discriminator_heeds_labels(kind: str):
-    network = build("discriminators", kind, DataSpec((1, 8, 8), 3)).eval()
+def test_discriminator_heeds_labels(kind: str, spec: DataSpec):
+    network = build("discriminators", kind, spec).eval()
     samples = torch.rand(B, 1, 8, 8)
     scores = []
-    for label in (0, 1):
+    for labels in two_labels(spec):
         for parameter in network.parameters():  # some embeddings begin at 0
             parameter.data += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
         roll(network)
-        scores.append(network(samples, torch.full((B,), label)).detach())
+        scores.append(network(samples, labels).detach())
     assert not torch.allclose(*scores)
 
 
