@@ -1,0 +1,193 @@
+"""StyleSwin: a style-based generator of transformers."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge.builtin.networks.layers.equalized import EqualizedLinear
+from ganforge.builtin.networks.layers.resample import doubled
+from ganforge.builtin.networks.layers.windows import DoubleAttention, linear
+from ganforge.builtin.networks.stylegan2 import Mapping
+from ganforge.data import DataSpec
+from ganforge.errors import DataError, RecipeError
+from ganforge.families import Generator
+from ganforge.network import StyleGenerator
+from ganforge.tally import Tally
+
+_FEWEST_HEADS, _HEAD = 4, 32  # a head has 32 channels, unless there would be fewer than four heads
+
+
+class StyleSwinGenerator(Generator):
+    """StyleSwin's generator (Zhang et al. 2021, arXiv:2112.10762, sec. 3), any power-of-two resolution from 8.
+
+    Two blocks of windowed attention for each resolution, with styles that set the statistics of their inputs (AdaIN),
+    sinusoidal positions at each scale, and images that add up over the resolutions. Labels go through the mapping, as
+    in StyleGAN2-ADA (arXiv:2006.06676, app. D); the paper has none. Its discriminator is StyleGAN2's, with wavelets.
+    """
+
+    kind: Literal["styleswin"] = "styleswin"
+    latent: PositiveInt = Field(default=512, description="length L of a latent")
+    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
+    mapping_layers: PositiveInt = Field(default=8, description="layers from latent to style")
+    mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
+    channel_base: int = Field(
+        default=32_768, ge=8, description="channels times resolution, as far as channel_max allows"
+    )
+    channel_max: int = Field(default=512, ge=4, description="most channels a layer has")
+    window: int = Field(default=8, ge=2, le=64, description="edge length of the windows: 2, 4, 8, ...")
+    expansion: PositiveInt = Field(
+        default=4, description="channels inside a multilayer perceptron, relative to outside"
+    )
+    style_decay: float = Field(
+        default=0.998, ge=0, lt=1, description="decay, by turn, of the mean style that truncation leads to"
+    )
+
+    def build(self, data: DataSpec) -> StyleSwinGeneratorNetwork:
+        """Make the network; a `DataError` where the resolution is not a power of two from 8."""
+        return StyleSwinGeneratorNetwork(self, data)
+
+
+def pyramid(recipe: StyleSwinGenerator, data: DataSpec) -> dict[int, int]:
+    """Return the channels by resolution, from 4 to that of the data."""
+    resolution = data.resolution
+    if resolution < 8 or resolution & (resolution - 1):
+        raise DataError(
+            f"styleswin makes images of 8, 16, 32, 64, ... pixels, and the data have {resolution}; set the data's "
+            f"resolution to {2 ** max(3, round(math.log2(max(resolution, 1))))}"
+        )
+    if recipe.window & (recipe.window - 1):
+        raise RecipeError(f"window = {recipe.window} does not divide every resolution; set it to 2, 4, 8 or 16")
+    channels = {2**k: min(recipe.channel_base // 2**k, recipe.channel_max) for k in range(2, resolution.bit_length())}
+    for size, width in channels.items():
+        if width == 0 or width % (2 * heads(width)) or width % 4:
+            raise RecipeError(
+                f"{width} channels at {size}x{size} cannot be parted evenly between heads; choose channel_max and "
+                "channel_base so that there are 8, 16, 32, or a multiple of 64 at each resolution"
+            )
+    return channels
+
+
+def heads(channels: int) -> int:
+    """Return how many heads attend."""
+    return max(channels // _HEAD, _FEWEST_HEADS)
+
+
+def positions(resolution: int, channels: int) -> Tensor:
+    """Return sinusoids of the row and of the column (Vaswani et al. 2017, sec. 3.5), [R, R, C], C divisible by 4."""
+    frequencies = 10_000 ** -torch.linspace(0, 1, channels // 4)
+    angles = torch.arange(1, resolution + 1)[:, None] * frequencies  # [R, C / 4]
+    waves = torch.cat([angles.sin(), angles.cos()], 1)
+    return torch.cat([waves[None].expand(resolution, -1, -1), waves[:, None].expand(-1, resolution, -1)], 2)
+
+
+class StyleNorm(nn.Module):
+    """Each channel of each image normalised, then scaled and shifted by the style (Huang & Belongie 2017)."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.affine = EqualizedLinear(style, 2 * channels)
+
+    def forward(self, images: Tensor, style: Tensor) -> Tensor:
+        """Map images [B, R, R, C] and a style [B, W] to images."""
+        scale, shift = self.affine(style)[:, None, None].chunk(2, 3)
+        centred = images - images.mean((1, 2), keepdim=True)
+        deviation = (centred.square().mean((1, 2), keepdim=True) + 1e-5).sqrt()
+        return centred * ((1 + scale) / deviation) + shift  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Attention, then a multilayer perceptron for each pixel; both are added to what came in (eq. 1)."""
+
+    def __init__(self, recipe: StyleSwinGenerator, channels: int, resolution: int, style: int) -> None:
+        super().__init__()
+        self.norm, self.second_norm = StyleNorm(channels, style), StyleNorm(channels, style)
+        self.attention = DoubleAttention(channels, resolution, recipe.window, heads(channels))
+        inside = channels * recipe.expansion
+        self.perceptron = nn.Sequential(linear(channels, inside), nn.GELU(), linear(inside, channels))
+
+    def forward(self, images: Tensor, style: Tensor) -> Tensor:
+        """Map images [B, R, R, C] and a style [B, W] to images."""
+        images = images + self.attention(self.norm(images, style))
+        return images + self.perceptron(self.second_norm(images, style))  # type: ignore[no-any-return]
+
+
+class Enlarge(nn.Module):
+    """Twice the resolution, bilinear; positions are added, at first with weight 0 (sec. 3.3)."""
+
+    waves: Tensor
+
+    def __init__(self, inputs: int, outputs: int, resolution: int) -> None:
+        super().__init__()
+        self.norm, self.change = nn.LayerNorm(inputs), linear(inputs, outputs, bias=False)
+        self.strength = nn.Parameter(torch.zeros(1))
+        self.register_buffer("waves", positions(resolution, outputs), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images [B, R / 2, R / 2, I] to [B, R, R, O]."""
+        large = F.interpolate(images.permute(0, 3, 1, 2), scale_factor=2, mode="bilinear", align_corners=False)
+        return self.change(self.norm(large.permute(0, 2, 3, 1))) + self.strength * self.waves  # type: ignore[no-any-return]
+
+
+class StyleSwinGeneratorNetwork(StyleGenerator):
+    """Mapping and synthesis; there is a style for each block, two at each resolution."""
+
+    mean_style: Tensor
+
+    def __init__(self, recipe: StyleSwinGenerator, data: DataSpec) -> None:
+        super().__init__()
+        channels = pyramid(recipe, data)
+        style, sizes = recipe.style or recipe.latent, sorted(channels)
+        self.layers, self.style_decay = 2 * len(sizes), recipe.style_decay
+        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
+        self.seed = nn.Parameter(torch.randn(4, 4, channels[4]))
+        self.blocks = nn.ModuleList(Block(recipe, channels[size], size, style) for size in sizes for _ in range(2))
+        self.enlarge = nn.ModuleList(Enlarge(channels[size // 2], channels[size], size) for size in sizes[1:])
+        shown = [*sizes[1:], sizes[-1]]  # at each resolution from 8 what comes in, and at the last what comes out
+        self.to_image = nn.ModuleList(linear(channels[size], data.channels) for size in shown)
+        self.upsample = doubled(data.channels)
+        self.register_buffer("mean_style", torch.zeros(style))
+        self.seen_styles = Tally(style)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images [B, C, H, W]."""
+        return self.synthesize(self.styles(latents, labels))
+
+    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents [B, L] to styles [B, layers, W], the same for all layers."""
+        style = self.mapping(latents, labels)
+        if self.training and torch.is_grad_enabled():
+            self._follow(style)
+        return style[:, None].expand(-1, self.layers, -1)  # type: ignore[no-any-return]
+
+    def synthesize(self, styles: Tensor) -> Tensor:
+        """Turn styles [B, layers, W] into images [B, C, H, W]."""
+        hidden = self.seed.expand(len(styles), -1, -1, -1)
+        image: Tensor | None = None
+        for index, to_image in enumerate(self.to_image):
+            for layer in (2 * index, 2 * index + 1):
+                hidden = self.blocks[layer](hidden, styles[:, layer])
+            if index < len(self.enlarge):
+                hidden = self.enlarge[index](hidden)
+                image = None if image is None else self.upsample(image)
+            shown = to_image(hidden).permute(0, 3, 1, 2)
+            image = shown if image is None else image + shown
+        assert image is not None
+        return image
+
+    def truncated(self, latents: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
+        """Return images whose styles are drawn towards the mean style (arXiv:1812.04948, app. B)."""
+        return self.synthesize(torch.lerp(self.mean_style, self.styles(latents, labels), truncation))
+
+    @torch.no_grad()
+    def _follow(self, style: Tensor) -> None:
+        """Move the mean style towards what was seen up to the last turn, and note what is seen in this one."""
+        seen = self.seen_styles
+        weight = seen.count.clamp(max=1.0) * (1 - self.style_decay)  # 0 where nothing new was settled
+        self.mean_style.lerp_(seen.take(), weight)
+        seen.add(style)
