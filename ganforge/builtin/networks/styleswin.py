@@ -65,10 +65,10 @@ def pyramid(recipe: StyleSwinGenerator, data: DataSpec) -> dict[int, int]:
         raise RecipeError(f"window = {recipe.window} does not divide every resolution; set it to 2, 4, 8 or 16")
     channels = {2**k: min(recipe.channel_base // 2**k, recipe.channel_max) for k in range(2, resolution.bit_length())}
     for size, width in channels.items():
-        if width == 0 or width % (2 * heads(width)) or width % 4:
+        if width == 0 or width % 4 or width % heads(width) or heads(width) % 2:
             raise RecipeError(
                 f"{width} channels at {size}x{size} cannot be parted evenly between heads; choose channel_max and "
-                "channel_base so that there are 8, 16, 32, or a multiple of 64 at each resolution"
+                "channel_base so that each resolution has a multiple of 4 up to 128, or above it of 64"
             )
     return channels
 
