@@ -6,6 +6,8 @@ import inspect
 
 from pydantic import BaseModel, ConfigDict
 
+from ganforge.papers import Paper, first_paper
+
 
 class Strict(BaseModel):
     """A part of a recipe: frozen, and a field it does not know is an error."""
@@ -31,3 +33,8 @@ class Component(Strict):
     def summary(cls) -> str:
         """Return the first line of the docstring."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+    @classmethod
+    def paper(cls) -> Paper | None:
+        """Return the first paper that the docstring names."""
+        return first_paper(inspect.getdoc(cls) or "")

@@ -22,6 +22,7 @@ ORDER = [
     "labels",
     "network",
     "duel",
+    "papers",
     "component",
     "schedule",
     "clock",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +19,9 @@ WIDE = 10_000  # columns off a terminal: programs that read it want one line for
 
 @click.command(name="list-plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--family", metavar="FAMILY", help="Only the components of this family, such as losses.")
 @click.option("--no-plugin", multiple=True, metavar="NAME", help="Leave out a plugin or distribution; may be repeated.")
-def command(as_json: bool, no_plugin: tuple[str, ...]) -> None:
+def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> None:
     """List installed plugins and the components that they offer.
 
     Plugins that could not be used come last, with the reason. `ganforge describe KIND` tells more about a component.
@@ -27,6 +29,8 @@ def command(as_json: bool, no_plugin: tuple[str, ...]) -> None:
     from ganforge.plugins import load_catalogue
 
     catalogue = load_catalogue(no_plugin)
+    if family is not None:
+        catalogue = only(catalogue, family)
     if as_json:
         click.echo(json.dumps(_as_json(catalogue), indent=2))
         return
@@ -41,6 +45,18 @@ def command(as_json: bool, no_plugin: tuple[str, ...]) -> None:
     click.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
     if catalogue.broken:
         click.echo("Everything else works. Reinstall what is broken, or leave it out: --no-plugin NAME", err=True)
+
+
+def only(catalogue: Catalogue, family: str) -> Catalogue:
+    """Return the components of one family; a `RecipeError` with the nearest name where there is no such family."""
+    from ganforge.errors import RecipeError
+    from ganforge.fields import nearest
+    from ganforge.plugins import FAMILIES, Catalogue
+
+    if family not in FAMILIES:
+        near = nearest(family, FAMILIES)
+        raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
+    return Catalogue((entry for entry in catalogue.entries if entry.family == family), catalogue.broken)
 
 
 def by_plugin(catalogue: Catalogue) -> dict[Plugin, list[Entry]]:
@@ -59,15 +75,24 @@ def _table(plugin: Plugin, entries: list[Entry]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column()
-    family = ""
-    for entry in entries:
-        table.add_row("" if entry.family == family else f"  {entry.family}", entry.kind, Text(entry.cls.summary()))
-        family = entry.family
-    return Group(Text.assemble((plugin.origin, "bold cyan"), (f"  plugin '{plugin.name}'", "dim")), table, Text())
+    parts: list[RenderableType] = [Text.assemble((plugin.origin, "bold cyan"), (f"  plugin '{plugin.name}'", "dim"))]
+    width = max(len(entry.kind) for entry in entries)
+    for family, members in groupby(entries, lambda entry: entry.family):
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, style="bold", min_width=width + 4)
+        table.add_column()
+        for entry in members:
+            table.add_row(f"    {entry.kind}", Text(entry.cls.summary()))
+            table.add_row("", Text(_paper_and_fields(entry), style="dim"))
+        parts += [Text(f"  {family}", style="cyan"), table]
+    return Group(*parts, Text())
+
+
+def _paper_and_fields(entry: Entry) -> str:
+    paper = entry.cls.paper()
+    parts = [] if paper is None else [" ".join(part for part in (str(paper.year), paper.number) if part)]
+    fields = [name for name in entry.cls.model_fields if name != "kind"]
+    return "; ".join([*parts, "fields: " + (", ".join(fields) or "none")])
 
 
 def _broken(plugin: Plugin) -> RenderableType:
@@ -75,6 +100,11 @@ def _broken(plugin: Plugin) -> RenderableType:
 
     head = (f"{plugin.origin}  plugin '{plugin.name}' is broken and was left out", "bold red")
     return Text.assemble(head, f"\n  {plugin.reason}\n")
+
+
+def _paper(entry: Entry) -> dict[str, str | int] | None:
+    paper = entry.cls.paper()
+    return None if paper is None else {**paper._asdict(), "link": paper.link}
 
 
 def _as_json(catalogue: Catalogue) -> dict[str, Any]:
@@ -89,6 +119,8 @@ def _as_json(catalogue: Catalogue) -> dict[str, Any]:
                         "family": entry.family,
                         "kind": entry.kind,
                         "summary": entry.cls.summary(),
+                        "paper": _paper(entry),
+                        "fields": [name for name in entry.cls.model_fields if name != "kind"],
                         "class": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
                     }
                     for entry in entries

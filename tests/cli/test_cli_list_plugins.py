@@ -11,6 +11,7 @@ from support import catalogue
 
 from ganforge import plugins
 from ganforge.cli.list_plugins import command
+from ganforge.errors import RecipeError
 from ganforge.plugins import Catalogue, Entry, Plugin
 
 BROKEN = Plugin("rotten", "ganforge-rotten", "0.3", "ImportError: No module named 'gone'")
@@ -35,10 +36,24 @@ def test_every_component_has_its_line_below_its_plugin():
     lines = invoke().stdout.splitlines()
     assert lines[0].startswith("ganforge ")  # ours first, whatever others are called
     extra = next(index for index, line in enumerate(lines) if line.startswith("aaa-extra 2.1"))
-    assert "my-hinge" in lines[extra + 1]
+    assert lines[extra + 1].strip() == "losses"
+    assert "my-hinge" in lines[extra + 2]
     for entry in catalogue().entries:
         assert any(re.search(rf"\s{re.escape(entry.kind)}\s", line) and entry.cls.summary() in line for line in lines)
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_paper_year_and_fields_stand_below():
+    lines = invoke("--family", "optimizers").stdout.splitlines()
+    adam = next(index for index, line in enumerate(lines) if line.split()[:1] == ["adam"])
+    assert lines[adam + 1].split("; ") == [lines[adam + 1].split("; ")[0], "fields: lr, betas, eps"]
+    assert lines[adam + 1].split("; ")[0].split() == ["2015", "arXiv:1412.6980"]
+    assert not any("generator" in line for line in lines), "only this family"
+
+
+def test_an_unknown_family_is_told_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'losses'"):
+        CliRunner().invoke(command, ["--family", "loses"], catch_exceptions=False)
 
 
 def test_broken_plugins_come_last_with_their_reason():

@@ -58,6 +58,9 @@ def test_docstring_begins_with_a_line_and_names_a_source(entry: Entry):
     assert first[-1] in ".:", f"the first line is a sentence: {first}"
     assert not rest or rest.startswith("\n"), "a blank line after the first"
     assert SOURCE.search(doc), f"{entry.cls.__name__} names no paper, DOI or citation"
+    paper = entry.cls.paper()
+    assert paper is not None
+    assert 1950 < paper.year < 2100
 
 
 @EACH
