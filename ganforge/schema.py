@@ -123,7 +123,7 @@ class _Writer:
         classes = {
             kind: cls
             for kind, cls in sorted(self.catalogue.family(slot.family).items())
-            if slot.player is None or not issubclass(cls, Regularizer) or cls.player == slot.player
+            if slot.player is None or not issubclass(cls, Regularizer) or cls.player in (slot.player, "either")
         }
         alone = [
             kind for kind, cls in classes.items() if not any(field.is_required() for field in cls.model_fields.values())

@@ -124,6 +124,11 @@ SMALL = {  # fields of components, and what they are in tests where their bounds
     "name": "torch.optim.RAdam",
     "layers": 4,
     "margin": 2,
+    "group": 4,
+    "kernels": 6,
+    "dimensions": 3,
+    "slots": 8,
+    "fresh": 4,
 }
 
 

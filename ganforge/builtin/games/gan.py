@@ -42,7 +42,7 @@ class GanGame(Game):
         super().__init__()
         self.loss: Loss = recipe.loss
         self.data, self.latent = data, recipe.generator.network.latent
-        self.generator_every = recipe.generator.every
+        self.generator_every, self.top_k = recipe.generator.every, recipe.generator.top_k
         with at_key("game.generator.network"):
             self.generator: GeneratorNetwork = self.build_generator(recipe, data)
         with at_key("game.discriminator.network"):
@@ -108,7 +108,19 @@ class GanGame(Game):
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
         duel = self.duel_of_generator(batch)
-        return {"adversarial": self.loss.generator(duel)} | self.penalise("generator", regularizers, duel)
+        return {"adversarial": self.lesson(duel)} | self.penalise("generator", regularizers, duel)
+
+    def lesson(self, duel: Duel) -> Tensor:
+        """Return the generator's loss of the samples that it learns from, [k] or as the logits.
+
+        These are the best by their logits (Sinha et al. 2020, arXiv:2002.06224): k = `top_k` times the batch at hand,
+        rounded, at least one.
+        """
+        losses, share = self.loss.generator(duel), self.clock.value(self.top_k)
+        if share >= 1:
+            return losses
+        kept = max(1, round(share * len(losses)))
+        return losses[duel.fake_logits.detach().flatten(1).mean(1).topk(kept).indices]
 
     def regularize(self, side: str, regularizer: Regularizer, batch: Batch) -> Terms:
         """A lazy penalty, in a turn of its own."""
@@ -136,16 +148,18 @@ class GanGame(Game):
             with torch.no_grad():
                 return self.generate(latents, labels)
 
+        shown: Tensor | None = None
+        origin: Tensor | None = latents
         if joint and any(augmentation.exchanges for augmentation in self._augmentations()):
-            real, shown = self._exchanged(real, fake())
-        else:
-            shown = None
+            made = fake()
+            real, shown = self._exchanged(real, made)
+            origin = latents if shown is made else None  # nobody knows where exchanged samples came from
         group = self.discriminator.batch_group
         return self._duel(
             real.requires_grad_(leaves),
             lambda: (fake() if shown is None else shown).requires_grad_(leaves),
             labels,
-            latents,
+            origin,
             mover="discriminator",
             joint=joint and group > 0 and len(real) % group == 0,
         )
@@ -161,7 +175,7 @@ class GanGame(Game):
         real: Tensor,
         fake: Callable[[], Tensor],
         labels: Tensor | None,
-        latents: Tensor,
+        latents: Tensor | None,
         mover: Role,
         joint: bool,
     ) -> Duel:
@@ -184,7 +198,7 @@ class GanGame(Game):
             for augmentation in self._augmentations():
                 if augmentation.exchanges:
                     real, fake = augmentation.exchange(real, fake)
-        return real.detach(), fake.detach()
+        return real, fake
 
     def _augmentations(self) -> Iterator[AugmentationNetwork]:
         for augmentation in self.augmentations.values():

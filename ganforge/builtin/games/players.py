@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
 from ganforge.component import Component
 from ganforge.game import GameComponent, PlayerRecipe
+from ganforge.schedule import PositiveNumber, Ramp
 from ganforge.slots import (
     AnyAugmentation,
     AnyDiscriminator,
@@ -29,12 +30,27 @@ def _no_twins(components: _Named) -> _Named:
     return components
 
 
+def _share(number: float | Ramp) -> float | Ramp:
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if not 0 < end <= 1:
+            raise ValueError(f"expected a share, a number above 0 and at most 1, given {end:g}")
+    return number
+
+
+Share = Annotated[PositiveNumber, AfterValidator(_share)]
+
+
 class GeneratorRecipe(PlayerRecipe):
     """The generator of a game of two."""
 
     network: AnyGenerator = Field(description="what turns latents into samples")
     every: PositiveInt = Field(default=1, description="rounds (steps of the discriminator) between its steps: n_critic")
     regularizers: tuple[AnyGeneratorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
+    top_k: Share = Field(
+        default=1.0,
+        description="share of its samples that it learns from, those that score best (Sinha et al. 2020, "
+        "arXiv:2002.06224), such as a ramp from 1 to 0.5; counted in each micro-batch on each process",
+    )
 
     _check_regularizers = field_validator("regularizers")(_no_twins)
 

@@ -46,7 +46,7 @@ class UnrolledGame(GanGame):
         """What the generator minimises: its loss against the discriminator to come."""
         duel = self.duel_of_generator(batch)
         ahead = duel_with(self, duel, duel.fake, self.unroll(duel))
-        return {"adversarial": self.loss.generator(ahead)} | self.penalise("generator", regularizers, duel)
+        return {"adversarial": self.lesson(ahead)} | self.penalise("generator", regularizers, duel)
 
     def unroll(self, duel: Duel) -> Weights:
         """Return the discriminator's weights after the steps, as functions of the generator's."""

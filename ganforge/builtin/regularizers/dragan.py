@@ -1,0 +1,58 @@
+"""The gradient penalty of DRAGAN."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.data import DataSpec
+from ganforge.dice import Dice
+from ganforge.duel import Duel
+from ganforge.families import Regularizer
+from ganforge.schedule import PositiveNumber, value_at
+
+
+class Dragan(Regularizer):
+    """Gradient penalty around real samples (Kodali et al. 2017, arXiv:1705.07215).
+
+    weight (||grad D(x + noise)|| - target)^2, with normal noise on real samples x. The authors' code scales its noise
+    by the deviation of the batch at hand; here `std` is fixed, as in the paper's formula, so that no sample depends on
+    another. Samples must not influence each other's score: no BatchNorm in the discriminator.
+    """
+
+    kind: Literal["dragan"] = "dragan"
+    weight: PositiveNumber = Field(default=10.0, description="the paper's lambda")
+    target: float = Field(default=1.0, ge=0, le=1e6, description="norm that gradients are drawn to, the paper's k")
+    std: PositiveNumber = Field(
+        default=0.25, description="standard deviation of the noise, in units of the samples (images span 2)"
+    )
+
+    def build(self, data: DataSpec) -> nn.Module:
+        """Make the module, which draws the noise."""
+        return _Around(self)
+
+    def penalty(self, duel: Duel) -> Tensor:
+        """Refuse: the noise is drawn by the module that `build` makes."""
+        raise RuntimeError("dragan draws noise: call the module that build(data) makes")
+
+    def at(self, duel: Duel, noise: Tensor) -> Tensor:
+        """Return the penalty [B] at the real samples plus `noise` [B, *shape], whose standard deviation is 1."""
+        std = value_at(self.std, duel.images)
+        samples = (duel.real.detach() + noise.to(duel.real.dtype) * std).requires_grad_()
+        gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
+        return penalty
+
+
+class _Around(nn.Module):
+    def __init__(self, recipe: Dragan) -> None:
+        super().__init__()
+        self.recipe, self.dice = recipe, Dice()
+
+    def forward(self, duel: Duel) -> Tensor:
+        return self.recipe.at(duel, self.dice.normal(*duel.real.shape))

@@ -1,0 +1,59 @@
+"""What consistency is demanded under: a chain of augmentations of a regularizer's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.builtin.augmentations.diffaugment import DiffAugment
+from ganforge.builtin.augmentations.mirror import Mirror
+from ganforge.data import DataSpec
+from ganforge.errors import RecipeError
+from ganforge.families import Augmentation, AugmentationNetwork
+from ganforge.slots import AnyAugmentation
+
+Transforms = tuple[AnyAugmentation, ...]
+TRANSFORM = Field(
+    default=(Mirror(), DiffAugment(policy=("translation",))),
+    min_length=1,
+    description="the changes T that should not matter, one after the other; those of images need images",
+)
+
+
+class Transform(nn.Module):
+    """Applies augmentations that have a strength of their own, one after the other.
+
+    Args:
+        components: which.
+        data: what samples look like.
+
+    Raises:
+        RecipeError: one of them steers by what the discriminator says, which nobody tells it here.
+    """
+
+    def __init__(self, components: Sequence[Augmentation], data: DataSpec) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(component.build(data) for component in components)
+        for component, step in zip(components, self.steps, strict=True):
+            assert isinstance(step, AugmentationNetwork)
+            if step.exchanges or _adapts(component):
+                raise RecipeError(
+                    f"'{component.kind}' adapts to the discriminator or exchanges samples, and a transform changes "
+                    "single samples by a strength of its own; give it a fixed p, or choose mirror, diffaugment or "
+                    "instance-noise"
+                )
+
+    def forward(self, samples: Tensor, images: int) -> Tensor:
+        """Return changed samples of the same shape; `images` were shown so far."""
+        for step in self.steps:
+            assert isinstance(step, AugmentationNetwork)
+            step.begin_round(images)
+            samples = step(samples)
+        return samples
+
+
+def _adapts(component: Augmentation) -> bool:
+    """Whether it has a probability that is left to adapt, as ADA has."""
+    return "p" in type(component).model_fields and component.model_dump(include={"p"})["p"] is None
