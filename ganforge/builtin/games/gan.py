@@ -35,7 +35,7 @@ class GanGame(Game):
     """Each round the discriminator takes a step on real and generated samples, then the generator against it.
 
     Other games of two extend it: `build_generator` and `build_discriminator` make the networks, `latents` draws what
-    the generator is given, `judge` and `deceive` are what the two minimise.
+    the generator is given, `judge` and `deceive` (or `judge_duel` and `deceive_duel`) are what the two minimise.
     """
 
     def __init__(self, recipe: TwoPlayers, data: DataSpec) -> None:
@@ -97,7 +97,10 @@ class GanGame(Game):
 
     def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the discriminator minimises in its own turn."""
-        duel = self.duel_of_discriminator(batch, regularizers, joint=True)
+        return self.judge_duel(self.duel_of_discriminator(batch, regularizers, joint=True), regularizers)
+
+    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the discriminator minimises in this duel."""
         terms = {"adversarial": self.loss.discriminator(duel)} | self.penalise("discriminator", regularizers, duel)
         self.real_score.add(duel.real_logits)
         self.fake_score.add(duel.fake_logits)
@@ -107,7 +110,10 @@ class GanGame(Game):
 
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
-        duel = self.duel_of_generator(batch)
+        return self.deceive_duel(self.duel_of_generator(batch), regularizers)
+
+    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the generator minimises in this duel."""
         return {"adversarial": self.lesson(duel)} | self.penalise("generator", regularizers, duel)
 
     def lesson(self, duel: Duel) -> Tensor:
