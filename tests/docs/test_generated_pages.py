@@ -32,10 +32,10 @@ def installed() -> set[str]:
     return {entry.plugin.distribution for entry in generate.load_catalogue().entries}
 
 
-@pytest.mark.skipif(
-    not {"ganforge-efficientnet", "ganforge-projected"} <= installed(),
-    reason="not all plugins of plugins/ are installed",
-)
+PLUGINS = {"ganforge-efficientnet", "ganforge-projected"}
+
+
+@pytest.mark.skipif(not installed() >= PLUGINS, reason=f"not all of {sorted(PLUGINS)} are installed")
 def test_the_pages_are_up_to_date():
     stale = [path.name for path, text in generate.pages().items() if not path.is_file() or path.read_text() != text]
     assert stale == [], "run: python docs/generate.py"
@@ -53,9 +53,10 @@ def test_a_head_is_read(tmp_path: Path):
     head = generate.read_head(path)
     assert (head.system, head.result, head.command) == ("A GAN", "12.3 after 4 minutes", "ganforge run recipes/a.toml")
     assert head.paper.link == "https://arxiv.org/abs/2001.00001"
-    assert list(generate.recipe_table([head]))[2:] == [
-        "| A GAN | [Someone et al. 2020](https://arxiv.org/abs/2001.00001) | [`a`](recipes/a.toml) | 12.3 after 4 minutes |"
-    ]
+    (row,) = list(generate.recipe_table([head]))[2:]
+    assert row.split(" | ")[0] == "| A GAN"
+    assert row.split(" | ")[1:3] == ["[Someone et al. 2020](https://arxiv.org/abs/2001.00001)", "[`a`](recipes/a.toml)"]
+    assert row.endswith("| 12.3 after 4 minutes |")
 
 
 @pytest.mark.parametrize(
