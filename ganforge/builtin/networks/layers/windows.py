@@ -51,7 +51,7 @@ class DoubleAttention(nn.Module):
         parts = self.to_heads(images).unflatten(3, (3, 2, -1))  # [B, R, R, 3, 2, C / 2]
         parts = torch.stack([parts[..., 0, :], self._roll(parts[..., 1, :], -self.shift)], 4)
         queries, keys, values = self._windows(parts.flatten(4)).unbind(2)  # each [B, windows, heads, N, C / heads]
-        scores = queries @ keys.transpose(3, 4) / math.sqrt(keys.shape[4]) + self._bias()
+        scores = (queries / math.sqrt(queries.shape[4])) @ keys.transpose(3, 4) + self._bias()
         mixed = self._images(scores.softmax(4) @ values, images.shape[1])
         plain, shifted = mixed.chunk(2, 3)
         return self.from_heads(torch.cat([plain, self._roll(shifted, self.shift)], 3))  # type: ignore[no-any-return]
