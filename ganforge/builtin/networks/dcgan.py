@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -10,6 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
+from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, norm_of_images
 from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
@@ -24,7 +26,7 @@ _WIDEST = 8  # the deepest layers have at most so many times the width
 class DcganGenerator(Generator):
     """DCGAN generator (Radford et al. 2015, arXiv:1511.06434, sec. 3 and fig. 1), any power-of-two resolution from 8.
 
-    Transposed convolutions double the resolution from 4x4; BatchNorm everywhere but at the output, ReLU, tanh; weights
+    Transposed convolutions double the resolution from 4x4; a norm everywhere but at the output, ReLU, tanh; weights
     from N(0, 0.02). Kernels are 4x4, which divide evenly by the stride (the paper's are 5x5). Labels are appended to
     the latents as one-hot vectors.
     """
@@ -34,6 +36,8 @@ class DcganGenerator(Generator):
         default=64, ge=1, le=4096, description="channels of the last hidden layer; they double with depth, up to 8 x"
     )
     layout: Layout = Field(default="radford", description=_LAYOUT)
+    norm: Norm = Field(default="batch", description=NORM)
+    dropout: float = DROPOUT
 
     def build(self, data: DataSpec) -> DcganGeneratorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
@@ -49,10 +53,11 @@ class DcganGeneratorNetwork(GeneratorNetwork):
         plain = recipe.layout == "radford"
         doublings = _doublings(data)
         widths = [recipe.width * min(2**i, _WIDEST) for i in reversed(range(doublings + (not plain)))]
-        self.first = nn.Linear(recipe.latent + data.label_size, widths[0] * 16, bias=not plain)
-        layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()] if plain else []
+        bias = not (plain and has_bias(recipe.norm))  # the layout `miyato` counts it beside the norm's
+        self.first = nn.Linear(recipe.latent + data.label_size, widths[0] * 16, bias=bias)
+        layers = [*_hidden(recipe, nn.ReLU(), widths[0])] if plain else []
         for before, after in pairwise(widths):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=not plain), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=bias), *_hidden(recipe, nn.ReLU(), after)]
         if plain:
             layers += [nn.ConvTranspose2d(widths[-1], data.channels, 4, 2, 1)]
         else:
@@ -70,7 +75,7 @@ class DcganGeneratorNetwork(GeneratorNetwork):
 class DcganDiscriminator(Discriminator):
     """DCGAN discriminator (Radford et al. 2015, arXiv:1511.06434, sec. 3), any power-of-two resolution from 8.
 
-    Strided convolutions halve the resolution to 4x4; BatchNorm everywhere but at the input (of the layout `radford`),
+    Strided convolutions halve the resolution to 4x4; a norm everywhere but at the input (of the layout `radford`),
     leaky ReLU (slope 0.2; 0.1 in the layout `miyato`), no hidden dense layers, weights from N(0, 0.02). A label is a
     learned plane beside the image's channels (Mirza & Osindero 2014, arXiv:1411.1784). The last layer of the layout
     `miyato` scores the sum over positions, which gives PyTorch-StudioGAN's parameter count for that network.
@@ -80,10 +85,9 @@ class DcganDiscriminator(Discriminator):
     width: int = Field(
         default=64, ge=1, le=4096, description="channels of the first layer; they double with depth, up to 8 x"
     )
-    batch_norm: bool = Field(
-        default=True, description="BatchNorm; without it no sample influences another, as gradient penalties want"
-    )
     layout: Layout = Field(default="radford", description=_LAYOUT)
+    norm: Norm = Field(default="batch", description=f"{NORM}, which gradient penalties forbid")
+    dropout: float = DROPOUT
 
     def build(self, data: DataSpec) -> DcganDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
@@ -96,26 +100,25 @@ class DcganDiscriminatorNetwork(FeatureDiscriminator):
     def __init__(self, recipe: DcganDiscriminator, data: DataSpec) -> None:
         super().__init__()
         self.data, self.pooled = data, recipe.layout == "miyato"
-        self.batch_group = 0 if recipe.batch_norm else 1
+        self.batch_group = 0 if recipe.norm == "batch" else 1
         widths = [recipe.width * min(2**i, _WIDEST) for i in range(_doublings(data) + self.pooled)]
         self.planes = nn.Linear(data.label_size, data.resolution**2, bias=False) if data.label_size else None
         self.layers = nn.Sequential()
         before = data.channels + (data.label_size > 0)
         for index, after in enumerate(widths):
             if self.pooled:
-                self._add(before, after, 3, recipe.batch_norm)
+                self._add(recipe, before, after, 3)
             if not self.pooled or index < len(widths) - 1:
-                self._add(after if self.pooled else before, after, 4, recipe.batch_norm and (self.pooled or index > 0))
+                self._add(recipe, after if self.pooled else before, after, 4, norm=self.pooled or index > 0)
             before = after
         self.last = nn.Linear(before, 1) if self.pooled else nn.Conv2d(before, 1, 4)
         self.apply(_initialise)
 
-    def _add(self, before: int, after: int, kernel: int, norm: bool) -> None:  # 3x3 keeps the resolution, 4x4 halves it
-        bias = self.pooled or not norm  # a norm has a bias of its own; the layout `miyato` counts both
+    def _add(self, recipe: DcganDiscriminator, before: int, after: int, kernel: int, norm: bool = True) -> None:
+        """Append a layer: a kernel of 3 keeps the resolution, one of 4 halves it."""
+        bias = self.pooled or not (norm and has_bias(recipe.norm))  # as in the generator
         self.layers.append(nn.Conv2d(before, after, kernel, kernel - 2, 1, bias=bias))
-        if norm:
-            self.layers.append(nn.BatchNorm2d(after))
-        self.layers.append(nn.LeakyReLU(0.1 if self.pooled else 0.2))
+        self.layers.extend(_hidden(recipe, nn.LeakyReLU(0.1 if self.pooled else 0.2), after if norm else 0))
 
     @property
     def width(self) -> int:
@@ -123,17 +126,27 @@ class DcganDiscriminatorNetwork(FeatureDiscriminator):
         return self.last.weight[0].numel()
 
     def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return logits [B] and what each activation gave, [B, C, H, W], the last of them flat [B, F]."""
+        """Return logits [B] and what each layer gave to the next, [B, C, H, W], the last of them flat [B, F]."""
         if self.planes is not None:
             planes = self.planes(self.data.encode(labels)).reshape(-1, 1, self.data.resolution, self.data.resolution)
             samples = torch.cat([samples, planes.to(samples.dtype)], 1)
         hidden, activations = samples, []
-        for layer in self.layers:
-            hidden = layer(hidden)
-            if isinstance(layer, nn.LeakyReLU):
+        for index, layer in enumerate(self.layers):
+            if index and isinstance(layer, nn.Conv2d):
                 activations.append(hidden)
+            hidden = layer(hidden)
         last = hidden.sum((2, 3)) if self.pooled else hidden
-        return self.last(last).flatten(), [*activations[:-1], last.flatten(1)]
+        return self.last(last).flatten(), [*activations, last.flatten(1)]
+
+
+def _hidden(recipe: DcganGenerator | DcganDiscriminator, activation: nn.Module, channels: int) -> Iterator[nn.Module]:
+    """Make what follows a convolution: norm (none where `channels` is 0), activation, dropout."""
+    norm = norm_of_images(recipe.norm, channels) if channels else None
+    if norm is not None:
+        yield norm
+    yield activation
+    if recipe.dropout > 0:
+        yield Dropout(recipe.dropout)
 
 
 def _doublings(data: DataSpec) -> int:
@@ -148,10 +161,10 @@ def _doublings(data: DataSpec) -> int:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw weights from N(0, 0.02), those of BatchNorm from N(1, 0.02), as the paper's authors did."""
+    """Draw weights from N(0, 0.02), those of norms from N(1, 0.02), as the paper's authors did."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)

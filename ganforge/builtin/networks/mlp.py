@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
+from ganforge.builtin.networks.layers.norms import VECTOR_NORM, VectorNorm, norm_of_vectors
 from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
 from ganforge.families import Discriminator, Generator
@@ -23,10 +25,21 @@ _ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
 }
 
 
-def _layers(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> nn.Sequential:
-    sizes = [inputs, *[width] * depth]
-    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), _ACTIVATIONS[activation]())]
+def _layers(recipe: MlpGenerator | MlpDiscriminator, inputs: int, outputs: int) -> nn.Sequential:
+    sizes = [inputs, *[recipe.width] * recipe.depth]
+    hidden = [part for a, b in pairwise(sizes) for part in _hidden(recipe, a, b)]
     return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+
+
+def _hidden(recipe: MlpGenerator | MlpDiscriminator, inputs: int, outputs: int) -> Iterator[nn.Module]:
+    """Make a hidden layer: linear, norm, activation, dropout."""
+    yield nn.Linear(inputs, outputs)
+    norm = norm_of_vectors(recipe.norm, outputs)
+    if norm is not None:
+        yield norm
+    yield _ACTIVATIONS[recipe.activation]()
+    if recipe.dropout > 0:
+        yield Dropout(recipe.dropout)
 
 
 class MlpGenerator(Generator):
@@ -40,6 +53,8 @@ class MlpGenerator(Generator):
     width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
     depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
     activation: Activation = Field(default="relu", description="of the hidden layers; leaky-relu has slope 0.2")
+    norm: VectorNorm = Field(default="none", description=VECTOR_NORM)
+    dropout: float = DROPOUT
 
     def build(self, data: DataSpec) -> MlpGeneratorNetwork:
         """Make the network for samples of any shape."""
@@ -52,7 +67,7 @@ class MlpGeneratorNetwork(GeneratorNetwork):
     def __init__(self, recipe: MlpGenerator, data: DataSpec) -> None:
         super().__init__()
         self.data = data
-        self.layers = _layers(recipe.latent + data.label_size, recipe.width, recipe.depth, data.size, recipe.activation)
+        self.layers = _layers(recipe, recipe.latent + data.label_size, data.size)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples [B, *shape]; images in [-1, 1]."""
@@ -71,6 +86,8 @@ class MlpDiscriminator(Discriminator):
     width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
     depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
     activation: Activation = Field(default="leaky-relu", description="of the hidden layers; leaky-relu has slope 0.2")
+    norm: VectorNorm = Field(default="none", description=VECTOR_NORM)
+    dropout: float = DROPOUT
 
     def build(self, data: DataSpec) -> MlpDiscriminatorNetwork:
         """Make the network for samples of any shape."""
@@ -82,8 +99,8 @@ class MlpDiscriminatorNetwork(FeatureDiscriminator):
 
     def __init__(self, recipe: MlpDiscriminator, data: DataSpec) -> None:
         super().__init__()
-        self.batch_group, self.data = 1, data
-        self.layers = _layers(data.size + data.label_size, recipe.width, recipe.depth, 1, recipe.activation)
+        self.batch_group, self.data = 0 if recipe.norm == "batch" else 1, data
+        self.layers = _layers(recipe, data.size + data.label_size, 1)
 
     @property
     def width(self) -> int:
@@ -91,9 +108,10 @@ class MlpDiscriminatorNetwork(FeatureDiscriminator):
         return self.layers[-1].in_features  # type: ignore[return-value]
 
     def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return logits [B] and the hidden layers' activations, each [B, width]."""
+        """Return logits [B] and what each hidden layer gave to the next, [B, width]."""
         hidden, activations = append_labels(samples.flatten(1), labels, self.data), []
-        for linear, activation in zip(self.layers[:-1:2], self.layers[1::2], strict=True):
-            hidden = activation(linear(hidden))
-            activations.append(hidden)
-        return self.layers[-1](hidden).squeeze(1), activations
+        for index, layer in enumerate(self.layers):
+            if index and isinstance(layer, nn.Linear):
+                activations.append(hidden)
+            hidden = layer(hidden)
+        return hidden.squeeze(1), activations

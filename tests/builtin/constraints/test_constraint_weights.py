@@ -151,7 +151,7 @@ def test_a_discriminator_becomes_lipschitz():
 
 
 def test_it_takes_our_own_networks():
-    net = DcganDiscriminator(width=4, batch_norm=False).build(DataSpec((1, 16, 16), 3))
+    net = DcganDiscriminator(width=4, norm="none").build(DataSpec((1, 16, 16), 3))
     constraint = SpectralNorm()
     constraint.attach(net)
     images, labels = torch.randn(2, 1, 16, 16), torch.tensor([0, 2])

@@ -52,7 +52,7 @@ def forwards(runner: Runner) -> list[int]:
 
 @pytest.mark.parametrize(
     ("network", "expected"),
-    [({"kind": "mlp"}, [32]), ({"kind": "dcgan"}, [16, 16]), ({"kind": "dcgan", "batch_norm": False}, [32])],
+    [({"kind": "mlp"}, [32]), ({"kind": "dcgan"}, [16, 16]), ({"kind": "dcgan", "norm": "none"}, [32])],
 )
 def test_real_and_generated_share_a_forward_where_the_norm_allows(network: dict[str, object], expected: list[int]):
     runner = runner_of(gan_table(discriminator__network=network), SPEC, batch=16)

@@ -78,7 +78,7 @@ def test_labels_change_the_output(layout):
 def test_batch_group_says_who_influences_whom(layout):
     images = torch.randn(4, 1, 16, 16)
     data = DataSpec((1, 16, 16))
-    alone = DcganDiscriminator(width=8, batch_norm=False, layout=layout).build(data)
+    alone = DcganDiscriminator(width=8, norm="none", layout=layout).build(data)
     assert alone.batch_group == 1
     torch.testing.assert_close(alone(images)[:2], alone(images[:2]))
     together = DcganDiscriminator(width=8, layout=layout).build(data)
