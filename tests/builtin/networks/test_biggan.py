@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from ganforge.builtin.constraints.spectral_norm import SpectralNorm
+from ganforge.builtin.networks.biggan import BigganDiscriminator, BigganGenerator, split_evenly
+from ganforge.builtin.networks.biggan_deep import BigganDeepDiscriminator, BigganDeepGenerator
+from ganforge.builtin.networks.layers.attention import SelfAttention
+from ganforge.data import DataSpec
+from ganforge.errors import DataError, RecipeError
+
+PAIRS = [(BigganGenerator, BigganDiscriminator), (BigganDeepGenerator, BigganDeepDiscriminator)]
+EACH = pytest.mark.parametrize(("makes", "scores"), PAIRS, ids=["biggan", "biggan-deep"])
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_parameters_are_those_published_for_imagenet():
+    """PyTorch-StudioGAN, configs/ImageNet/BigGAN-2048.yaml; the paper says 70.4 and 88.0 million."""
+    data = DataSpec((3, 128, 128), 1000)
+    with torch.device("meta"):
+        assert count(BigganGenerator().build(data)) == 70_433_988
+        assert count(BigganDiscriminator().build(data)) == 87_982_370
+
+
+def test_parameters_are_those_published_for_cifar10():
+    """PyTorch-StudioGAN, configs/CIFAR10/BigGAN.yaml: latents of 80, attention at 16x16."""
+    data = DataSpec((3, 32, 32), 10)
+    with torch.device("meta"):
+        assert count(BigganGenerator(latent=80, attention=16).build(data)) == 9_416_196
+        assert count(BigganDiscriminator(attention=16).build(data)) == 2_415_170
+
+
+def convolution(before: int, after: int, kernel: int) -> int:
+    return before * after * kernel**2 + after
+
+
+def attention(channels: int) -> int:
+    return 2 * channels * (channels // 8) + 2 * channels * (channels // 2) + 1
+
+
+def test_parameters_of_biggan_deep_are_counted_by_hand():
+    """The paper's table 7 at 128x128: width 128, latent and embedding 128, attention at 64x64."""
+    data, ladder, steering = DataSpec((3, 128, 128), 1000), [128 * m for m in (16, 16, 8, 4, 2, 1)], 256
+    generator = 1000 * 128 + steering * ladder[0] * 16 + ladder[0] * 16 + attention(256)
+    for step, after in enumerate(ladder[1:]):
+        before = ladder[step]
+        inner = before // 4
+        for last in (before, after):  # the second block doubles the resolution
+            generator += convolution(before, inner, 1) + 2 * convolution(inner, inner, 3) + convolution(inner, last, 1)
+            generator += 2 * steering * (before + 3 * inner)
+    generator += 2 * 128 + convolution(128, 3, 3)
+    ladder.reverse()
+    discriminator = convolution(3, 128, 3) + attention(256) + 2048 + 1 + 1000 * 2048
+    for step, after in enumerate(ladder[1:]):
+        before, inner = ladder[step], after // 4
+        added = convolution(before, after - before, 1) if after > before else 0
+        for first in (before, after):  # the first block halves the resolution
+            discriminator += convolution(first, inner, 1) + 2 * convolution(inner, inner, 3)
+            discriminator += convolution(inner, after, 1)
+        discriminator += added
+    with torch.device("meta"):
+        assert count(BigganDeepGenerator().build(data)) == generator
+        assert count(BigganDeepDiscriminator().build(data)) == discriminator
+
+
+@EACH
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64])
+@pytest.mark.parametrize(("channels", "classes", "conditions"), [(1, 0, 0), (3, 5, 0), (4, 0, 2)])
+def test_shapes_and_gradients_of_every_parameter(makes, scores, resolution, channels, classes, conditions):
+    data = DataSpec((channels, resolution, resolution), classes, conditions=conditions)
+    generator = makes(latent=11, width=4, shared=6).build(data)
+    discriminator = scores(width=4).build(data)
+    for module in (*generator.modules(), *discriminator.modules()):
+        if isinstance(module, SelfAttention):
+            nn.init.constant_(module.strength, 0.5)  # at first it is 0, and nothing is seen through it
+    labels = torch.arange(5) if classes else torch.rand(5, 2) * 2 - 1 if conditions else None
+    images = generator(torch.randn(5, 11), labels)
+    logits, activations = discriminator.examine(images, labels)
+    assert images.shape == (5, *data.shape)
+    assert images.abs().max() <= 1
+    assert logits.shape == (5,)
+    assert activations[-1].shape == (5, discriminator.width)
+    (logits * torch.randn(5)).sum().backward()
+    for network in (generator, discriminator):
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@EACH
+@pytest.mark.parametrize("resolution", [128, 256, 512])
+def test_shapes_of_large_images(makes, scores, resolution):
+    data = DataSpec((3, resolution, resolution), 10)
+    with torch.device("meta"):
+        generator, discriminator = makes().build(data), scores().build(data)
+        images = generator(torch.randn(2, generator.latent), torch.arange(2))
+        assert images.shape == (2, *data.shape)
+        assert discriminator(images, torch.arange(2)).shape == (2,)
+
+
+@EACH
+def test_labels_change_the_output(makes, scores):
+    data = DataSpec((1, 16, 16), 3)
+    generator = makes(latent=8, width=8).build(data).eval()
+    discriminator = scores(width=8).build(data)
+    latents, images = torch.randn(1, 8).expand(3, 8), torch.randn(1, 1, 16, 16).expand(3, 1, 16, 16)
+    assert len(generator(latents, torch.arange(3)).unique(dim=0)) == 3
+    assert len(discriminator(images, torch.arange(3)).unique()) == 3
+
+
+def test_each_block_has_a_part_of_the_latent():
+    """The last part reaches the last block only: its first norm's input does not depend on it."""
+    assert split_evenly(120, 6) == [20] * 6
+    assert split_evenly(80, 4) == [20] * 4
+    assert split_evenly(11, 4) == [3, 3, 3, 2]
+    generator = BigganGenerator(latent=11, width=4).build(DataSpec((1, 32, 32))).eval()
+    inputs: list[torch.Tensor] = []
+    for block in generator.path.blocks:
+        block.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+    latents = torch.randn(1, 11, requires_grad=True)
+    image = generator(latents)
+    for index, size in enumerate((3, 6, 9)):
+        (gradient,) = torch.autograd.grad(inputs[index].square().sum(), latents, retain_graph=True)
+        assert gradient[0, :size].abs().min() > 0
+        assert not gradient[0, size:].any()
+    (gradient,) = torch.autograd.grad(image.sum(), latents)
+    assert gradient.abs().min() > 0
+
+
+def test_a_latent_too_short_to_be_split_is_refused_in_words():
+    with pytest.raises(RecipeError, match="latent = 3 is too short: 3 blocks"):
+        BigganGenerator(latent=3, width=2).build(DataSpec((1, 32, 32)))
+
+
+@EACH
+def test_weights_begin_orthogonal(makes, scores):
+    torch.manual_seed(0)
+    data = DataSpec((1, 16, 16), 3)
+    for network in (makes(latent=8, width=4).build(data), scores(width=4).build(data)):
+        for name, parameter in network.named_parameters():
+            if parameter.dim() > 1:
+                matrix = parameter.flatten(1)
+                matrix = matrix if len(matrix) <= matrix.shape[1] else matrix.mT
+                torch.testing.assert_close(matrix @ matrix.mT, torch.eye(len(matrix)), rtol=0, atol=1e-5, msg=name)
+
+
+@EACH
+def test_both_players_can_be_normalised_spectrally(makes, scores):
+    torch.manual_seed(0)
+    data = DataSpec((1, 16, 16), 3)
+    generator, discriminator = makes(latent=8, width=4).build(data), scores(width=4).build(data)
+    for network in (generator, discriminator):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter *= 3
+        constraint = SpectralNorm(iterations=100)
+        constraint.attach(network)
+        constraint.project(network)
+        for name, layer in network.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+                torch.testing.assert_close(norm, torch.tensor(1.0), rtol=1e-2, atol=0, msg=name)
+    images = generator(torch.randn(3, 8), torch.arange(3))
+    assert discriminator(images, torch.arange(3)).isfinite().all()
+
+
+@EACH
+def test_truncation_narrows_the_spread(makes, scores):
+    """Samples of one class differ the less, the stronger the truncation.
+
+    The first layer's biases are given values, as training does. While they are all 0, as at the beginning, its result
+    is proportional to the latent, and the norm that follows makes up for a shorter one.
+    """
+    torch.manual_seed(0)
+    generator = makes(latent=16, width=4, shared=4, standing_batches=4).build(DataSpec((1, 16, 16), 2))
+    nn.init.normal_(generator.path.first.bias, std=generator.path.first.weight.square().sum(1).mean().sqrt().item())
+    for _ in range(50):
+        generator(torch.randn(32, 16), torch.arange(32) % 2)  # running statistics
+    generator.eval()
+    before = copy.deepcopy(generator.state_dict())
+    latents, labels = torch.randn(64, 16), torch.zeros(64, dtype=torch.int64)
+    with torch.no_grad():
+        spread = [generator.truncated(latents, labels, t).std(0).mean().item() for t in (1.0, 0.6, 0.3, 0.1)]
+    assert spread == sorted(spread, reverse=True), spread
+    assert spread[-1] < 0.5 * spread[0]
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+
+
+@EACH
+def test_standing_statistics_are_those_of_the_truncated_samples(makes, scores):
+    """Normalised by them, what the last norm gives has mean 0 and variance 1; by those of training it has not."""
+    torch.manual_seed(0)
+    generator = makes(latent=16, width=4, standing_batches=32).build(DataSpec((1, 8, 8), 2))
+    for _ in range(50):
+        generator(torch.randn(32, 16), torch.arange(32) % 2)
+    generator.eval()
+    given: list[torch.Tensor] = []
+    generator.path.norm.register_forward_hook(lambda module, inputs, output: given.append(output))
+    latents, labels = torch.randn(2000, 16), torch.arange(2000) % 2
+    with torch.no_grad():
+        generator.truncated(latents, labels, 0.2)
+        standing = given[-1]
+        super(type(generator).__mro__[1], generator).truncated(latents, labels, 0.2)
+        plain = given[-1]
+
+    def error(normal: torch.Tensor) -> float:
+        variance = normal.var((0, 2, 3))
+        return float((normal.mean((0, 2, 3)).square() + (variance - 1).square()).sum())
+
+    assert error(standing) < 0.05
+    assert error(plain) > 10 * error(standing)
+
+
+@EACH
+def test_other_shapes_are_refused_in_words(makes, scores):
+    with pytest.raises(DataError, match="mlp"):
+        makes().build(DataSpec((3, 24, 24)))
+    with pytest.raises(DataError, match="mlp"):
+        scores().build(DataSpec((2,)))
