@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from ganforge.data import DataSpec, Source
 from ganforge.dice import derive
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import GanforgeError, RecipeError, at_key
 from ganforge.game import Game, GameComponent
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
@@ -25,6 +25,7 @@ from ganforge.tasks.save import Save
 from ganforge.tasks.snapshot import Snapshot
 from ganforge.tasks.watch import Watch
 from ganforge.tracking import Tracker
+from ganforge.transfer import begin_with
 
 
 def make_accelerator(device: str, precision: str, processes: int = 1) -> Accelerator:
@@ -71,6 +72,11 @@ def build_game(recipe: GameComponent, spec: DataSpec, seed: int, device: torch.d
     """Build a game with the same weights on every process, constraints attached, on the device, channels last."""
     torch.manual_seed(derive(seed, "weights"))
     game = recipe.build(spec)
+    if spec.labelled < 1 and not game.partial_labels:
+        raise RecipeError(
+            f"game '{recipe.kind}' needs the label of every sample, and {1 - spec.labelled:.1%} of the data have none; "
+            "choose the game semi-supervised, or leave data.labelled out"
+        )
     for name, player in recipe.players().items():
         for constraint in player.constraints:
             constraint.attach(game.get_submodule(name))
@@ -114,9 +120,21 @@ def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Ru
 
 
 def assemble(
-    recipe: Recipe, accelerator: Accelerator, source: Source, *, folder: Path, cache: Path, tracker: Tracker, show: Show
+    recipe: Recipe,
+    accelerator: Accelerator,
+    source: Source,
+    *,
+    folder: Path,
+    cache: Path,
+    tracker: Tracker,
+    show: Show,
+    fresh: bool = True,
 ) -> tuple[Session, list[Task]]:
-    """Build a session and its tasks, in the order in which they run between rounds."""
+    """Build a session and its tasks, in the order in which they run between rounds.
+
+    A `fresh` one begins at the beginning: its players take over the weights that the recipe names (`start`). One that
+    goes on from a checkpoint has them already, and where they came from need not be there any more.
+    """
     runner = build_runner(recipe, source.spec, accelerator)
     missing = sorted(runner.game.reads - set(source.batch(np.zeros(1, np.int64))))
     if missing:
@@ -125,6 +143,7 @@ def assemble(
             "have that; choose other data, or turn labels on (data.labels = true)"
         )
     _warn_of_split_groups(runner, show)
+    taken_over = _begin(runner, show) if fresh else {}
     session = Session(
         recipe=recipe,
         runner=runner,
@@ -134,6 +153,7 @@ def assemble(
         folder=folder,
         cache=cache,
         show=show,
+        taken_over=taken_over,
     )
     keep = recipe.checkpoints
     tasks: list[Task] = [Log(recipe.run.log_every_images)]
@@ -143,6 +163,22 @@ def assemble(
     tasks += [Evaluate(metric, keep.best) for metric in recipe.metrics]
     tasks.append(Save(keep.every_images, keep.keep, keep.best))
     return session, tasks
+
+
+def _begin(runner: Runner, show: Show) -> dict[str, str]:
+    """Let players take over the weights that they begin with; return what each of them took."""
+    taken_over: dict[str, str] = {}
+    for name, player in runner.players.items():
+        if player.recipe.start is None:
+            continue
+        with at_key(f"game.{name}.start"):
+            transfer, notices = begin_with(player.network, player.recipe.start, name)
+        if player.ema is not None:
+            player.ema.restart()
+        for notice in (*notices, f"{name}: {transfer.say()}"):
+            show.say(notice)
+        taken_over[name] = transfer.say(most=None)
+    return taken_over
 
 
 def _warn_of_split_groups(runner: Runner, show: Show) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from ganforge.component import Component, Strict
@@ -57,6 +57,9 @@ class Game(nn.Module, ABC):
     reads: ClassVar[frozenset[str]] = frozenset({"image"})  # batch entries it needs
     whole_batch: ClassVar[bool] = False  # its objectives look at a batch as a whole: splitting it changes them
 
+    partial_labels: ClassVar[bool] = False  # it plays on data of which only some labels are known
+    draws_labels: ClassVar[bool] = True  # where the data have labels, samples can be asked for by label
+
     @abstractmethod
     def turns(self) -> Sequence[Turn]:
         """Return the turns of a round, in order."""
@@ -82,6 +85,17 @@ class Game(nn.Module, ABC):
             "choose a metric that looks at samples only"
         )
 
+    def classify(self, samples: Tensor) -> Tensor:
+        """Return what the game makes of samples [B, *shape]: logits [B, classes].
+
+        Raises:
+            GanforgeError: the game has no classifier.
+        """
+        raise GanforgeError(
+            f"{type(self).__name__} does not tell classes; choose a game that does, such as semi-supervised or ac-gan, "
+            "or another metric"
+        )
+
     def begin_round(self, images: int) -> None:
         """Prepare for a round; `images` were shown so far."""
 
@@ -91,12 +105,63 @@ class Game(nn.Module, ABC):
 
 
 class EmaRecipe(Strict):
-    """An exponential moving average of a player's weights, used for samples and metrics."""
+    """An average of a player's weights, used for samples and metrics."""
 
-    half_life_images: PositiveNumber = Field(default=10_000, description="images shown in which an old weight halves")
-    rampup: float = Field(
-        default=0.05, ge=0, le=1, description="at first the half-life is this share of the images shown; 0 = none"
+    shape: Literal["exponential", "power", "uniform"] = Field(
+        default="exponential",
+        description="which old weights count: exponential = of the last half-life; power = of a share of all training "
+        "(Karras et al. 2024, arXiv:2312.02696, sec. 3.1); uniform = all alike (Yazici et al. 2019, arXiv:1806.04498)",
     )
+    half_life_images: PositiveNumber = Field(
+        default=10_000, description="of the exponential shape: images shown in which an old weight halves"
+    )
+    rampup: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="of the exponential shape: at first the half-life is this share of the images shown; 0 = none",
+    )
+    width: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.28,
+        description="of the power shape: standard deviation of what counts, as a share of training; left out: 0.1",
+    )
+    after_images: NonNegativeInt = Field(
+        default=0, description="images shown before which nothing is averaged: the weights are copied"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> EmaRecipe:
+        if self.width is not None and self.shape != "power":
+            raise ValueError(f"width is of the power shape, and shape = '{self.shape}'; leave it out, or choose power")
+        return self
+
+
+class StartRecipe(Strict):
+    """Weights that a player begins with instead of random ones: those of another run, or of a file."""
+
+    run: str | None = Field(default=None, min_length=1, description="folder of a run, relative to the working folder")
+    weights: str | None = Field(
+        default=None, min_length=1, description="safetensors file of weights, as `ganforge export` writes it"
+    )
+    checkpoint: PositiveInt | str | None = Field(
+        default=None,
+        description='of the run: images shown when it was saved, "best", or its folder; left out: the newest',
+    )
+    player: str | None = Field(default=None, description="of the run: whose weights; left out: the player of this name")
+    averaged: bool = Field(default=True, description="of the run: the averaged weights, where there is an average")
+    missing: Literal["replace", "refuse"] = Field(
+        default="replace", description="weights that do not fit: replace = begin with random ones; refuse = an error"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> StartRecipe:
+        if (self.run is None) == (self.weights is None):
+            raise ValueError("expected either run, the folder of a run, or weights, a safetensors file")
+        if self.weights is not None and (self.checkpoint is not None or self.player is not None):
+            raise ValueError("checkpoint and player are of a run, and weights is a file: leave them out")
+        return self
 
 
 class PlayerRecipe(Strict):
@@ -105,6 +170,7 @@ class PlayerRecipe(Strict):
     optimizer: AnyOptimizer = Field(description="how its weights follow the gradient")
     ema: EmaRecipe | None = Field(default=None, description="average of the weights; without it there is none")
     constraints: tuple[AnyConstraint, ...] = Field(default=(), description="what is done to its weights")
+    start: StartRecipe | None = Field(default=None, description="weights to begin with; without it they are random")
 
 
 class GameComponent(Component):

@@ -127,6 +127,8 @@ def draw(
         raise RecipeError(f"truncation {truncation} is out of range: expected above 0 and at most 1 (1 = none)")
     if count < 1:
         raise RecipeError(f"{count} samples were asked for; expected 1 or more")
+    if labels is not None and not trained.game.draws_labels:
+        raise RecipeError(f"game '{trained.recipe.game.kind}' makes samples of no given label; leave --labels out")
     total = -(-count // BLOCK) * BLOCK
     for start in range(0, count, BATCH):
         rows = min(BATCH, count - start)

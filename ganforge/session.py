@@ -69,6 +69,7 @@ class Session:
         best: the best value so far of `checkpoints.best`, and the images shown then.
         findings: names of what monitors said, so that nothing is said twice.
         logged: the newest log line, on the main process.
+        taken_over: by player, which weights of another run or of a file it began with.
     """
 
     recipe: Recipe
@@ -84,6 +85,7 @@ class Session:
     best: tuple[float, int] | None = None
     findings: list[str] = field(default_factory=list)
     logged: dict[str, float] = field(default_factory=dict)
+    taken_over: dict[str, str] = field(default_factory=dict)
 
     @property
     def main(self) -> bool:
@@ -117,6 +119,7 @@ class Session:
             "metrics": self.metrics,
             "best": self.best,
             "findings": self.findings,
+            "taken_over": self.taken_over,
             "data": self.source.fingerprint,
             "spec": self.source.spec.to_json(),
         }
@@ -129,6 +132,7 @@ class Session:
         self.metrics = dict(facts["metrics"])
         self.best = tuple(facts["best"]) if facts["best"] else None
         self.findings = list(facts["findings"])
+        self.taken_over = dict(facts.get("taken_over", {}))
 
 
 class Task(ABC):

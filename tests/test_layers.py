@@ -49,6 +49,7 @@ ORDER = [
     "tracking",
     "folders",
     "choice",
+    "transfer",
     "sample_files",
     "session",
     "trial",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from ganforge.game import EmaRecipe
     from ganforge.session import Session
     from ganforge.trial import Trial
 
@@ -55,15 +57,17 @@ def describe(session: Session, trial: Trial) -> dict[str, Any]:
     recipe, runner, spec = session.recipe, session.runner, session.source.spec
     players = {}
     for name, player in runner.players.items():
+        player.recipe.optimizer.adjust(player.optimizer, 0, player.share)  # the trial left it as at the run's end
         group = player.optimizer.param_groups[0]
         players[name] = {
             "parameters": sum(parameter.numel() for parameter in player.parameters),
             "optimizer": player.recipe.optimizer.kind,
             "lr": player.recipe.optimizer.lr_at(0),
             "lazy_correction": player.share,
-            "corrected_lr": player.recipe.optimizer.lr_at(0) * player.share,
+            "corrected_lr": float(group["lr"]),
             "corrected_betas": [float(beta) for beta in group["betas"]] if "betas" in group else None,
-            "ema_half_life_images": player.recipe.ema.half_life_images if player.recipe.ema else None,
+            "averaged": _averaged(player.recipe.ema) if player.recipe.ema else None,
+            "begins_with": session.taken_over.get(name),
             "turns": [
                 {"name": turn.name, "every": turn.every, "lazy": turn.lazy, "after_images": turn.after_images}
                 for turn in runner.turns
@@ -141,8 +145,23 @@ def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
         betas = ", ".join(f"{beta:.5g}" for beta in player["corrected_betas"] or ())
         corrected = f"lr {player['corrected_lr']:.5g}" + (f", betas {betas}" if betas else "")
         yield f"           corrected for lazy turns: {corrected}"
-    if player["ema_half_life_images"]:
-        yield f"           averaged with a half-life of {player['ema_half_life_images']:,.0f} images"
+    if player["averaged"]:
+        yield f"           averaged {player['averaged']}"
+    if player["begins_with"]:
+        said = textwrap.shorten(f"begins with {player['begins_with']}", 400, placeholder=" ...")
+        yield from textwrap.wrap(said, 79, initial_indent=" " * 11, subsequent_indent=" " * 13)
+
+
+def _averaged(ema: EmaRecipe) -> str:
+    from ganforge.schedule import value_at
+
+    half_lives = {value_at(ema.half_life_images, images) for images in (0, 2**62)}
+    words = {
+        "exponential": f"with a half-life of {' to '.join(f'{value:,.0f}' for value in sorted(half_lives))} images",
+        "power": "over all of its training, the newest weights most",
+        "uniform": "over all of its training alike",
+    }
+    return words[ema.shape] + (f", from {ema.after_images:,} images on" if ema.after_images else "")
 
 
 def _seconds(value: float) -> str:

@@ -102,13 +102,16 @@ def _play(
     talks = accelerator.is_main_process
     better = {metric.kind: metric.better for metric in recipe.metrics}
     with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
-        session, tasks = assemble(recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view)
+        fresh = not (order.resume and saved(folder / "checkpoints"))
+        session, tasks = assemble(
+            recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view, fresh=fresh
+        )
         resumed_at = _resume(order, session) if order.resume else None
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
             if resumed:
                 tracker.rewind(session.images)
-            tracker.begin(_facts(accelerator, catalogue, source.fingerprint), show(recipe), store, resumed=resumed)
+            tracker.begin(_facts(accelerator, catalogue, session), show(recipe), store, resumed=resumed)
         status: Status = "failed"
         reason: str | None = "it was ended by an error"
         code = 1
@@ -139,12 +142,14 @@ def _store(recipe: Recipe, folder: Path) -> Store:
     return Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
 
 
-def _facts(accelerator: Accelerator, catalogue: Catalogue, fingerprint: str) -> Facts:
+def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session) -> Facts:
     device = accelerator.device.type
     if device == "cuda":
         device += f" ({torch.cuda.get_device_name(accelerator.device)})"
     plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
-    return Facts(device, accelerator.num_processes, plugins, more={"data": fingerprint})
+    more = {"data": session.source.fingerprint}
+    more |= {f"{name}_began_with": text for name, text in session.taken_over.items()}
+    return Facts(device, accelerator.num_processes, plugins, more=more)
 
 
 def _agree_on_folder(order: Order, accelerator: Accelerator) -> Path:

@@ -39,7 +39,7 @@ def check(*arguments):
 
 def test_facts_as_json(recipe):
     found = json.loads(check(recipe, "--json", "--device", "cpu").stdout)
-    assert found["data"] == {"kind": "digits", "samples": 1797, "shape": [1, 8, 8], "classes": 0}
+    assert found["data"] == {"kind": "digits", "samples": 1797, "shape": [1, 8, 8], "classes": 0, "conditions": 0}
     discriminator = found["players"]["discriminator"]
     assert [(turn["name"], turn["every"], turn["lazy"]) for turn in discriminator["turns"]] == [
         ("discriminator", 1, False),

@@ -45,6 +45,13 @@ def test_every_optimizer_resumes(optimizer: dict[str, Any], tmp_path: Path):
     resume_equals(table, tmp_path)
 
 
+@pytest.mark.parametrize("shape", ["power", "uniform"])
+def test_every_average_resumes(shape: str, tmp_path: Path):
+    table = game_example("gan", "dcgan")
+    table["generator"]["ema"] = {"shape": shape, "after_images": 20}
+    resume_equals(table, tmp_path)
+
+
 def resume_equals(table: dict[str, Any], tmp_path: Path) -> None:
     runner = runner_of(table, SPEC, batch=8)
     shown = batches(runner, ToySource(SPEC), ROUNDS)
