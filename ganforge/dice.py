@@ -63,6 +63,14 @@ class Dice(nn.Module):
         """Return integers [rows, *shape] uniform in [0, high)."""
         return (self.uniform(rows, *shape) * high).long().clamp_(max=high - 1)
 
+    def places(self, rows: int) -> Tensor:
+        """Return which samples are drawn here, counted over all processes and micro-batches: integers [rows]."""
+        roll = self.last
+        if roll is None:
+            raise RuntimeError("dice were read before `roll_dice(game, Roll(...))`; outside a run, roll them first")
+        assert rows == roll.rows, f"{rows} rows asked of dice rolled for {roll.rows}"
+        return torch.arange(roll.start, roll.start + rows, device=self.anchor.device)
+
     def _draw(self, sampler: Callable[..., Tensor], rows: int, shape: tuple[int, ...]) -> Tensor:
         roll = self.last
         if roll is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import ganforge
-from ganforge.data import Source, to_uint8
+from ganforge.data import Source, to_float, to_uint8
 from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import GanforgeError
 from ganforge.game import Game
@@ -69,6 +69,16 @@ class GameExam(Exam):
             GanforgeError: an answer is NaN or infinite, or the game has no single generator.
         """
         return self._ask(lambda rows: question(self.game.draw(rows)), count, batch)
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """Return what the game itself makes of samples [B, *shape] as they would be saved: logits [B, classes].
+
+        Raises:
+            GanforgeError: the game has no classifier.
+        """
+        with evaluating(self.game), torch.no_grad():
+            roll_dice(self.game, Roll(self.seed, "exam", rows=len(samples), total=len(samples)))
+            return self.game.classify(to_float(samples.to(self.device))).float()
 
     def _ask(self, make: Callable[[int], Tensor], count: int, batch: int) -> Iterator[Tensor]:
         total = -(-count // BLOCK) * BLOCK

@@ -55,6 +55,10 @@ class Exam(ABC):
         """
 
     @abstractmethod
+    def classify(self, samples: Tensor) -> Tensor:
+        """Return what the game itself makes of samples [B, *shape] as they would be saved: logits [B, classes]."""
+
+    @abstractmethod
     def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:
         """Yield the first `count` real samples of a fixed shuffle, or all where there are fewer."""
 

@@ -31,9 +31,13 @@ class GeneratorNetwork(nn.Module, ABC):
         """
         if truncation >= 1:
             return self(latents, labels)  # type: ignore[no-any-return]
-        inside = math.erf(2 * truncation / math.sqrt(2))
-        cut = torch.erfinv(torch.erf(latents / math.sqrt(2)) * inside) * math.sqrt(2)
-        return self(cut, labels)  # type: ignore[no-any-return]
+        return self(cut_off(latents, truncation), labels)  # type: ignore[no-any-return]
+
+
+def cut_off(latents: Tensor, truncation: float) -> Tensor:
+    """Map standard normal latents, monotonically, to the normal distribution cut off at +-2 x truncation."""
+    inside = math.erf(2 * truncation / math.sqrt(2))
+    return torch.erfinv(torch.erf(latents / math.sqrt(2)) * inside) * math.sqrt(2)
 
 
 class StyleGenerator(GeneratorNetwork):
@@ -60,12 +64,45 @@ class EquivariantGenerator(StyleGenerator):
         """Return samples [B, *shape] of styles [B, layers, W] with what they show moved by `motion` [B, 3, 3]."""
 
 
+class Growing(nn.Module):
+    """A network that works at the data's resolution or lower ones, and can fade in the next (ProGAN, arXiv:1710.10196).
+
+    Until it is told otherwise it works at full resolution. What a stage does not use gets no gradient in it. Who made
+    it sets `resolutions`, ascending, the last of them that of the data, and calls `grow`.
+    """
+
+    resolutions: tuple[int, ...]
+    resolution: int
+    blend: float
+
+    def grow(self, resolution: int, blend: float = 1.0) -> None:
+        """Work at `resolution` from here on: generators make such samples, discriminators are given them.
+
+        Args:
+            resolution: one of `resolutions`.
+            blend: how much the layers of this resolution take part, in [0, 1]; the rest is what the layers below made,
+                enlarged. There are none below the lowest.
+
+        Raises:
+            ValueError: the resolution is none of its own, or there is nothing to blend with.
+        """
+        if resolution not in self.resolutions:
+            raise ValueError(f"{type(self).__name__} works at {self.resolutions}, and was asked for {resolution}")
+        if not 0 <= blend <= 1 or (blend < 1 and resolution == self.resolutions[0]):
+            raise ValueError(f"a blend of {blend} at resolution {resolution} of {self.resolutions}")
+        self.resolution, self.blend = resolution, blend
+
+
 class Draw(NamedTuple):
-    """What generated samples are made of: `generator(latents, labels)`, latents [B, L] and labels [B] or None."""
+    """What generated samples are made of: `generator(latents, labels)`, latents [B, L] and labels [B] or None.
+
+    `codes` [B, N] are the N categorical codes that the latents hold, integers from 0, where the game has such.
+    """
 
     generator: GeneratorNetwork
     latents: Tensor
     labels: Tensor | None = None
+    codes: Tensor | None = None
 
 
 class DiscriminatorNetwork(nn.Module, ABC):

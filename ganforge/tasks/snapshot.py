@@ -49,7 +49,7 @@ class Snapshot(Task):
         """Draw the grid."""
         if not session.main:
             return
-        labels = labels_of_grid(session.source.spec, self.samples)
+        labels = labels_of_grid(session.source.spec, self.samples) if session.runner.game.draws_labels else None
         labels = None if labels is None else labels.to(session.runner.accelerator.device)
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "grid", rows=self.samples, total=self.samples))

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support import ToySource, batches, catalogue, game_cases, game_example, runner_of
+from support import NETWORKS, ToySource, batches, catalogue, game_cases, game_example, runner_of
 from torch import Tensor, nn
 
 from ganforge.data import Batch, DataSpec
 from ganforge.dice import Roll, roll_dice
+from ganforge.errors import DataError
 from ganforge.game import Terms
 from ganforge.runner import Runner
 
@@ -160,10 +161,18 @@ def test_readings_and_sampling_leave_no_trace(game: str, network: str, augmentat
     assert watched.game.training
 
 
+def unlabelled(game: str, spec: DataSpec, seed: int = 3) -> Runner:
+    try:
+        return runner_of(game_example(game), spec, batch=8, seed=seed)
+    except DataError as error:
+        assert "labels = true" in str(error), "a game that needs labels says how to get them"
+        pytest.skip(str(error))
+
+
 @pytest.mark.parametrize("game", GAMES)
 def test_different_seeds_play_different_games(game: str):
     spec = DataSpec((1, 8, 8))
-    one, two = (runner_of(game_example(game), spec, batch=8, seed=seed) for seed in (1, 2))
+    one, two = (unlabelled(game, spec, seed) for seed in (1, 2))
     assert all(
         not torch.equal(a, b)
         for a, b in zip(one.game.parameters(), two.game.parameters(), strict=True)
@@ -171,9 +180,9 @@ def test_different_seeds_play_different_games(game: str):
     )
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", [game for game in GAMES if game not in NETWORKS])
 def test_a_game_without_labels_plays_on_points(game: str):
     spec = DataSpec((2,))
-    runner = runner_of(game_example(game), spec, batch=8)
+    runner = unlabelled(game, spec)
     for batch in batches(runner, ToySource(spec), 3):
         assert all(value.isfinite() for value in runner.play_round(batch).values())

@@ -1,0 +1,91 @@
+"""AC-GAN: the discriminator also tells classes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ganforge.builtin.games.heads import HeadedGame
+from ganforge.builtin.games.players import TwoPlayers
+from ganforge.data import DataSpec
+from ganforge.duel import Duel
+from ganforge.errors import DataError
+from ganforge.families import Regularizer
+from ganforge.game import Game, Terms
+from ganforge.schedule import NonNegativeNumber
+
+
+class AcGan(TwoPlayers):
+    """AC-GAN: an auxiliary classifier beside the score, whose verdict both players improve (Odena et al. 2017).
+
+    arXiv:1610.09585, eqs. 2 and 3: the discriminator maximises L_S + L_C, the generator L_C - L_S, where L_C is the
+    log-likelihood of the class of real and of generated samples. The generator is given the label; the discriminator is
+    not, it has a linear layer on its last activation that tells the class.
+    """
+
+    kind: Literal["ac-gan"] = "ac-gan"
+    class_weight: NonNegativeNumber = Field(
+        default=1.0, description="of the classification of real samples, for the discriminator"
+    )
+    fake_class_weight: NonNegativeNumber = Field(
+        default=1.0, description="of the classification of generated samples, for the discriminator"
+    )
+    generator_class_weight: NonNegativeNumber = Field(
+        default=1.0, description="of the classification of generated samples, for the generator"
+    )
+
+    def build(self, data: DataSpec) -> Game:
+        """Make the game; a `DataError` where the data have no classes."""
+        return AcGanGame(self, data)
+
+
+class AcGanGame(HeadedGame):
+    """The plain game, and a cross-entropy for either player."""
+
+    def __init__(self, recipe: AcGan, data: DataSpec) -> None:
+        if not data.classes:
+            raise DataError(
+                "'ac-gan' learns from classes, and the data have none; turn labels on (data.labels = true), or choose "
+                "the game gan"
+            )
+        super().__init__(recipe, data)
+        self.class_weight, self.fake_class_weight = recipe.class_weight, recipe.fake_class_weight
+        self.generator_class_weight = recipe.generator_class_weight
+
+    def body_data(self, data: DataSpec) -> DataSpec:
+        """Return the data without their labels."""
+        return replace(data, classes=0, class_names=())
+
+    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
+        """Make the classifier."""
+        return nn.Linear(width, data.classes)
+
+    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the discriminator minimises."""
+        real, fake = self.look(duel)
+        return {
+            **super().judge_duel(duel, regularizers),
+            "class-real": self.clock.value(self.class_weight) * self.misjudged(real, duel.labels),
+            "class-fake": self.clock.value(self.fake_class_weight) * self.misjudged(fake, duel.labels),
+        }
+
+    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the generator minimises."""
+        (fake,) = self.look(duel, real=False)
+        loss = self.clock.value(self.generator_class_weight) * self.misjudged(fake, duel.labels)
+        return {**super().deceive_duel(duel, regularizers), "class-fake": loss}
+
+    def misjudged(self, activations: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the cross-entropy [B] of the classes that the head sees in last activations [B, F]."""
+        assert labels is not None, "data with classes come with labels"
+        return cross_entropy(self.discriminator.head(activations), labels, reduction="none")
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """Return the head's logits [B, classes] of samples [B, *shape]."""
+        logits: Tensor = self.discriminator.head(self.discriminator.examine(samples)[1][-1])
+        return logits

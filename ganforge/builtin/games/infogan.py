@@ -1,0 +1,159 @@
+"""InfoGAN: codes among the latents that can be read off the samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from ganforge.builtin.games.heads import HeadedGame
+from ganforge.builtin.games.players import TwoPlayers
+from ganforge.data import DataSpec
+from ganforge.duel import Duel
+from ganforge.errors import RecipeError
+from ganforge.families import Regularizer
+from ganforge.game import Game, Terms
+from ganforge.network import Draw, GeneratorNetwork, StyleGenerator, cut_off
+from ganforge.schedule import NonNegativeNumber
+
+LEAST_LOG_VARIANCE = -6.0  # of Q: codes need not be told more sharply than this, which would reward without bound
+
+
+class InfoGan(TwoPlayers):
+    """InfoGAN: codes among the latents, and a lower bound of what samples tell about them (Chen et al. 2016).
+
+    arXiv:1606.03657, eqs. 5 and 6. A head Q on the discriminator's last activation says how likely each code is; both
+    players maximise the bound E[log Q(c | x)] + H(c). The generator's latents are `latent` numbers of noise, then the
+    categorical codes one-hot, then the continuous codes, uniform in [-1, 1]: the network is built for all of them.
+    """
+
+    kind: Literal["infogan"] = "infogan"
+    categories: tuple[Annotated[int, Field(ge=2, le=10_000)], ...] = Field(
+        default=(10,), description="values that each categorical code takes, all equally likely"
+    )
+    continuous: int = Field(default=2, ge=0, le=1_000, description="continuous codes")
+    categorical_weight: NonNegativeNumber = Field(default=1.0, description="lambda of the categorical codes")
+    continuous_weight: NonNegativeNumber = Field(default=0.1, description="lambda of the continuous codes")
+    head_width: PositiveInt = Field(default=128, le=65_536, description="units of the hidden layer of Q")
+
+    def build(self, data: DataSpec) -> Game:
+        """Make the game; a `RecipeError` where there is no code, or where codes could not be told."""
+        return InfoGanGame(self, data)
+
+
+class InfoGanGame(HeadedGame):
+    """The plain game, and the same bound for either player.
+
+    Samples are drawn with categorical codes in turn, so that sample i has code i mod K: in a picture of K columns, each
+    column has a code of its own.
+    """
+
+    def __init__(self, recipe: InfoGan, data: DataSpec) -> None:
+        if not recipe.categories and not recipe.continuous:
+            raise RecipeError(
+                "game.categories is empty and game.continuous is 0: 'infogan' needs a code, or choose gan"
+            )
+        self.categories, self.continuous = recipe.categories, recipe.continuous
+        self.code_size = sum(recipe.categories) + recipe.continuous
+        super().__init__(recipe, data)
+        self.categorical_weight, self.continuous_weight = recipe.categorical_weight, recipe.continuous_weight
+        for kind, augmentation in self.augmentations.items():
+            if augmentation.exchanges:
+                raise RecipeError(
+                    f"game.discriminator.augmentations: '{kind}' exchanges samples, and their codes would be lost; "
+                    "leave it out of 'infogan'"
+                )
+
+    def build_generator(self, recipe: TwoPlayers, data: DataSpec) -> GeneratorNetwork:
+        """Make the generator for noise and codes."""
+        network = recipe.generator.network
+        return network.model_copy(update={"latent": network.latent + self.code_size}).build(data)
+
+    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
+        """Make Q: a logit for each value of each category, then a mean and a log variance for each continuous code."""
+        assert isinstance(recipe, InfoGan)
+        hidden, told = recipe.head_width, sum(recipe.categories) + 2 * recipe.continuous
+        return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, told))
+
+    def latents(self, like: Tensor) -> Tensor:
+        """Draw noise and codes [B, L] for each sample of a batch."""
+        noise = self.dice.normal(len(like), self.latent)
+        codes = [self.dice.integers(values, len(like)) for values in self.categories]
+        return self._joined(noise, codes)
+
+    def _joined(self, noise: Tensor, codes: Sequence[Tensor]) -> Tensor:
+        hot = [one_hot(code, values).to(noise) for code, values in zip(codes, self.categories, strict=True)]
+        numbers = self.dice.uniform(len(noise), self.continuous) * 2 - 1
+        return torch.cat([noise, *hot, numbers], 1)
+
+    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the discriminator minimises."""
+        _, fake = self.look(duel)
+        return {**super().judge_duel(duel, regularizers), **self.information(fake, duel.latents)}
+
+    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """What the generator minimises."""
+        (fake,) = self.look(duel, real=False)
+        return {**super().deceive_duel(duel, regularizers), **self.information(fake, duel.latents)}
+
+    def information(self, activations: Tensor, latents: Tensor | None) -> Terms:
+        """Return minus the weighted bounds [B] of what last activations [B, F] tell about the codes in `latents`."""
+        assert latents is not None, "generated samples come from latents"
+        told, codes = self.discriminator.head(activations), latents[:, self.latent :]
+        categorical, place = told.new_zeros(len(told)), 0
+        for values in self.categories:
+            own = slice(place, place + values)
+            categorical = categorical + categorical_bound(told[:, own], codes[:, own].argmax(1))
+            place += values
+        terms = {"categorical-information": -self.clock.value(self.categorical_weight) * categorical}
+        if self.continuous:
+            mean, log_variance = told[:, place:].chunk(2, 1)
+            continuous = gaussian_bound(mean, log_variance, codes[:, place:])
+            terms["continuous-information"] = -self.clock.value(self.continuous_weight) * continuous
+        return terms if self.categories else {"continuous-information": terms["continuous-information"]}
+
+    def draw(self, count: int, labels: Tensor | None = None) -> Draw:
+        """Return what samples are made of; their categorical codes go through all combinations in turn."""
+        noise, places, codes = self.dice.normal(count, self.latent), self.dice.places(count), []
+        for values in self.categories:
+            codes.append(places % values)
+            places = places // values
+        latents = self._joined(noise, codes)
+        labels = self.draw_labels(count) if labels is None else labels
+        return Draw(self.generator, latents, labels, torch.stack(codes, 1) if codes else None)
+
+    def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """Return generated samples [count, *shape]; truncation leaves the codes alone."""
+        draw = self.draw(count, labels)
+        if truncation >= 1 or isinstance(draw.generator, StyleGenerator):
+            return draw.generator.truncated(draw.latents, draw.labels, truncation)
+        noise, codes = draw.latents[:, : self.latent], draw.latents[:, self.latent :]
+        return self.generate(torch.cat([cut_off(noise, truncation), codes], 1), draw.labels)
+
+
+def categorical_bound(logits: Tensor, codes: Tensor) -> Tensor:
+    """Return log Q(c | x) + H(c) in nats, [B], of codes c [B] that take K values equally often.
+
+    Args:
+        logits: of Q, [B, K].
+        codes: integers [B].
+    """
+    return math.log(logits.shape[1]) - cross_entropy(logits, codes, reduction="none")
+
+
+def gaussian_bound(mean: Tensor, log_variance: Tensor, codes: Tensor) -> Tensor:
+    """Return log Q(c | x) + H(c) in nats, [B], summed over N independent codes c that are uniform in [-1, 1].
+
+    Args:
+        mean: of Q, [B, N].
+        log_variance: of Q, [B, N]; taken to be at least `LEAST_LOG_VARIANCE`.
+        codes: [B, N].
+    """
+    log_variance = log_variance.clamp(min=LEAST_LOG_VARIANCE)
+    likelihood = -0.5 * ((codes - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi))
+    return (likelihood + math.log(2)).sum(1)
