@@ -129,10 +129,15 @@ SMALL = {  # fields of components, and what they are in tests where their bounds
     "dimensions": 3,
     "slots": 8,
     "fresh": 4,
+    "fade": 16,
+    "stable": 16,
 }
 
 
 OPPONENTS = {"stylegan3": "stylegan2"}  # kinds of generators without a discriminator, and whose they play against
+
+
+NETWORKS = {"progressive": ("progan", "stylegan")}  # games that are particular, and two networks that they play with
 
 
 def network_kinds() -> list[str]:
@@ -222,12 +227,15 @@ def narrowed(path: Path, folder: Path) -> list[str]:
                 size = table["data"].get("resolution", 64)
                 Image.fromarray(numbers.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(file, "PNG")
                 archive.writestr(f"{'ab'[index % 2]}/{index}.png", file.getvalue())
+        if "labelled" in table["data"]:
+            overrides.append("data.labelled=4")
         overrides.append(f"data.path={json.dumps(str(pictures))}")
     return overrides
 
 
 def game_example(kind: str, network: str = "mlp", augmentation: str | None = None) -> dict[str, Any]:
-    """A small table for any installed game."""
+    """A small table for any installed game; one that is particular about networks has the first of its own instead."""
+    network = network if network in NETWORKS.get(kind, (network,)) else NETWORKS[kind][0]
     return example(catalogue().family("games")[kind], network, augmentation)
 
 
@@ -241,10 +249,10 @@ def game_cases() -> list[tuple[str, str, str | None]]:
     """What the contracts of games are tried with: (game, network, augmentation).
 
     The plain game with every pair of networks, and with every augmentation; every other game with two networks, one of
-    them with batch statistics.
+    them with batch statistics where the game takes such.
     """
     networks, others = network_kinds(), sorted(set(catalogue().family("games")) - {"gan"})
     cases: list[tuple[str, str, str | None]] = [("gan", network, None) for network in networks]
     cases += [("gan", "mlp", augmentation) for augmentation in sorted(catalogue().family("augmentations"))]
     cases += [("gan", "stylegan2", "ada")]
-    return cases + [(game, network, None) for game in others for network in ("mlp", "dcgan")]
+    return cases + [(game, network, None) for game in others for network in NETWORKS.get(game, ("mlp", "dcgan"))]

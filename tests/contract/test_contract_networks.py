@@ -13,7 +13,7 @@ from ganforge.dice import Roll, roll_dice
 from ganforge.duel import Duel
 from ganforge.errors import DataError
 from ganforge.families import AugmentationNetwork
-from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork, StyleGenerator
+from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork, Growing, StyleGenerator
 from ganforge.tally import all_tallies
 
 B = 8
@@ -77,6 +77,9 @@ def test_generator(kind: str, spec: DataSpec):
     assert samples.isfinite().all()
     samples.square().sum().backward()
     assert latents.grad.abs().sum() > 0, "samples depend on latents"
+    for resolution in network.resolutions[1:] if isinstance(network, Growing) else ():
+        network.grow(resolution, 0.5)
+        network(latents, labels_of(spec)).square().sum().backward()
     unused = [name for name, parameter in network.named_parameters() if parameter.grad is None]
     assert unused == [], "parameters that no sample depends on"
 
