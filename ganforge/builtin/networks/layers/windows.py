@@ -48,23 +48,27 @@ class DoubleAttention(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, R, R, C] to the same shape."""
-        parts = self.to_heads(images).unflatten(3, (3, 2, -1))  # [B, R, R, 3, 2, C / 2]
-        parts = torch.stack([parts[..., 0, :], self._roll(parts[..., 1, :], -self.shift)], 4)
-        queries, keys, values = self._windows(parts.flatten(4)).unbind(2)  # each [B, windows, heads, N, C / heads]
+        parts = self.to_heads(images)
+        if self.shift:
+            plain, shifted = parts.unflatten(3, (3, 2, -1)).unbind(4)  # [B, R, R, 3, C / 2]
+            parts = torch.cat([plain, self._roll(shifted, -self.shift)], 4).flatten(3)
+        queries, keys, values = self._windows(parts)  # each [B, windows, heads, N, C / heads]
         scores = (queries / math.sqrt(queries.shape[4])) @ keys.transpose(3, 4) + self._bias()
         mixed = self._images(scores.softmax(4) @ values, images.shape[1])
-        plain, shifted = mixed.chunk(2, 3)
-        return self.from_heads(torch.cat([plain, self._roll(shifted, self.shift)], 3))  # type: ignore[no-any-return]
+        if self.shift:
+            plain, shifted = mixed.chunk(2, 3)
+            mixed = torch.cat([plain, self._roll(shifted, self.shift)], 3)
+        return self.from_heads(mixed)  # type: ignore[no-any-return]
 
     def _roll(self, images: Tensor, by: int) -> Tensor:
-        return images.roll((by, by), (1, 2)) if by else images
+        return images.roll((by, by), (1, 2))
 
     def _windows(self, images: Tensor) -> Tensor:
-        """Map [B, R, R, 3, C] to [B, windows, 3, heads, N, C / heads]; a window has N pixels."""
+        """Map [B, R, R, 3 C] to [3, B, windows, heads, N, C / heads]; a window has N pixels."""
         batch, resolution, window = len(images), images.shape[1], self.window
         count = resolution // window
         parts = images.reshape(batch, count, window, count, window, 3, self.heads, -1)
-        return parts.permute(0, 1, 3, 5, 6, 2, 4, 7).reshape(batch, count**2, 3, self.heads, window**2, -1)
+        return parts.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, batch, count**2, self.heads, window**2, -1)
 
     def _images(self, windows: Tensor, resolution: int) -> Tensor:
         """Map [B, windows, heads, N, C / heads] to [B, R, R, C]."""
