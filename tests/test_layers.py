@@ -49,6 +49,7 @@ ORDER = [
     "tracking",
     "folders",
     "choice",
+    "weights",
     "transfer",
     "sample_files",
     "session",

@@ -20,7 +20,8 @@ from ganforge.errors import CheckpointError, RecipeError
 from ganforge.game import StartRecipe
 from ganforge.recipe_show import show
 from ganforge.sampling import load_trained
-from ganforge.transfer import Weights, take_over, weights_of_file, weights_of_run
+from ganforge.transfer import take_over
+from ganforge.weights import Weights, weights_of_file, weights_of_run
 
 
 @pytest.fixture(scope="module")

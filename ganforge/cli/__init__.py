@@ -20,6 +20,7 @@ COMMANDS = {  # command -> (module below ganforge.cli, one line of help)
     "run": ("run", "Train what a recipe describes."),
     "check": ("check", "Validate a recipe, build it and play a few rounds."),
     "sample": ("sample", "Draw samples from a run's generator."),
+    "export": ("export", "Write a player's weights to a file."),
     "recipe": ("recipe", "Show a recipe with every default filled in."),
     "list-plugins": ("list_plugins", "List installed plugins and their components."),
     "describe": ("describe", "Explain a component: fields, bounds, paper."),

@@ -1,0 +1,38 @@
+"""`ganforge export`: one player's weights as a file of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--player", default="generator", show_default=True, help="Whose weights.")
+@click.option("--checkpoint", metavar="IMAGES|best|PATH", help="Which checkpoint [default: the newest].")
+@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="NAME.safetensors [default: PLAYER.safetensors in RUN]."
+)
+@click.option("--force", is_flag=True, help="Replace what --output has.")
+def command(run: Path, player: str, checkpoint: str | None, live: bool, output: Path | None, force: bool) -> None:
+    """Write the weights of a player of RUN, the folder of a run, to a safetensors file.
+
+    Its metadata say which run, recipe and network they are of. A recipe begins with them by
+    `start = { weights = "NAME.safetensors" }` in the player's table.
+
+    \b
+    Examples:
+      ganforge export runs/stylegan2_faces
+      ganforge export runs/stylegan2_faces --player discriminator --output d.safetensors
+    """
+    from ganforge.weights import describe, weights_of_run, write_weights
+
+    weights = weights_of_run(run, player, checkpoint, averaged=not live)
+    for notice in weights.notices:
+        click.echo(notice, err=True)
+    place = output or run / f"{player}.safetensors"
+    write_weights(weights, place, describe(weights, run, player), force=force)
+    click.echo(f"{len(weights.tensors)} tensors of {weights.origin}", err=True)
+    click.echo(place)
