@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest, from_floats
+from ganforge.builtin.data.parts import PartedDataset
+from ganforge.builtin.data.pixels import PixelSource, digest, from_floats
 
 
-class Digits(ImageDataset):
+class Digits(PartedDataset):
     """1,797 handwritten digits, 8x8 grey, embedded: scikit-learn's `load_digits`.
 
     Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (its test set).
@@ -31,8 +32,5 @@ class Digits(ImageDataset):
         found = load_digits()
         pixels = from_floats(found.images / 16, self.resolution, self.channels, Image.Resampling.BICUBIC)
         content = digest(pixels.tobytes())
-        if not self.labels:
-            return PixelSource(pixels, content, mirror=self.mirror)
-        names = [str(digit) for digit in range(10)]
-        tags = found.target.astype(np.int64)
-        return PixelSource(pixels, content, labels=tags, classes=10, class_names=names, mirror=self.mirror)
+        names, tags = [str(digit) for digit in range(10)], found.target.astype(np.int64)
+        return self.source(pixels, content, tags if self.labels else None, 10, names)

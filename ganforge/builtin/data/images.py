@@ -14,14 +14,15 @@ from ganforge.builtin.data.decoding import VERSION
 from ganforge.builtin.data.labels import Labels, read_labels
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.packed import packed
-from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
+from ganforge.builtin.data.parts import PartedDataset
+from ganforge.builtin.data.pixels import PixelSource, digest
 from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf, printable
 from ganforge.errors import DataError
 
 NAMED = 5  # bad files that a message names
 
 
-class Images(ImageDataset):
+class Images(PartedDataset):
     """A folder or ZIP of images, cut to the central square, resized by Lanczos and decoded once into a cache.
 
     Labels come from a `dataset.json` at the top, in the format of StyleGAN2-ADA (Karras et al. 2020,
@@ -71,13 +72,12 @@ class Images(ImageDataset):
         pack = packed(shelf, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
         bad += pack.bad
         self._judge(bad, len(pack.kept))
-        return PixelSource(
+        return self.source(
             pack.pixels,
             content,
-            labels=None if labels is None else _tags(labels, [entries[index] for index in pack.kept]),
-            classes=0 if labels is None else labels.classes,
-            class_names=() if labels is None else labels.names,
-            mirror=self.mirror,
+            None if labels is None else _tags(labels, [entries[index] for index in pack.kept]),
+            0 if labels is None else labels.classes,
+            () if labels is None else labels.names,
             skipped=len(bad),
         )
 

@@ -31,7 +31,8 @@ class PixelSource(Source):
     Args:
         pixels: [n, H, W, C] uint8; a read-only memory map will do.
         content: a digest of what the pixels were made from.
-        labels: [n] int64, or None.
+        rows: [n] int64, which of the pixels there are; None = all.
+        labels: [n] int64, of these; -1 where the class is not known; or None.
         classes: number of classes; 0 without labels.
         class_names: in the order of the labels, where they have names.
         mirror: double the data.
@@ -43,18 +44,22 @@ class PixelSource(Source):
         pixels: np.ndarray,
         content: str,
         *,
+        rows: np.ndarray | None = None,
         labels: np.ndarray | None = None,
         classes: int = 0,
         class_names: Sequence[str] = (),
         mirror: bool = False,
         skipped: int = 0,
     ) -> None:
-        count, height, width, channels = pixels.shape
+        total, height, width, channels = pixels.shape
+        count = total if rows is None else len(rows)
         self.pixels = np.asarray(pixels)  # a view: gathering from np.memmap itself is slower
-        self.labels, self.mirror, self.skipped, self.count = labels, mirror, skipped, int(count)
-        self.spec = DataSpec((channels, height, width), classes, tuple(class_names))
+        self.rows, self.labels, self.mirror, self.skipped, self.count = rows, labels, mirror, skipped, int(count)
+        labelled = 1.0 if labels is None else float((labels >= 0).mean())
+        self.spec = DataSpec((channels, height, width), classes, tuple(class_names), labelled=labelled)
         tags = b"" if labels is None else labels.astype("<i8").tobytes()
-        self.fingerprint = digest(content.encode(), tags, repr((self.spec, count, mirror)).encode())
+        parts = [content.encode(), tags, repr((self.spec, count, mirror)).encode()]
+        self.fingerprint = digest(*parts, *([] if rows is None else [rows.astype("<i8").tobytes()]))
 
     def __len__(self) -> int:
         return self.count * (2 if self.mirror else 1)
@@ -65,7 +70,7 @@ class PixelSource(Source):
         if index.size and (index.min() < 0 or index.max() >= len(self)):
             raise IndexError(f"indices from {index.min()} to {index.max()} asked of {len(self)} samples")
         plain = index % self.count
-        taken = np.take(self.pixels, plain, axis=0)
+        taken = np.take(self.pixels, plain if self.rows is None else self.rows[plain], axis=0)
         flipped = np.flatnonzero(index >= self.count)
         if flipped.size:
             taken[flipped] = taken[flipped, :, ::-1]
