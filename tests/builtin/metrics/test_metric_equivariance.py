@@ -153,7 +153,7 @@ def test_decibels() -> None:
 
 
 def test_octagon_is_the_transform_of_what_two_squares_share() -> None:
-    """By brute force: the mean of exp(2 pi i f.u) over a fine grid of the square, of those f that turned are in it too."""
+    """By brute force: the mean of exp(2 pi i f.u) over frequencies f of a square that turned are in it too."""
     angle = torch.tensor([0.0, 0.7, math.pi / 2, 2.0, -0.3, math.pi / 4], dtype=torch.float64)
     offset = 1.5 * torch.randn(6, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     offset[:, 0] = 0.0
