@@ -96,12 +96,13 @@ class AugmentationNetwork(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """Return augmented samples of the same shape."""
 
-    def exchange(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def exchange(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return what the discriminator's own turn shows as real and as generated, where `exchanges`.
 
         Args:
             real: [B, *shape].
             fake: [B, *shape], made just now, of the same labels in the same order.
+            labels: [B] or [B, K], see `DataSpec`; None where the data have none. What comes back must have them, too.
         """
         return real, fake
 

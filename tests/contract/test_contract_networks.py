@@ -182,12 +182,16 @@ def test_augmentation(kind: str, spec: DataSpec):
     samples = torch.rand(B, *spec.shape).mul(2).sub(1).requires_grad_()
     for images in range(0, 300, 100):  # adaptive ones begin at no strength
         network.begin_round(images)
-        roll(network)
+        roll_dice(network, Roll(seed=1, purpose="test", position=images, rows=B, total=B))
         shown = network(samples)
+        real, fake = samples.detach(), -samples.detach() - images
+        exchanged = network.exchange(real, fake, labels_of(spec))
         network.observe(torch.ones(B))
         for tally in all_tallies(network):
             tally.settle(tally.pending)
-    assert not torch.equal(shown, samples), "it changes something"
+    kept = torch.equal(exchanged[0], real) and torch.equal(exchanged[1], fake)
+    assert kept != network.exchanges, "it says whether samples change places"
+    assert not torch.equal(shown, samples) or network.exchanges, "it changes something"
     assert shown.shape == samples.shape
     assert shown.isfinite().all()
     shown.sum().backward()

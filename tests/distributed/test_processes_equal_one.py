@@ -28,6 +28,28 @@ WGAN = {
     # eps of 1e-8 that rounding would become a step of a tenth of the learning rate, with one process or two.
     "discriminator__optimizer__eps": 1e-4,
 }
+TECHNIQUES = {  # all that keeps state or draws numbers beside the players
+    "discriminator__network": {
+        "kind": "minibatch-discrimination",
+        "group": 4,
+        "kernels": 4,
+        "network": {"kind": "mlp", "width": 8, "dropout": 0.2, "norm": "layer"},
+    },
+    "discriminator__regularizers": [
+        {"kind": "lecam", "weight": 0.1},
+        {"kind": "balanced-consistency", "weight_real": 0.1, "weight_fake": 0.1},
+        {"kind": "latent-consistency", "every": 2},
+        {"kind": "dragan", "weight": 0.1},
+    ],
+    "discriminator__augmentations": [
+        {"kind": "instance-noise"},
+        {"kind": "apa", "target": -0.9, "interval": 1, "speed_images": 200},
+        {"kind": "replay", "slots": 12, "fresh": 10},
+    ],
+    "generator__regularizers": [{"kind": "feature-matching", "group": 4}, "latent-diversity", "orthogonal"],
+    "discriminator__optimizer__eps": 1e-4,
+    "generator__optimizer__eps": 1e-4,
+}
 CASES = {
     "mlp": {"game": game_example("gan", "mlp"), "spec": LABELLED.to_json(), "cuts": [3, 7]},
     "wgan-gp": {"game": changed(game_example("gan", "mlp"), WGAN), "spec": DataSpec((2,)).to_json(), "cuts": [5]},
@@ -36,6 +58,11 @@ CASES = {
         "game": game_example("gan", "stylegan2", "ada"),
         "spec": LABELLED.to_json(),
         "cuts": [4, 7],
+    },
+    "techniques": {
+        "game": changed(game_example("gan", "mlp"), TECHNIQUES),
+        "spec": LABELLED.to_json(),
+        "cuts": [3, 6],
     },
     "microbatches": {"game": game_example("gan", "mlp"), "spec": IMAGES.to_json(), "microbatches": 2},
 }

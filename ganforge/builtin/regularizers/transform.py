@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.builtin.augmentations.adaptive import Adaptive
 from ganforge.builtin.augmentations.diffaugment import DiffAugment
 from ganforge.builtin.augmentations.mirror import Mirror
 from ganforge.data import DataSpec
@@ -38,7 +39,7 @@ class Transform(nn.Module):
         self.steps = nn.ModuleList(component.build(data) for component in components)
         for component, step in zip(components, self.steps, strict=True):
             assert isinstance(step, AugmentationNetwork)
-            if step.exchanges or _adapts(component):
+            if step.exchanges or (isinstance(component, Adaptive) and component.p is None):
                 raise RecipeError(
                     f"'{component.kind}' adapts to the discriminator or exchanges samples, and a transform changes "
                     "single samples by a strength of its own; give it a fixed p, or choose mirror, diffaugment or "
@@ -52,8 +53,3 @@ class Transform(nn.Module):
             step.begin_round(images)
             samples = step(samples)
         return samples
-
-
-def _adapts(component: Augmentation) -> bool:
-    """Whether it has a probability that is left to adapt, as ADA has."""
-    return "p" in type(component).model_fields and component.model_dump(include={"p"})["p"] is None
