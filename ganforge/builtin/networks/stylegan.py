@@ -142,6 +142,6 @@ class StyleGANGeneratorNetwork(Growing, StyleGenerator):
         return self.synthesize(torch.lerp(self.mean_style.value.expand_as(styles), styles, kept))
 
     def _noise(self, batch: int) -> list[Tensor]:
-        sizes = [size for size in self.resolutions if size <= self.resolution for _ in range(2)]
-        parts = self.dice.normal(batch, sum(size**2 for size in sizes)).split([size**2 for size in sizes], 1)  # type: ignore[no-untyped-call]
-        return [part.view(batch, 1, size, size) for part, size in zip(parts, sizes, strict=True)]
+        sizes = [size for size in self.resolutions if size <= self.resolution]
+        drawn = [self.dice.normal(batch, 2, 1, size, size) for size in sizes]  # lower layers' is the same at all stages
+        return [part for pair in drawn for part in pair.unbind(1)]

@@ -57,7 +57,8 @@ class BilinearConv(nn.Module):
     """A 3x3 convolution that doubles the resolution bilinearly, without bias (arXiv:1812.04948, sec. 2).
 
     The paper enlarges by nearest neighbours, convolves and filters with a binomial filter of 3 taps. These are linear
-    and commute (but for the outermost pixels): box and filter together are one filter of 4 taps after the convolution.
+    and commute (but for the outermost pixels): box and filter together are one filter of 4 taps after the convolution,
+    whose kernel lies the other way round.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
