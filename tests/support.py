@@ -217,7 +217,7 @@ def narrowed(path: Path, folder: Path) -> list[str]:
         network = table["game"].get(side, {}).get("network", {})
         if isinstance(network, dict) and network.get("channel_max", 0) > 64:
             overrides.append(f"game.{side}.network.channel_max=4")
-        if isinstance(network, dict) and network.get("width", 0) > 64:
+        if isinstance(network, dict) and network.get("width", 0) >= 64:
             overrides.append(f"game.{side}.network.width=4")
     if table["data"]["kind"] == "images":
         pictures, numbers = folder / "noise.zip", np.random.Generator(np.random.PCG64(1))
