@@ -61,9 +61,10 @@ def operations_per_round(runner: Runner, batch: dict[str, Tensor]) -> float:
 
 
 def count(recipe: Recipe) -> float:
-    """Return the operations per round of a recipe, with data of noise in the shape of its own."""
+    """Return the operations per round of a recipe at the end of its run, with data of noise in the shape of its own."""
     spec = _spec(recipe)
     runner = build_runner(recipe, spec, Accelerator(cpu=True))
+    runner.images = recipe.run.images
     image = torch.rand(BATCH, *spec.shape).mul(2).sub(1)
     batch = {"image": image.contiguous(memory_format=torch.channels_last) if image.dim() == 4 else image}
     if spec.classes:
@@ -84,7 +85,7 @@ def _spec(recipe: Recipe) -> DataSpec:
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe as it is counted: batches of 4, float32."""
-    fixed = (f"run.batch={BATCH}", "run.microbatches=1", 'run.precision="no"')
+    fixed = (f"run.batch={BATCH}", "run.batches=[]", "run.microbatches=1", 'run.precision="no"')
     return read_recipe(path, load_catalogue(), (*overrides, *fixed))
 
 

@@ -196,7 +196,7 @@ def test_neighbours_matter_in_groups():
 
 
 def test_what_it_refuses():
-    with pytest.raises(DataError, match="progan makes and scores images of 8, 16, .* the data have 24"):
+    with pytest.raises(DataError, match=r"progan makes and scores images of 8, 16, .* the data have 24"):
         generator(DataSpec((1, 24, 24)))
     with pytest.raises(RecipeError, match="channel_base = 16 leaves less than one channel at resolution 32"):
         generator(DataSpec((1, 32, 32)), channel_base=16)
