@@ -46,11 +46,13 @@ class FourierFeatures(nn.Module):
 
     def forward(self, style: Tensor, motion: Tensor | None = None) -> Tensor:
         """Map a style [B, W] to features [B, C, H, W], moved by `motion` [B, 3, 3] where there is one."""
-        looked_up = pose(self.affine(style).float())
-        if motion is not None:
-            looked_up = looked_up @ torch.linalg.inv(motion.float())
-        points = (self.places @ looked_up.transpose(1, 2))[:, :, :2]  # [B, H * W, 2]
-        turns = points @ self.frequencies.t() + self.phases
+        numbers = self.affine(style).float()
+        with torch.autocast(style.device.type, enabled=False):  # bf16 knows no place exactly enough
+            looked_up = pose(numbers)
+            if motion is not None:
+                looked_up = looked_up @ torch.linalg.inv(motion.float())
+            points = (self.places @ looked_up.transpose(1, 2))[:, :, :2]  # [B, H * W, 2]
+            turns = points @ self.frequencies.t() + self.phases
         waves = torch.sin(2 * math.pi * turns) @ (self.weight.t() * self.scale)
         return waves.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)  # type: ignore[no-untyped-call,no-any-return]
 
