@@ -131,6 +131,8 @@ SMALL = {  # fields of components, and what they are in tests where their bounds
     "fresh": 4,
     "fade": 16,
     "stable": 16,
+    "shared": 8,
+    "standing_batches": 2,
 }
 
 
