@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
+from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.errors import RecipeError
 from ganforge.families import Constraint
 
@@ -31,7 +32,18 @@ class SpectralNorm(Constraint):
     iterations: int = Field(default=1, ge=1, le=100, description="power iterations after each step")
 
     def attach(self, network: nn.Module) -> None:
-        """Normalise the weights from now on; a `RecipeError` where there is none, or one that is all zeros."""
+        """Normalise the weights from now on.
+
+        Raises:
+            RecipeError: there is none, one is all zeros, or a layer is not of torch.nn, such as those that scale their
+                weights themselves (equalised learning rate): normalising some layers and not others bounds nothing.
+        """
+        for name, layer in network.named_modules():
+            if _is_foreign(layer):
+                raise RecipeError(
+                    f"constraints: spectral-norm knows layers of torch.nn, and '{name}' of {type(network).__name__} "
+                    f"is a layer of its own kind ({type(layer).__name__}); leave it out, or choose another network"
+                )
         layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _LAYERS)]
         if not layers:
             raise RecipeError(
@@ -51,6 +63,13 @@ class SpectralNorm(Constraint):
         """Follow the weights with the estimate of their largest singular values."""
         for norm, weight in _normalised(network):
             norm.iterate(weight, self.iterations)
+
+
+def _is_foreign(layer: nn.Module) -> bool:
+    """Whether a layer has a matrix or kernels of its own, and is no embedding, which may stay as it is."""
+    if isinstance(layer, _LAYERS | nn.EmbeddingBag | SharedEmbedding | ParametrizationList):
+        return False
+    return any(name == "weight" and weight.dim() > 1 for name, weight in layer.named_parameters(recurse=False))
 
 
 def _normalised(network: nn.Module) -> Iterator[tuple[_Normalised, Tensor]]:

@@ -126,7 +126,7 @@ class GanGame(Game):
         if share >= 1:
             return losses
         kept = max(1, round(share * len(losses)))
-        return losses[duel.fake_logits.detach().flatten(1).mean(1).topk(kept).indices]
+        return losses[duel.fake_logits.detach().reshape(len(losses), -1).mean(1).topk(kept).indices]
 
     def regularize(self, side: str, regularizer: Regularizer, batch: Batch) -> Terms:
         """A lazy penalty, in a turn of its own."""

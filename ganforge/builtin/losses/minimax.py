@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -15,14 +16,20 @@ class Minimax(Loss):
     """Minimax loss with the saturating generator (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1).
 
     D minimises -log s(D(x)) - log(1 - s(D(G(z)))), G minimises log(1 - s(D(G(z)))), s the logistic function: a
-    zero-sum game, whose generator learns little while the discriminator wins.
+    zero-sum game, whose generator learns little while the discriminator wins. With `smoothing` the target of real
+    samples is 1 - smoothing and that of generated samples stays 0: one-sided label smoothing (Salimans et al. 2016,
+    arXiv:1606.03498, sec. 3.4).
     """
 
     kind: Literal["minimax"] = "minimax"
+    smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="how far real samples' target is below 1")
 
     def discriminator(self, duel: Duel) -> Tensor:
         """Return the cross-entropy of both batches, [B] or as the logits."""
-        return softplus(-duel.real_logits) + softplus(duel.fake_logits)
+        real = softplus(-duel.real_logits)
+        if self.smoothing > 0:  # (1 - a) softplus(-x) + a softplus(x) = softplus(-x) + a x
+            real = real + self.smoothing * duel.real_logits
+        return real + softplus(duel.fake_logits)
 
     def generator(self, duel: Duel) -> Tensor:
         """Return log(1 - s(D(G(z)))), [B] or as the logits."""

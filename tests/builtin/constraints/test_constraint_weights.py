@@ -10,7 +10,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.constraints.weight_clipping import WeightClipping
-from ganforge.builtin.networks.dcgan import DcganDiscriminator
+from ganforge.builtin.networks.biggan import BigganGenerator
+from ganforge.builtin.networks.dcgan import DcganDiscriminator, DcganGenerator
+from ganforge.builtin.networks.heads import MinibatchStddev
+from ganforge.builtin.networks.mlp import MlpGenerator
+from ganforge.builtin.networks.r3gan import R3GANDiscriminator
+from ganforge.builtin.networks.sngan import SnganGenerator
+from ganforge.builtin.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from ganforge.data import DataSpec
 from ganforge.errors import RecipeError
 
@@ -168,6 +174,38 @@ def test_what_cannot_be_normalised_is_refused_in_words():
     nn.init.zeros_(dead[0].weight)
     with pytest.raises(RecipeError, match=r"'0\.weight'"):
         SpectralNorm().attach(dead)
+
+
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [
+        (StyleGAN2Generator(latent=4, channel_base=32, channel_max=4, mapping_layers=1), "EqualizedLinear"),
+        (StyleGAN2Discriminator(channel_base=32, channel_max=4), "EqualizedConv"),
+        (R3GANDiscriminator(channel_base=32, channel_max=16), "Convolution"),
+        (MinibatchStddev(network=StyleGAN2Discriminator(channel_base=32, channel_max=4)), "EqualizedConv"),
+    ],
+    ids=lambda entry: entry if isinstance(entry, str) else entry.kind,
+)
+def test_layers_that_scale_their_own_weights_are_refused_in_words(network, layer):
+    with pytest.raises(RecipeError, match=rf"layer of its own kind \({layer}\)"):
+        SpectralNorm().attach(network.build(DataSpec((1, 8, 8))))
+
+
+@pytest.mark.parametrize("cls", [DcganGenerator, MlpGenerator, SnganGenerator, BigganGenerator])
+def test_generators_can_be_normalised_too(cls):
+    """Zhang et al. 2019 (SAGAN, arXiv:1805.08318, sec. 4.1): in both networks."""
+    network = cls(latent=8, width=4).build(DataSpec((3, 32, 32), 3))
+    constraint = SpectralNorm(iterations=100)
+    constraint.attach(network)
+    constraint.project(network)
+    weighty = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    for layer in weighty:
+        assert largest(layer) == pytest.approx(1, abs=1e-2)
+    labels = torch.tensor([0, 2])
+    (network(torch.randn(2, 8), labels) * torch.randn(2, 3, 32, 32)).sum().backward()
+    originals = [p for name, p in network.named_parameters() if name.endswith("original")]
+    assert len(originals) == len(weighty)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in originals)
 
 
 def test_clipping_clamps_every_parameter_and_nothing_else():

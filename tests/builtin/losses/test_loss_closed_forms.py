@@ -30,6 +30,7 @@ def duel(real: Tensor, fake: Tensor) -> Duel:
 MEAN_R, MEAN_F = REAL.mean(), FAKE.mean()
 FORMS = [
     (Minimax(), -lsig(REAL) - lsig(-FAKE), lsig(-FAKE)),
+    (Minimax(smoothing=0.1), -0.9 * lsig(REAL) - 0.1 * lsig(-REAL) - lsig(-FAKE), lsig(-FAKE)),
     (NonSaturating(), -lsig(REAL) - lsig(-FAKE), -lsig(FAKE)),
     (NonSaturating(smoothing=0.1), -0.9 * lsig(REAL) - 0.1 * lsig(-REAL) - lsig(-FAKE), -lsig(FAKE)),
     (LeastSquares(), (REAL - 1) ** 2 / 2 + FAKE**2 / 2, (FAKE - 1) ** 2 / 2),

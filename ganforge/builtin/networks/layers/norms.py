@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
+
 Norm = Literal["batch", "layer", "instance", "pixel", "none"]
 VectorNorm = Literal["batch", "layer", "pixel", "none"]
 NORM = (
@@ -23,8 +25,7 @@ class PixelNorm(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, C, ...] to the same shape."""
-        normal: Tensor = hidden * (hidden.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-        return normal
+        return pixel_norm(hidden)
 
 
 def norm_of_images(kind: Norm, channels: int) -> nn.Module | None:
