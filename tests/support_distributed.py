@@ -38,7 +38,9 @@ def run_case(case: Mapping[str, Any], folder: Path) -> None:
     spec = DataSpec.from_json(case["spec"])
 
     def runner() -> Runner:
-        return runner_of(case["game"], spec, batch=case["batch"], microbatches=case.get("microbatches", 1))
+        made = runner_of(case["game"], spec, batch=case["batch"], microbatches=case.get("microbatches", 1))
+        made.batches = (*made.batches, *map(tuple, case.get("batches", ())))
+        return made
 
     def keep(place_: Path, played: Runner) -> None:
         state = played.state()
@@ -46,16 +48,17 @@ def run_case(case: Mapping[str, Any], folder: Path) -> None:
             save(place_, played.images, Checkpoint(*state))
         played.accelerator.wait_for_everyone()
 
-    whole = runner()
+    whole, images = runner(), {}
     for cut in case.get("cuts", ()):
         play(whole, spec, cut)
+        images[cut] = whole.images
         keep(folder / "cuts", whole)
     play(whole, spec, case["rounds"])
     keep(folder / "whole", whole)
     for cut in case.get("cuts", ()):
         torch.manual_seed(cut)
         resumed = runner()
-        found = load(folder / "cuts" / f"images-{cut * case['batch']:012d}")
+        found = load(folder / "cuts" / f"images-{images[cut]:012d}")
         resumed.restore(found.tensors, found.facts)
         play(resumed, spec, case["rounds"])
         keep(folder / f"resumed-{cut}", resumed)

@@ -64,6 +64,12 @@ CASES = {
         "spec": LABELLED.to_json(),
         "cuts": [3, 6],
     },
+    "growing": {
+        "game": changed(game_example("progressive", "stylegan"), {"growth": {"fade": 48, "stable": 20}}),
+        "spec": LABELLED.to_json(),
+        "batches": [[40, 8]],
+        "cuts": [3, 6],
+    },
     "microbatches": {"game": game_example("gan", "mlp"), "spec": IMAGES.to_json(), "microbatches": 2},
 }
 CASES = {name: {**case, "batch": BATCH, "rounds": ROUNDS} for name, case in CASES.items()}
@@ -78,7 +84,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def state(folder: Path) -> dict[str, Tensor]:
-    return dict(load(folder / f"images-{ROUNDS * BATCH:012d}").tensors)
+    (last,) = folder.iterdir()
+    return dict(load(last).tensors)
 
 
 def group(path: str, weights: set[str]) -> str:
