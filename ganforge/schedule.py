@@ -44,9 +44,7 @@ def positive(number: float | Ramp) -> float | Ramp:
     """Refuse a number that is, or becomes, negative, or that is 0 for good."""
     ends = (number.start, number.end) if isinstance(number, Ramp) else (number, number)
     if min(ends) < 0 or max(ends) == 0:
-        raise ValueError(
-            f"expected a number above 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1]))
-        )
+        raise ValueError(f"expected a number above 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1])))
     return number
 
 
@@ -61,7 +59,9 @@ def decay_rate(number: float | Ramp) -> float | Ramp:
     return number
 
 
-DecayRate = Annotated[Number, AfterValidator(decay_rate)]
+DecayRate = Annotated[
+    Annotated[float, Field(ge=0, lt=1)] | Ramp, Field(union_mode="left_to_right"), AfterValidator(decay_rate)
+]
 
 
 def not_negative(number: float | Ramp) -> float | Ramp:

@@ -99,7 +99,12 @@ def test_reading_needs_no_more_than_the_required_fields():
             "16:29: game.generator.network.range",
             "an array of 2: a number, an integer",
         ),
-        ("[0.0, 0.99]", "[0.0, 1.0]", "17:42: game.generator.optimizer.betas.1", "at least 0 and below 1, given 1 ("),
+        (
+            "[0.0, 0.99]",
+            "[0.0, 1.0]",
+            "17:42: game.generator.optimizer.betas.1",
+            "a number at least 0 and below 1, or a table (start, end, images, after_images, shape), given 1.0 (",
+        ),
         ("lr = 2.5e-3", 'lr = "x"', "17:15: game.generator.optimizer.lr", "a number, or a table (start, end, images,"),
         (
             "end = 1e-4, ",

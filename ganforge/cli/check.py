@@ -148,7 +148,7 @@ def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
     if player["averaged"]:
         yield f"           averaged {player['averaged']}"
     if player["begins_with"]:
-        said = textwrap.shorten(f"begins with {player['begins_with']}", 400, placeholder=" ...")
+        said = textwrap.shorten(f"at the start, {player['begins_with']}", 400, placeholder=" ...")
         yield from textwrap.wrap(said, 79, initial_indent=" " * 11, subsequent_indent=" " * 13)
 
 

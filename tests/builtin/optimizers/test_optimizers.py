@@ -167,7 +167,7 @@ def test_schedules_of_momentum():
 def test_nesterov_needs_momentum():
     with pytest.raises(ValidationError, match="needs momentum above 0"):
         Sgd(lr=0.1, nesterov=True)
-    with pytest.raises(ValidationError, match="below 1"):
+    with pytest.raises(ValidationError, match="less than 1"):
         Sgd(lr=0.1, momentum=1.0)
 
 
