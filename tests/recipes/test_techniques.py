@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ToySource, batches, catalogue, gan_table, runner_of
+from jsonschema import Draft7Validator
+from support import ToySource, batches, catalogue, gan_table, recipe_of, runner_of
 
 from ganforge.data import DataSpec
+from ganforge.recipe import parse_recipe
+from ganforge.recipe_show import show
+from ganforge.schema import schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "techniques.md").read_text()
 SPEC = DataSpec((1, 8, 8), 3)
@@ -49,6 +53,21 @@ def test_it_plays(technique: str, toml: str):
     runner = runner_of(table["game"], SPEC, batch=8)
     for batch in batches(runner, ToySource(SPEC), 2):
         assert all(value.isfinite().all() for value in runner.play_round(batch).values())
+
+
+@pytest.fixture(scope="module")
+def installed() -> Draft7Validator:
+    return Draft7Validator(schema(catalogue()))
+
+
+@pytest.mark.parametrize(("technique", "toml"), ROWS, ids=[row[0] for row in ROWS])
+def test_it_is_shown_and_known_to_editors(technique: str, toml: str, installed: Draft7Validator):
+    """What `ganforge recipe show` writes reads back to the same, and the schema takes both."""
+    recipe = recipe_of(merged({"game": gan_table()}, tomllib.loads(toml))["game"])
+    written = show(recipe)
+    assert parse_recipe(written, "shown.toml", catalogue()) == recipe
+    installed.validate(tomllib.loads(written))
+    installed.validate(merged(tomllib.loads(show(recipe_of())), tomllib.loads(toml)))
 
 
 def test_there_are_lines():

@@ -136,6 +136,9 @@ class MinibatchDiscriminationNetwork(HeadNetwork):
         batch = len(features)
         group = next(size for size in range(min(self.group or batch, batch), 0, -1) if batch % size == 0)
         rows = self.tensor(features).reshape(batch // group, group, self.kernels, -1)
+        rows = rows.to(
+            torch.promote_types(rows.dtype, torch.float32)
+        )  # bfloat16 is too coarse for an exponential
         distances = (rows[:, :, None] - rows[:, None]).abs().sum(4)  # [groups, group, group, kernels]
         closeness: Tensor = (-distances).exp().sum(2)
         return closeness.reshape(batch, self.kernels)
