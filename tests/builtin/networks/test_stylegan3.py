@@ -151,8 +151,8 @@ def test_pictures_move_pixel_by_pixel_though_features_are_coarser(config: str, s
     """An odd number of pixels at 32 is a half-integer number of samples at 16, the rate of the first layers.
 
     What filters leave above a signal's band, and only that, folds back and breaks equivariance. Kaiser's formula says
-    how far it lies below the signal, for each filter of the layers at rate 16; if they all added up in phase, the signal
-    would still be above the error by the worst of them less 20 log10(how many). Without filters, all folds back.
+    how far it lies below the signal, for each filter of the layers at rate 16; if they all added up in phase, the
+    signal would still be above the error by the worst of them less 20 log10(how many). Without filters, all folds back.
     """
     motion = torch.eye(3).repeat(4, 1, 1)
     motion[:, 0, 2], motion[:, 1, 2] = 3 / 32, -1 / 32
