@@ -218,7 +218,8 @@ def narrowed(path: Path, folder: Path) -> list[str]:
     for side in ("generator", "discriminator"):
         network = table["game"].get(side, {}).get("network", {})
         if isinstance(network, dict) and network.get("channel_max", 0) > 64:
-            overrides.append(f"game.{side}.network.channel_max=4")
+            narrow = 4 if table["data"].get("resolution", 64) <= 512 else 1
+            overrides.append(f"game.{side}.network.channel_max={narrow}")
         if isinstance(network, dict) and network.get("width", 0) >= 64:
             overrides.append(f"game.{side}.network.width=4")
     if table["data"]["kind"] == "images":
