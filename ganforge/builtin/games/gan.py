@@ -158,7 +158,7 @@ class GanGame(Game):
         origin: Tensor | None = latents
         if joint and any(augmentation.exchanges for augmentation in self._augmentations()):
             made = fake()
-            real, shown = self._exchanged(real, made, labels)
+            real, shown = self.exchanged(real, made, labels)
             origin = latents if shown is made else None  # nobody knows where exchanged samples came from
         group = self.discriminator.batch_group
         return self._duel(
@@ -199,7 +199,8 @@ class GanGame(Game):
             joint=joint,
         )
 
-    def _exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return what passes for real and for generated, once augmentations have had their say."""
         with torch.no_grad():
             for augmentation in self._augmentations():
                 if augmentation.exchanges:

@@ -149,6 +149,12 @@ class ProgressiveGame(GanGame):
             return samples
         return shrunk(super().shown(enlarged(samples, self.data.resolution)), samples.shape[2])
 
+    def exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Let augmentations exchange samples at the data's resolution."""
+        stage, whole = real.shape[2], self.data.resolution
+        real, fake = super().exchanged(enlarged(real, whole), enlarged(fake, whole), labels)
+        return shrunk(real, stage), shrunk(fake, stage)
+
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return generated samples, enlarged to the data's resolution; see `Game.sample`."""
         return enlarged(super().sample(count, labels, truncation), self.data.resolution)

@@ -222,7 +222,7 @@ def test_sampling_at_a_later_stage_leaves_training_alone():
     assert [path for path in left if not torch.equal(left[path], right[path])] == []
 
 
-@pytest.mark.parametrize("augmentation", ["diffaugment", "ada"])
+@pytest.mark.parametrize("augmentation", ["diffaugment", "ada", "replay"])
 def test_augmentations_are_those_of_full_resolution(augmentation: str):
     """At every stage they see images of the data's resolution, and the discriminator images of the stage's."""
     runner = runner_of(table(discriminator__augmentations=[{"kind": augmentation}]), SPEC, batch=8)
