@@ -26,8 +26,9 @@ class MinibatchDiscrimination(Discriminator):
     """Minibatch discrimination (Salimans et al. 2016, arXiv:1606.03498, sec. 3.2) on top of any discriminator.
 
     Features f of a sample become `kernels` rows of `dimensions` numbers by a learned tensor T; how close these are to
-    the others' of the batch, o(f)_b = sum_j exp(-||M_ib - M_jb||_1), is scored beside f. What is generated is compared
-    with what is generated, what is real with what is real.
+    the others' of the batch, o(f)_b = mean_j exp(-||M_ib - M_jb||_1), is scored beside f. Where we have the mean the
+    paper has the sum: a factor that the weights after it make up for, so that closeness is in (0, 1] in groups of any
+    size. What is generated is compared with what is generated, what is real with what is real.
     """
 
     kind: Literal["minibatch-discrimination"] = "minibatch-discrimination"
@@ -135,13 +136,19 @@ class MinibatchDiscriminationNetwork(HeadNetwork):
         """Return o(f) [B, kernels] of features [B, F]; closeness to oneself, 1, is counted, as in the paper."""
         batch = len(features)
         group = next(size for size in range(min(self.group or batch, batch), 0, -1) if batch % size == 0)
-        rows = self.tensor(features).reshape(batch // group, group, self.kernels, -1)
-        rows = rows.to(
-            torch.promote_types(rows.dtype, torch.float32)
-        )  # bfloat16 is too coarse for an exponential
-        distances = (rows[:, :, None] - rows[:, None]).abs().sum(4)  # [groups, group, group, kernels]
-        closeness: Tensor = (-distances).exp().sum(2)
-        return closeness.reshape(batch, self.kernels)
+        rows = self.tensor(features).view(batch // group, group, self.kernels, -1)
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # bfloat16 is too coarse for an exponential
+        first, *others = rows.permute(3, 0, 2, 1).contiguous()  # of [groups, kernels, group]: neighbours lie together
+        distances = _apart(first)
+        for other in others:
+            distances = distances + _apart(other)
+        closeness = (-distances).exp().mean(3)
+        return closeness.transpose(1, 2).reshape(batch, self.kernels)
+
+
+def _apart(numbers: Tensor) -> Tensor:
+    """Return how far numbers [..., N] are from each other, [..., N, N]."""
+    return (numbers[..., :, None] - numbers[..., None, :]).abs()
 
 
 class MinibatchStddevNetwork(HeadNetwork):

@@ -37,7 +37,7 @@ def test_minibatch_discrimination(group: int, size: int):
         for j in range(i // size * size, i // size * size + size):
             for kernel in range(4):
                 one, two = tensor[kernel] @ features[-1][i], tensor[kernel] @ features[-1][j]
-                closeness[i, kernel] += math.exp(-(one - two).abs().sum().item())
+                closeness[i, kernel] += math.exp(-(one - two).abs().sum().item()) / size
     torch.testing.assert_close(network.closeness(features[-1]).detach(), closeness)
     torch.testing.assert_close(logits, inner + closeness @ network.score.weight[0])
     torch.testing.assert_close(activations[-1].detach(), torch.cat([features[-1].detach(), closeness], 1))
@@ -49,9 +49,9 @@ def test_copies_of_one_sample_are_closest():
     network = MinibatchDiscrimination(network=MLP, kernels=4, dimensions=3).build(POINTS).double()
     same, different = points(1).expand(6, 2), points()
     of_same, of_different = (network.examine(samples)[1][-1][:, 7:] for samples in (same, different))
-    torch.testing.assert_close(of_same, torch.full((6, 4), 6.0, dtype=torch.float64))
-    assert (of_different < 6).all()
-    assert (of_different > 1).all(), "one's own closeness is 1"
+    torch.testing.assert_close(of_same, torch.ones(6, 4, dtype=torch.float64))
+    assert (of_different < 1).all()
+    assert (of_different > 1 / 6).all(), "one's own closeness is 1"
 
 
 def test_minibatch_stddev():
