@@ -138,17 +138,10 @@ class MinibatchDiscriminationNetwork(HeadNetwork):
         group = next(size for size in range(min(self.group or batch, batch), 0, -1) if batch % size == 0)
         rows = self.tensor(features).view(batch // group, group, self.kernels, -1)
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # bfloat16 is too coarse for an exponential
-        first, *others = rows.permute(3, 0, 2, 1).contiguous()  # of [groups, kernels, group]: neighbours lie together
-        distances = _apart(first)
-        for other in others:
-            distances = distances + _apart(other)
-        closeness = (-distances).exp().mean(3)
+        numbers = rows.permute(3, 0, 2, 1).contiguous()  # [dimensions, groups, kernels, group]: neighbours lie together
+        distances = (numbers[..., :, None] - numbers[..., None, :]).abs().sum(0)
+        closeness: Tensor = (-distances).exp().mean(3)
         return closeness.transpose(1, 2).reshape(batch, self.kernels)
-
-
-def _apart(numbers: Tensor) -> Tensor:
-    """Return how far numbers [..., N] are from each other, [..., N, N]."""
-    return (numbers[..., :, None] - numbers[..., None, :]).abs()
 
 
 class MinibatchStddevNetwork(HeadNetwork):
