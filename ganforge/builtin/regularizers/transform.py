@@ -11,7 +11,7 @@ from ganforge.builtin.augmentations.adaptive import Adaptive
 from ganforge.builtin.augmentations.diffaugment import DiffAugment
 from ganforge.builtin.augmentations.mirror import Mirror
 from ganforge.data import DataSpec
-from ganforge.errors import RecipeError
+from ganforge.errors import DataError, RecipeError
 from ganforge.families import Augmentation, AugmentationNetwork
 from ganforge.slots import AnyAugmentation
 
@@ -32,11 +32,12 @@ class Transform(nn.Module):
 
     Raises:
         RecipeError: one of them steers by what the discriminator says, which nobody tells it here.
+        DataError: one of them does not fit the data.
     """
 
     def __init__(self, components: Sequence[Augmentation], data: DataSpec) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(component.build(data) for component in components)
+        self.steps = nn.ModuleList(_build(component, data) for component in components)
         for component, step in zip(components, self.steps, strict=True):
             assert isinstance(step, AugmentationNetwork)
             if step.exchanges or (isinstance(component, Adaptive) and component.p is None):
@@ -53,3 +54,12 @@ class Transform(nn.Module):
             step.begin_round(images)
             samples = step(samples)
         return samples
+
+
+def _build(component: Augmentation, data: DataSpec) -> AugmentationNetwork:
+    try:
+        return component.build(data)
+    except DataError as error:
+        raise DataError(
+            f"transform '{component.kind}': {error}. For samples of any shape there is transform = [\"instance-noise\"]"
+        ) from error
