@@ -165,7 +165,8 @@ def unlabelled(game: str, spec: DataSpec, seed: int = 3) -> Runner:
     try:
         return runner_of(game_example(game), spec, batch=8, seed=seed)
     except DataError as error:
-        assert "labels = true" in str(error), "a game that needs labels says how to get them"
+        if "labels = true" not in str(error):  # a game that needs labels says how to get them
+            raise
         pytest.skip(str(error))
 
 
