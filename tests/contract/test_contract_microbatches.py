@@ -1,5 +1,8 @@
 """Micro-batches save memory and change nothing else: k of them equal one, to 3e-6 in relative norm.
 
+The penalty of path lengths, 1e-5: second derivatives through normalised, nearly flat channels magnify rounding (in
+float64 it is 1e-15 like the others).
+
 Networks with batch statistics (BatchNorm) are left out: their results depend on what shares a forward.
 Compared are the gradients of every turn of the second round, each turn's taken together (and tensor by tensor to 1e-5),
 and all weights after it. Gradients, because Adam's first steps divide by the gradient's own size and would blow up the
@@ -65,7 +68,8 @@ def test_microbatches_equal_one(game: str, network: str, augmentation: str | Non
     for turn in whole.turns:
         own = [name for name in expected if name.rpartition("/")[0] == turn.name]
         assert own, turn.name
-        assert relative([found[name] for name in own], [expected[name] for name in own]) <= 3e-6, turn.name
+        limit = 1e-5 if "path-length" in turn.name else 3e-6
+        assert relative([found[name] for name in own], [expected[name] for name in own]) <= limit, turn.name
         total = flat([expected[name] for name in own]).norm()
         for name in own:
             assert (found[name] - expected[name]).norm() <= 1e-5 * expected[name].norm() + 1e-8 * total, name

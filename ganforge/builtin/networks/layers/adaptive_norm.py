@@ -9,6 +9,11 @@ from torch.nn import functional as F
 from ganforge.builtin.networks.layers.equalized import SLOPE, EqualizedLinear
 
 
+def at_least_float32(images: Tensor) -> Tensor:
+    """Return images, half precisions widened to float32."""
+    return images.to(torch.promote_types(images.dtype, torch.float32))
+
+
 def adaptive_norm(images: Tensor, scales: Tensor, shifts: Tensor, eps: float = 1e-8) -> Tensor:
     """Return AdaIN: scales (x - mean) / sqrt(variance + eps) + shifts (Karras et al. 2019, arXiv:1812.04948, eq. 1).
 
@@ -18,7 +23,7 @@ def adaptive_norm(images: Tensor, scales: Tensor, shifts: Tensor, eps: float = 1
         shifts: [B, C].
         eps: keeps flat channels finite.
     """
-    variance, mean = torch.var_mean(images.float(), (2, 3), correction=0, keepdim=True)
+    variance, mean = torch.var_mean(at_least_float32(images), (2, 3), correction=0, keepdim=True)
     factors = scales[:, :, None, None] * (variance + eps).rsqrt()
     dtype = images.dtype
     return torch.addcmul(shifts.to(dtype)[:, :, None, None], images - mean.to(dtype), factors.to(dtype))
