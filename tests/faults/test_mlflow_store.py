@@ -122,7 +122,7 @@ def test_ctrl_c_is_for_the_trainer_alone(tmp_path: Path, store: Store, look: Cal
     assert trainer.stdout is not None
     assert trainer.stdout.readline() == b"here\n"
     os.killpg(trainer.pid, signal.SIGINT)  # as a terminal does
-    assert trainer.wait(20) == 0
+    assert trainer.wait(120) == 0
     trainer.stdout.close()
     assert look(tmp_path).info.status == "KILLED"
     assert look(tmp_path).data.tags["ganforge.reason"] == "Ctrl-C"
