@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 import torch
-from _pytest.mark import ParameterSet
 from support import RECIPES, ToySource, batches, gan_table, narrowed, runner_of
 
 from ganforge.data import DataSpec
@@ -25,17 +22,7 @@ _SPEC.loader.exec_module(operations)
 BUDGET = re.compile(r"^# operations per round: ([\d_,]+)$", re.MULTILINE)
 
 
-COUNT_ALL = "GANFORGE_COUNT_ALL"  # set it to count the papers' settings for large images too, which takes minutes
-
-
-def recipe_to_count(path: Path) -> ParameterSet:
-    """Recipes for large images are counted on request."""
-    large = int(tomllib.loads(path.read_text())["data"].get("resolution", 0)) >= 128
-    skip = pytest.mark.skipif(large and COUNT_ALL not in os.environ, reason=f"large images; set {COUNT_ALL}=1")
-    return pytest.param(path, id=path.stem, marks=skip)
-
-
-@pytest.mark.parametrize("path", [recipe_to_count(path) for path in RECIPES])
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_operations_are_within_the_budget(path: Path, tmp_path: Path):
     head = path.read_text().partition("\nseed")[0].partition("\n[")[0]
     noted = BUDGET.search(head)
