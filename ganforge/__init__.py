@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from ganforge.hookspecs import hookimpl as hookimpl
     from ganforge.metric import Exam as Exam
     from ganforge.metric import FeatureNetwork as FeatureNetwork
-    from ganforge.metric import Finding as Finding
     from ganforge.metric import Measurement as Measurement
-    from ganforge.metric import Watcher as Watcher
+    from ganforge.monitor import Finding as Finding
+    from ganforge.monitor import Line as Line
+    from ganforge.monitor import Plan as Plan
+    from ganforge.monitor import Series as Series
+    from ganforge.monitor import Watcher as Watcher
     from ganforge.network import DiscriminatorNetwork as DiscriminatorNetwork
     from ganforge.network import FeatureDiscriminator as FeatureDiscriminator
     from ganforge.network import GeneratorNetwork as GeneratorNetwork
@@ -80,9 +83,12 @@ _HOME = {
     "hookimpl": "hookspecs",
     "Exam": "metric",
     "FeatureNetwork": "metric",
-    "Finding": "metric",
     "Measurement": "metric",
-    "Watcher": "metric",
+    "Finding": "monitor",
+    "Line": "monitor",
+    "Plan": "monitor",
+    "Series": "monitor",
+    "Watcher": "monitor",
     "DiscriminatorNetwork": "network",
     "FeatureDiscriminator": "network",
     "GeneratorNetwork": "network",

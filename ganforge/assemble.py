@@ -13,6 +13,7 @@ from ganforge.data import DataSpec, Source
 from ganforge.dice import derive
 from ganforge.errors import GanforgeError, RecipeError, at_key
 from ganforge.game import Game, GameComponent
+from ganforge.monitor import Plan
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
 from ganforge.recipe import Recipe
@@ -157,8 +158,9 @@ def assemble(
     )
     keep = recipe.checkpoints
     tasks: list[Task] = [Log(recipe.run.log_every_images)]
+    plan = Plan(recipe.model_dump(mode="json", exclude_none=True))
     if recipe.monitors:
-        tasks.append(Watch(recipe.run.log_every_images, [monitor.build() for monitor in recipe.monitors]))
+        tasks.append(Watch(recipe.run.log_every_images, [monitor.build(plan) for monitor in recipe.monitors]))
     tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
     tasks += [Evaluate(metric, keep.best) for metric in recipe.metrics]
     tasks.append(Save(keep.every_images, keep.keep, keep.best))

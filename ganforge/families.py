@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ganforge.component import Component
 from ganforge.data import DataSpec, Source
 from ganforge.duel import Duel, Role
-from ganforge.metric import Exam, FeatureNetwork, Measurement, Watcher
+from ganforge.metric import Exam, FeatureNetwork, Measurement
+from ganforge.monitor import Action, Plan, Watcher
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.schedule import PositiveNumber, value_at
 
@@ -156,11 +157,18 @@ class Metric(Component):
 
 
 class Monitor(Component):
-    """Watches the log for a sign that training fails."""
+    """Watches the log for a sign that training fails, see docs/diagnosis.md."""
+
+    standard: ClassVar[bool] = True  # it watches every run that does not say otherwise, with its defaults
+
+    action: Action | None = Field(
+        default=None,
+        description="what follows whatever it finds: warn, stop or roll-back; left out: diagnosis.action for failures",
+    )
 
     @abstractmethod
-    def build(self) -> Watcher:
-        """Make the watcher, which may remember what it saw."""
+    def build(self, plan: Plan) -> Watcher:
+        """Make the watcher for a run; one that can say nothing about this recipe may look and stay silent."""
 
 
 class Optimizer(Component):

@@ -73,22 +73,3 @@ class Measurement:
 
     values: Mapping[str, float]
     receipt: Receipt = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a monitor has to say: symptom, evidence with numbers, likely cause, remedies as recipe overrides."""
-
-    name: str
-    symptom: str
-    evidence: str
-    cause: str
-    remedies: tuple[str, ...] = ()
-
-
-class Watcher(ABC):
-    """A monitor at work: it looks at what was logged and speaks when something is wrong."""
-
-    @abstractmethod
-    def look(self, images: int, readings: Mapping[str, float]) -> list[Finding]:
-        """Look at the readings of one log interval, after `images` images shown; return what is new and wrong."""

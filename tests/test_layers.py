@@ -27,6 +27,7 @@ ORDER = [
     "schedule",
     "clock",
     "metric",
+    "monitor",
     "families",
     "slots",
     "game",

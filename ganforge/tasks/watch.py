@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganforge.metric import Watcher
+from ganforge.monitor import Line, Watcher
 from ganforge.session import Session, Task
 
 
@@ -25,7 +25,7 @@ class Watch(Task):
         if not session.main:
             return
         for watcher in self.watchers:
-            for finding in watcher.look(session.images, session.logged):
+            for finding in watcher.look(Line.of(session.images, session.runner.round, session.logged)):
                 if finding.name in session.findings:
                     continue
                 session.findings.append(finding.name)

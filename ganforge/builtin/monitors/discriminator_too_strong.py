@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, PositiveInt
 
 from ganforge.families import Monitor
-from ganforge.metric import Finding, Watcher
+from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
 
 class DiscriminatorTooStrong(Monitor):
@@ -23,38 +22,39 @@ class DiscriminatorTooStrong(Monitor):
     within_images: PositiveInt = Field(default=3_200, description="only so early, in images shown: 100 rounds of 32")
     reading: str = Field(default="discriminator/adversarial", min_length=1, description="reading that holds the loss")
 
-    def build(self) -> Watcher:
+    def build(self, plan: Plan) -> Watcher:
         """Make the watcher."""
-        return EarlyVictory(self)
+        return EarlyVictory(self, plan)
 
 
 class EarlyVictory(Watcher):
-    """Looks for an early loss of almost nothing, and speaks once."""
+    """Looks for an early loss of almost nothing."""
 
-    def __init__(self, monitor: DiscriminatorTooStrong) -> None:
-        self.monitor, self.spoken = monitor, False
+    def __init__(self, monitor: DiscriminatorTooStrong, plan: Plan) -> None:
+        self.monitor, self.plan = monitor, plan
 
-    def look(self, images: int, readings: Mapping[str, float]) -> list[Finding]:
-        """Return one finding when the loss is in [0, threshold) early on, for the first time."""
-        monitor = self.monitor
-        loss = readings.get(monitor.reading)
-        if self.spoken or loss is None or images > monitor.within_images or not 0 <= loss < monitor.loss:
+    def look(self, line: Line) -> list[Finding]:
+        """Return a finding where the loss is in [0, threshold) early on."""
+        monitor, plan = self.monitor, self.plan
+        loss = line.get(monitor.reading)
+        if plan.kind("game.loss") == "wasserstein" or loss is None:
             return []
-        self.spoken = True
+        if not 0 <= loss < monitor.loss or not 0 < line.images <= monitor.within_images:
+            return []
         return [
             Finding(
                 name=monitor.kind,
                 symptom="the discriminator tells real from generated samples almost without error from the start",
                 evidence=(
-                    f"{monitor.reading} was {loss:.4g} after {images:,} images shown; under {monitor.loss:g} within "
-                    f"the first {monitor.within_images:,} images the generator gets hardly any gradient"
+                    f"{monitor.reading} was {loss:.4g} after {line.images:,} images shown; under {monitor.loss:g} "
+                    f"within the first {monitor.within_images:,} images the generator gets hardly any gradient"
                 ),
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
-                remedies=(
-                    'game.discriminator.regularizers=[{kind="r1", gamma=10.0, every=16}]',
-                    'game.discriminator.constraints=["spectral-norm"]',
-                    'game.discriminator.augmentations=["ada"]',
-                    "game.discriminator.optimizer.lr=1e-4",
+                remedies=remedies(
+                    plan.scaled("game.discriminator.optimizer.lr", 0.25),
+                    plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
+                    plan.added("game.discriminator.constraints", "spectral-norm"),
+                    plan.added("game.discriminator.augmentations", "ada"),
                 ),
             )
         ]
