@@ -19,9 +19,11 @@ from ganforge.schedule import PositiveNumber, value_at
 class Dragan(Regularizer):
     """Gradient penalty around real samples (Kodali et al. 2017, arXiv:1705.07215).
 
-    weight (||grad D(x + noise)|| - target)^2, with normal noise on real samples x. The authors' code scales its noise
-    by the deviation of the batch at hand; here `std` is fixed, as in the paper's formula, so that no sample depends on
-    another. Samples must not influence each other's score: no BatchNorm in the discriminator.
+    weight (||grad D(x + noise)|| - target)^2, with normal noise on real samples x, as in the paper's formula; weight
+    and target are those of the authors' notebook. That notebook takes a point at random on the way from x to x + u,
+    with u uniform from 0 to half the deviation of the batch at hand; here `std` is fixed, so that no sample depends on
+    another, and by default about half the deviation of images. Samples must not influence each other's score: no
+    BatchNorm in the discriminator.
     """
 
     kind: Literal["dragan"] = "dragan"

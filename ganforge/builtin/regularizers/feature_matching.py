@@ -20,7 +20,8 @@ class FeatureMatching(Regularizer):
 
     f are inner activations of the discriminator. Means are taken over groups of `group` neighbours, so that results do
     not depend on how a batch is shared out as long as no group is cut; the paper's group is the whole batch. The square
-    is the mean over the activations.
+    is the mean over the activations, as in the authors' code for MNIST, with a weight of 1 (openai/improved-gan; that
+    for CIFAR-10 has the absolute difference in its place).
     """
 
     kind: Literal["feature-matching"] = "feature-matching"

@@ -19,11 +19,14 @@ class LeCam(Regularizer):
     """LeCam regularization for few data (Tseng et al. 2021, arXiv:2104.03310).
 
     weight [(D(x) - a_F)^2 + (D(G(z)) - a_R)^2], where the anchors a_R and a_F are moving averages of the
-    discriminator's logits of real and of generated samples: each side is drawn to where the other was.
+    discriminator's logits of real and of generated samples: each side is drawn to where the other was. The authors'
+    code (google/lecam-gan) goes beyond that formula: it counts only what D(x) exceeds a_F by, and what D(G(z)) falls
+    short of a_R by. The right weight depends on the loss: theirs is 0.3 for BigGAN with the hinge loss on CIFAR, after
+    1,000 steps without and with a decay of 0.9, and 3e-7 (FFHQ) or 1e-6 (CIFAR) for StyleGAN2, with a decay of 0.99.
     """
 
     kind: Literal["lecam"] = "lecam"
-    weight: PositiveNumber = Field(default=0.3, description="the paper's lambda")
+    weight: PositiveNumber = Field(default=0.3, description="the paper's lambda; for StyleGAN2 3e-7")
     decay: float = Field(default=0.99, ge=0, lt=1, description="share of the old in the anchors, by turn")
     after_images: int = Field(default=0, ge=0, description="images shown before it counts; the anchors follow anyway")
 
