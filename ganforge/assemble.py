@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.data import DataSpec, Source
+from ganforge.diagnosis import Panel, plan_of
 from ganforge.dice import derive
 from ganforge.errors import GanforgeError, RecipeError, at_key
+from ganforge.families import Monitor
 from ganforge.game import Game, GameComponent
-from ganforge.monitor import Plan
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
 from ganforge.recipe import Recipe
@@ -129,11 +131,12 @@ def assemble(
     cache: Path,
     tracker: Tracker,
     show: Show,
+    monitors: Sequence[Monitor] | None = None,
     fresh: bool = True,
 ) -> tuple[Session, list[Task]]:
     """Build a session and its tasks, in the order in which they run between rounds.
 
-    A `fresh` one begins at the beginning: its players take over the weights that the recipe names (`start`). One that
+    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. A `fresh` one begins at the beginning: its players take over the weights that the recipe names (`start`). One that
     goes on from a checkpoint has them already, and where they came from need not be there any more.
     """
     runner = build_runner(recipe, source.spec, accelerator)
@@ -158,11 +161,11 @@ def assemble(
     )
     keep = recipe.checkpoints
     tasks: list[Task] = [Log(recipe.run.log_every_images)]
-    plan = Plan(recipe.model_dump(mode="json", exclude_none=True))
-    if recipe.monitors:
-        tasks.append(Watch(recipe.run.log_every_images, [monitor.build(plan) for monitor in recipe.monitors]))
     tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
-    tasks += [Evaluate(metric, keep.best) for metric in recipe.metrics]
+    if recipe.metrics:
+        tasks.append(Evaluate(recipe.metrics, keep.best))
+    monitors = recipe.monitors if monitors is None else monitors
+    tasks.append(Watch(Panel(monitors, plan_of(recipe), recipe.diagnosis.action)))
     tasks.append(Save(keep.every_images, keep.keep, keep.best))
     return session, tasks
 

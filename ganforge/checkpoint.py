@@ -36,7 +36,7 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
-    final, aside = folder / f"{PREFIX}{images:012d}", folder / f".{PREFIX}{images:012d}.tmp"
+    final, aside = path_of(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
@@ -57,6 +57,11 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
             f"the checkpoint {final} could not be written ({error}); older ones are untouched"
         ) from error
     return final
+
+
+def path_of(folder: Path, images: int) -> Path:
+    """Return where the checkpoint of so many images shown is, or would be."""
+    return folder / f"{PREFIX}{images:012d}"
 
 
 def load(checkpoint: Path) -> Checkpoint:
@@ -122,6 +127,13 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
             _remove(path)
     for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
         shutil.rmtree(path, ignore_errors=True)
+
+
+def discard(folder: Path, images: int) -> None:
+    """Delete the checkpoints of more than `images` images shown."""
+    for path in saved(folder):
+        if path > path_of(folder, images):
+            _remove(path)
 
 
 def _remove(checkpoint: Path) -> None:

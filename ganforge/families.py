@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from ganforge.component import Component
 from ganforge.data import DataSpec, Source
 from ganforge.duel import Duel, Role
-from ganforge.metric import Exam, FeatureNetwork, Measurement
+from ganforge.metric import Exam, FeatureNetwork, Measurement, Want
 from ganforge.monitor import Action, Plan, Watcher
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.schedule import PositiveNumber, value_at
+
+Better = Literal["lower", "higher"]
 
 
 class Generator(Component):
@@ -145,21 +147,28 @@ class Features(Component):
 class Metric(Component):
     """A number about the generated samples, measured between rounds."""
 
-    better: ClassVar[Literal["lower", "higher"]] = "lower"
-
     every_images: PositiveInt | None = Field(
         default=None, description="images shown between measurements; without it, once at the end"
     )
 
     @abstractmethod
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """Say what is to be gathered from the samples, given the reference data; all metrics share one pass."""
+        return ()
+
+    @abstractmethod
     def measure(self, exam: Exam) -> Measurement:
-        """Examine the samples."""
+        """Make a value of what was gathered; done by the main process alone."""
 
 
 class Monitor(Component):
     """Watches the log for a sign that training fails, see docs/diagnosis.md."""
 
     standard: ClassVar[bool] = True  # it watches every run that does not say otherwise, with its defaults
+    rank: ClassVar[int] = 50  # the lower, the earlier it is asked: causes before what follows from them
 
     action: Action | None = Field(
         default=None,

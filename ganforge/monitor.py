@@ -78,7 +78,7 @@ class Plan:
 
     Args:
         recipe: tables, arrays and plain values, as in the run's `recipe.toml`.
-        better: by metric kind, which way it gets better.
+        better: by the name of a metric's value, which way it gets better.
     """
 
     recipe: Mapping[str, Any]
@@ -132,9 +132,8 @@ class Plan:
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
     def direction(self, metric: str) -> Direction | None:
-        """Return which way a metric's value gets better, by its name or the kind it begins with; None if unknown."""
-        fitting = [kind for kind in self.better if metric == kind or metric.startswith(f"{kind}-")]
-        return self.better[max(fitting, key=len)] if fitting else None
+        """Return which way the value of a metric gets better, by its name; None for one without a direction."""
+        return self.better.get(metric)
 
     def scaled(self, key: str, factor: float) -> str | None:
         """Return the override that multiplies the number (or ramp) at a key; None where there is no such number."""

@@ -40,9 +40,15 @@ class Player:
         self.optimizer = recipe.optimizer.build(self.parameters, share)
         self.ema = Ema(network, recipe.ema) if recipe.ema is not None else None
 
-    def step(self, images: int) -> None:
-        """Step down the gradient, `images` having been shown before this round; then apply the constraints."""
+    def step(self, images: int, calm: float = 1.0) -> None:
+        """Step down the gradient, `images` having been shown before this round; then apply the constraints.
+
+        `calm` multiplies the learning rate.
+        """
         self.recipe.optimizer.adjust(self.optimizer, images, self.share)
+        if calm != 1:
+            for group in self.optimizer.param_groups:
+                group["lr"] *= calm
         self.optimizer.step()
         for constraint in self.recipe.constraints:
             constraint.project(self.network)

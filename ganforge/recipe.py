@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from ganforge.component import Strict
 from ganforge.errors import RecipeError
 from ganforge.game import GameComponent
+from ganforge.monitor import Action
 from ganforge.plugins import Catalogue
 from ganforge.recipe_errors import Sources, explain
 from ganforge.recipe_file import parse_text, read_text
@@ -90,6 +91,25 @@ class CheckpointRecipe(Strict):
     best: str | None = Field(default=None, description="name of the metric value whose best checkpoint is kept too")
 
 
+class DiagnosisRecipe(Strict):
+    """How the run is watched for signs that training fails; `ganforge diagnose RUN` tells again what was found."""
+
+    standard: bool = Field(
+        default=True, description="every installed monitor watches with its defaults, beside those in [[monitors]]"
+    )
+    ignore: tuple[str, ...] = Field(default=(), description="kinds of monitors that are to keep silent")
+    action: Action = Field(
+        default="warn",
+        description="what follows a failure: warn; stop; or roll-back to the best checkpoint, else one before it",
+    )
+    samples: int = Field(
+        default=64, ge=0, le=1_024, description="generated samples looked at for a log line, at most; 0 = none"
+    )
+    held_out: AnyDataset | None = Field(
+        default=None, description="real samples never trained on, which tell whether the discriminator overfits"
+    )
+
+
 class TrackingRecipe(Strict):
     """Where the run is recorded, beside its own folder.
 
@@ -111,7 +131,8 @@ class Recipe(Strict):
     run: RunRecipe = Field(description="how long to train, and in what portions")
     game: AnyGame = Field(description="the GAN family, its players and what they minimise")
     metrics: tuple[AnyMetric, ...] = Field(default=(), description="what is measured between rounds")
-    monitors: tuple[AnyMonitor, ...] = Field(default=(), description="watchers for signs that training fails")
+    monitors: tuple[AnyMonitor, ...] = Field(default=(), description="monitors with other settings than their defaults")
+    diagnosis: DiagnosisRecipe = Field(default=DiagnosisRecipe(), description="watching for signs of failure")
     grid: GridRecipe = Field(default=GridRecipe(), description="the picture of fixed latents")
     checkpoints: CheckpointRecipe = Field(default=CheckpointRecipe(), description="what is kept to resume from")
     tracking: TrackingRecipe = Field(default=TrackingRecipe(), description="where the run is recorded")

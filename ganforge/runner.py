@@ -19,6 +19,7 @@ from ganforge.player import Player
 from ganforge.tally import all_tallies
 
 Report = dict[str, Tensor]  # name -> [], on the device
+CALM = 0.5  # what learning rates are multiplied by for each roll-back
 
 
 class Runner:
@@ -32,6 +33,8 @@ class Runner:
         batches: (after_images, batch) in ascending order: what that number is from so many images shown on.
         microbatches: parts that each process splits its share into, to save memory.
         seed: of everything drawn at random.
+
+    `life` counts how often the run was rolled back: all that is drawn in play is drawn anew, at half the learning rates.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class Runner:
         self.game, self.players, self.accelerator, self.seed = game, dict(players), accelerator, seed
         self.turns: Sequence[Turn] = tuple(game.turns())
         self.batches, self.microbatches = ((0, batch), *batches), microbatches
-        self.round = self.images = 0
+        self.round = self.images = self.life = 0
         self._dice, self._tallies = all_dice(game), all_tallies(game)
 
     @property
@@ -110,17 +113,18 @@ class Runner:
         norm = torch.nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
             raise DivergedError(self._what_went_wrong(turn, report))
-        player.step(self.images)
+        player.step(self.images, CALM**self.life)
         report[f"{turn.name}/gradient_norm"] = norm
         return report
 
     def _roll(self, purpose: str, micro: int) -> None:
         rows = self.rows // self.microbatches
-        roll = Roll(self.seed, purpose, self.images, self.first_row + micro * rows, rows, self.batch)
+        chance = derive(self.seed, "life", self.life) if self.life else self.seed  # another life, another chance
+        roll = Roll(chance, purpose, self.images, self.first_row + micro * rows, rows, self.batch)
         for path, dice in self._dice:
             dice.set_roll(path, roll)
         # Foreign modules (nn.Dropout, say) draw from the global generator: it too becomes a function of the place.
-        seed = derive(self.seed, purpose, self.images, roll.start)
+        seed = derive(chance, purpose, self.images, roll.start)
         torch.default_generator.manual_seed(seed)
         if self.accelerator.device.type == "cuda":
             torch.cuda.manual_seed(seed)
@@ -172,7 +176,7 @@ class Runner:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resumed run needs: tensors by path, and facts that JSON can hold."""
         tensors = {f"game/{key}": value for key, value in self.game.state_dict().items()}
-        facts: dict[str, Any] = {"round": self.round, "images": self.images, "players": {}}
+        facts: dict[str, Any] = {"round": self.round, "images": self.images, "life": self.life, "players": {}}
         for name, player in self.players.items():
             player_tensors, facts["players"][name] = player.state()
             tensors |= {f"player/{name}/{key}": value for key, value in player_tensors.items()}
@@ -183,7 +187,7 @@ class Runner:
         self.game.load_state_dict(below("game/", tensors))
         for name, player in self.players.items():
             player.restore(below(f"player/{name}/", tensors), facts["players"][name])
-        self.round, self.images = int(facts["round"]), int(facts["images"])
+        self.round, self.images, self.life = int(facts["round"]), int(facts["images"]), int(facts.get("life", 0))
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data import Batch, Source, to_float
+from ganforge.monitor import Action, Finding, Line
 from ganforge.recipe import Recipe
 from ganforge.runner import Report, Runner
 from ganforge.sampler import Sampler
@@ -29,6 +30,26 @@ class Show(Protocol):
 
     def say(self, text: str) -> None:
         """Something happened that a person should read."""
+
+    def finding(self, images: int, finding: Finding) -> None:
+        """A monitor found something after so many images shown."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to follow from something that was found.
+
+    Args:
+        action: stop, or roll-back.
+        name: of the finding.
+        text: what was found, in a sentence.
+        images: shown when it was first seen.
+    """
+
+    action: Action
+    name: str
+    text: str
+    images: int
 
 
 class Ledger:
@@ -68,8 +89,11 @@ class Session:
         metrics: the newest value of every metric.
         best: the best value so far of `checkpoints.best`, and the images shown then.
         findings: names of what monitors said, so that nothing is said twice.
-        logged: the newest log line, on the main process.
+        unwatched: lines of the log that monitors did not see yet.
+        extra: readings by name that go into the next line of the log.
+        verdict: what a finding asks for, until the training loop has followed it.
         taken_over: by player, which weights of another run or of a file it began with.
+        compared_with: real samples that metrics compare with; None = those that are learnt from.
     """
 
     recipe: Recipe
@@ -84,8 +108,16 @@ class Session:
     metrics: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     findings: list[str] = field(default_factory=list)
-    logged: dict[str, float] = field(default_factory=dict)
+    unwatched: list[Line] = field(default_factory=list)
+    extra: dict[str, float] = field(default_factory=dict)
+    verdict: Verdict | None = None
     taken_over: dict[str, str] = field(default_factory=dict)
+    compared_with: Source | None = None
+
+    @property
+    def reference(self) -> Source:
+        """The real samples that metrics compare with."""
+        return self.source if self.compared_with is None else self.compared_with
 
     @property
     def main(self) -> bool:
@@ -101,6 +133,22 @@ class Session:
     def over(self) -> bool:
         """Whether all images of the recipe were shown."""
         return self.images >= self.recipe.run.images
+
+    @property
+    def life(self) -> int:
+        """How often the run was rolled back."""
+        return self.runner.life
+
+    @property
+    def may_roll_back(self) -> bool:
+        """Whether the recipe asks for roll-backs, of whatever monitor."""
+        return "roll-back" in (self.recipe.diagnosis.action, *(monitor.action for monitor in self.recipe.monitors))
+
+    def log(self, values: Mapping[str, float], receipts: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Write a line of the log, show it, and keep it for the monitors; called on every process."""
+        self.tracker.metrics(self.images, self.runner.round, values, receipts)
+        self.show.values(self.images, values)
+        self.unwatched.append(Line.of(self.images, self.runner.round, values))
 
     def next_batch(self) -> Batch:
         """Return this process's share of the next global batch, on the device."""
@@ -150,14 +198,22 @@ class Task(ABC):
         """Whether it is time: a multiple of `every_images` was passed since `before`, or the run is over."""
         if session.over and self.at_end:
             return True
-        return self.every_images is not None and session.images // self.every_images > before // self.every_images
+        return passed(session.images, before, self.every_images)
 
     def begin(self, session: Session) -> None:  # noqa: B027 - doing nothing is a sensible default
         """Prepare, once, before the first round of this process (resumed or not)."""
 
+    def go_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
+        """Forget what was remembered of rounds that are undone: the session was just rolled back."""
+
     @abstractmethod
     def run(self, session: Session) -> None:
         """Do it."""
+
+
+def passed(images: int, before: int, every_images: int | None) -> bool:
+    """Whether a multiple of `every_images` was passed since `before`; None is never passed."""
+    return every_images is not None and images // every_images > before // every_images
 
 
 def place(batch: Batch, device: torch.device) -> Batch:

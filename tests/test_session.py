@@ -38,6 +38,9 @@ class Silent:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    def finding(self, images: int, finding) -> None:
+        self.said.append(f"{images}: {finding.name}")
+
 
 def session_of(folder: Path, **changes: object) -> tuple[Session, list[Task]]:
     recipe = recipe_of(gan_table(), **{"run__images": 100, "checkpoints__every_images": 32, **changes})
@@ -155,7 +158,7 @@ def test_a_game_that_reads_what_the_data_lack(tmp_path: Path, monkeypatch: pytes
 
 def test_tasks_come_in_an_order_that_lets_each_see_what_it_needs(tmp_path: Path):
     _, tasks = session_of(tmp_path, metrics=[{"kind": "pixel-variance"}], monitors=["discriminator-too-strong"])
-    assert [type(task).__name__ for task in tasks] == ["Log", "Watch", "Snapshot", "Evaluate", "Save"]
+    assert [type(task).__name__ for task in tasks] == ["Log", "Snapshot", "Evaluate", "Watch", "Save"]
 
 
 def test_toy_source_is_as_a_source_should_be():

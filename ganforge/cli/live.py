@@ -11,7 +11,9 @@ from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.text import Text
 
+from ganforge.cli.findings import block
 from ganforge.cli.progress import Pace, Scores, duration, metrics_of, number, rate
+from ganforge.monitor import Finding
 
 MARGIN, LABEL, CELL = 2, 15, 26  # columns
 
@@ -69,6 +71,10 @@ class LiveView:
     def say(self, text: str) -> None:
         """Say it above the view."""
         self.console.print(Text(text))
+
+    def finding(self, images: int, finding: Finding) -> None:
+        """Tell it above the view; what is to be pasted stays on its line."""
+        self.console.print(Text.from_ansi(block(images, finding, self.console.width)), soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = options.max_width

@@ -17,6 +17,7 @@ from ganforge.checkpoint import load_newest, saved
 from ganforge.cli.signals import Signals
 from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
+from ganforge.diagnosis import monitors_of
 from ganforge.errors import CheckpointError, GanforgeError
 from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
 from ganforge.memory import keep_freed_memory
@@ -100,11 +101,19 @@ def _play(
     store = None if recipe.tracking.kind == "none" else _store(recipe, folder)
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
-    better = {metric.kind: metric.better for metric in recipe.metrics}
+    better = {name: way for metric in recipe.metrics for name, way in metric.tells().items()}
     with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
         fresh = not (order.resume and saved(folder / "checkpoints"))
         session, tasks = assemble(
-            recipe, accelerator, source, folder=folder, cache=cache, tracker=tracker, show=view, fresh=fresh
+            recipe,
+            accelerator,
+            source,
+            folder=folder,
+            cache=cache,
+            tracker=tracker,
+            show=view,
+            monitors=monitors_of(recipe, catalogue),
+            fresh=fresh,
         )
         resumed_at = _resume(order, session) if order.resume else None
         if isinstance(tracker, RunFolder):

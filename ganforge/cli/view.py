@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli.findings import block
 from ganforge.cli.progress import Direction, Pace, Scores, duration, metrics_of, number, rate
 
 if TYPE_CHECKING:
+    from ganforge.monitor import Finding
     from ganforge.session import Show
 
 SHORT = {"discriminator": "D", "generator": "G"}
@@ -34,7 +36,7 @@ def make_view(
         start_images: images shown before this process began.
         quiet: tell only what a person must read.
         mute: tell nothing.
-        better: which way metrics get better, by kind or by the name of a value; of others no best value is told.
+        better: which way metrics get better, by the name of a value; of others no best value is told.
     """
     pace, scores = Pace(total_images, start_images), Scores(better or {})
     if quiet or mute:
@@ -64,6 +66,9 @@ class MuteView:
     def say(self, text: str) -> None:
         """Nothing."""
 
+    def finding(self, images: int, finding: Finding) -> None:
+        """Nothing."""
+
 
 class SilentView(MuteView):
     """`--quiet`: only what a person must read."""
@@ -71,6 +76,10 @@ class SilentView(MuteView):
     def say(self, text: str) -> None:
         """Say it on stderr."""
         click.echo(text, err=True)
+
+    def finding(self, images: int, finding: Finding) -> None:
+        """Tell it on stderr."""
+        click.echo(block(images, finding), err=True)
 
 
 class PlainView:
@@ -106,6 +115,10 @@ class PlainView:
     def say(self, text: str) -> None:
         """Say it on stderr."""
         click.echo(text, err=True)
+
+    def finding(self, images: int, finding: Finding) -> None:
+        """Tell it on stderr."""
+        click.echo(block(images, finding), err=True)
 
 
 def terms(values: Mapping[str, float]) -> list[tuple[str, str]]:

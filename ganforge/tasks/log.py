@@ -17,7 +17,10 @@ class Log(Task):
         self._since = (0, time.monotonic())
 
     def begin(self, session: Session) -> None:
-        """Start the clock."""
+        """Start the clock, and write what is known before the first round."""
+        if session.extra:
+            session.log(session.extra)
+            session.extra = {}
         self._since = (session.images, time.monotonic())
 
     def run(self, session: Session) -> None:
@@ -26,12 +29,14 @@ class Log(Task):
         if not means:
             return
         flat = session.runner.accelerator.reduce(torch.stack(list(means.values())), reduction="mean")
-        values = dict(zip(means, flat.tolist(), strict=True))
+        values = dict(zip(means, flat.tolist(), strict=True)) | session.extra
         images, then = self._since
         now = time.monotonic()
         values["speed/images_per_second"] = (session.images - images) / max(now - then, 1e-9)
-        session.ledger = Ledger()
-        session.tracker.metrics(session.images, session.runner.round, values)
-        session.logged = values
-        session.show.values(session.images, values)
+        session.ledger, session.extra = Ledger(), {}
+        session.log(values)
+        self._since = (session.images, time.monotonic())
+
+    def go_back(self, session: Session) -> None:
+        """Start the clock again."""
         self._since = (session.images, time.monotonic())

@@ -24,6 +24,15 @@ class Save(Task):
         just_found = self.best is not None and session.best is not None and session.best[1] == session.images
         return just_found or super().due(session, before)
 
+    def begin(self, session: Session) -> None:
+        """Save what there is to go back to before the first checkpoint, where the run may be rolled back."""
+        if session.images == 0 and session.may_roll_back:
+            self.run(session)
+
+    def go_back(self, session: Session) -> None:
+        """Save again where the run was rolled back to: a resumed one shall know that it was."""
+        self.run(session)
+
     def run(self, session: Session) -> None:
         """Save; the main process writes, the others wait until it is done."""
         tensors, facts = session.state()

@@ -1,36 +1,67 @@
-"""Monitors look at what was logged and say when training fails."""
+"""Monitors see every line of the log and say when training fails."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import torch
 
-from ganforge.monitor import Line, Watcher
-from ganforge.session import Session, Task
+from ganforge.diagnosis import Case, Panel
+from ganforge.monitor import Action, lines_of
+from ganforge.session import Session, Task, Verdict
+from ganforge.tracking import read_lines
+
+FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")
 
 
 class Watch(Task):
-    """Shows the newest log line to every monitor; runs after `Log`, as often.
+    """Shows new lines of the log to every monitor; runs after whatever writes lines.
+
+    What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more, it
+    is left in `session.verdict`, on every process.
 
     Args:
-        every_images: images shown between looks.
-        watchers: the monitors at work.
+        panel: the monitors of the run.
     """
 
-    def __init__(self, every_images: int, watchers: Sequence[Watcher]) -> None:
-        super().__init__(every_images)
-        self.watchers = tuple(watchers)
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(None)
+        self.panel = panel
+
+    def due(self, session: Session, before: int) -> bool:
+        """Whenever there is a line to look at: on all processes alike."""
+        return bool(session.unwatched)
+
+    def begin(self, session: Session) -> None:
+        """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
+        if session.images > 0 and session.main:
+            for line in lines_of(read_lines(session.folder / "metrics.jsonl")):
+                self.panel.look(line)
+            for case in self.panel.cases:
+                self._tell(session, case)
+        elif session.unwatched:
+            self.run(session)
 
     def run(self, session: Session) -> None:
-        """Ask every monitor; each finding is told once a run."""
-        if not session.main:
-            return
-        for watcher in self.watchers:
-            for finding in watcher.look(Line.of(session.images, session.runner.round, session.logged)):
-                if finding.name in session.findings:
-                    continue
-                session.findings.append(finding.name)
-                remedies = "; ".join(f"--set {remedy}" for remedy in finding.remedies)
-                text = f"{finding.symptom}: {finding.evidence}. Likely cause: {finding.cause}."
-                text += f" Try: {remedies}" if remedies else ""
-                session.tracker.event(session.images, "finding", text, {"name": finding.name})
-                session.show.say(text)
+        """Ask every monitor."""
+        lines, session.unwatched = session.unwatched, []
+        asked: list[Case] = []
+        if session.main:
+            for line in lines:
+                asked += [case for case in self.panel.look(line) if self._tell(session, case)]
+        following = max([FOLLOWING.index(case.action) for case in asked], default=0)
+        accelerator = session.runner.accelerator
+        if self.panel.acts and accelerator.num_processes > 1:  # the main process decides for all
+            wish = torch.tensor(float(following), device=accelerator.device)
+            following = int(accelerator.reduce(wish, reduction="sum").item())
+        if following:
+            case = next((case for case in asked if FOLLOWING.index(case.action) == following), None)
+            name, text = ("", "") if case is None else (case.finding.name, case.finding.symptom)
+            session.verdict = Verdict(FOLLOWING[following], name, text, session.images)
+
+    def _tell(self, session: Session, case: Case) -> bool:
+        finding = case.finding
+        if finding.name in session.findings:
+            return False
+        session.findings.append(finding.name)
+        session.tracker.event(case.first, "finding", finding.symptom, case.details())
+        session.show.finding(case.first, finding)
+        return True

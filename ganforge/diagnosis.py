@@ -1,0 +1,157 @@
+"""All monitors of a run at work: what they found, since when, and whether it still holds."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ganforge.errors import RecipeError
+from ganforge.families import Monitor
+from ganforge.monitor import Action, Finding, Line, Plan, Watcher
+from ganforge.recipe import Recipe
+from ganforge.slots import Kinds
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """Return what watchers may know of a run of this recipe."""
+    better = {name: way for metric in recipe.metrics for name, way in metric.tells().items()}
+    return Plan(recipe.model_dump(mode="json", exclude_none=True), better)
+
+
+def monitors_of(recipe: Recipe, kinds: Kinds) -> tuple[Monitor, ...]:
+    """Return the monitors of a recipe: those it lists, and the installed ones with their defaults where it wants them.
+
+    Raises:
+        RecipeError: `diagnosis.ignore` names a monitor that is not installed.
+    """
+    installed: Mapping[str, type[Monitor]] = kinds.family("monitors")  # type: ignore[assignment]
+    wanted = recipe.diagnosis
+    for kind in wanted.ignore:
+        if kind not in installed:
+            near = difflib.get_close_matches(kind, installed, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            known = ", ".join(sorted(installed)) or "none"
+            raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
+    listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
+    known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)
+    more = [cls() for kind, cls in sorted(installed.items()) if cls.standard and kind not in known_kinds]  # type: ignore[call-arg]
+    return tuple(sorted([*listed, *(more if wanted.standard else [])], key=lambda monitor: monitor.rank))
+
+
+@dataclass
+class Case:
+    """One thing that was found.
+
+    Args:
+        finding: as it was said first.
+        monitor: the kind that said it.
+        action: what is to follow.
+        first: images shown when it was said first.
+        last: and when it was said last.
+        holds: it was still so when last looked.
+        life: 0 = of the run as it began; n = after n roll-backs.
+    """
+
+    finding: Finding
+    monitor: str
+    action: Action
+    first: int
+    last: int
+    holds: bool = True
+    life: int = 0
+    seen_in: frozenset[str] = frozenset()  # names on the line that it was last said of
+
+    def details(self) -> dict[str, Any]:
+        """Return all there is to say about it, in a form that JSON can hold."""
+        return {**asdict(self.finding), "monitor": self.monitor, "action": self.action, "life": self.life}
+
+
+class Panel:
+    """Shows every line of the log to every monitor, and keeps account of what they say.
+
+    A line with fewer images than the one before says that the run was rolled back: the watchers begin anew, with the
+    lines up to there.
+
+    Args:
+        monitors: in the order in which they are asked.
+        plan: of the run.
+        action: what follows a failure where a monitor does not say otherwise.
+    """
+
+    def __init__(self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn") -> None:
+        self.monitors, self.plan, self.action = tuple(monitors), plan, action
+        self.life = 0
+        self.lines: list[Line] = []
+        self.cases: list[Case] = []  # of this life
+        self.undone: list[Case] = []  # of earlier ones, after the checkpoint that was gone back to
+        self._watchers = self._build()
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything but a warning can follow."""
+        return any((monitor.action or self.action) != "warn" for monitor in self.monitors)
+
+    def look(self, line: Line) -> list[Case]:
+        """Show a line to all; return what was found for the first time, failures first."""
+        if self.lines and line.images < self.lines[-1].images:
+            self._go_back(line.images)
+        self.lines.append(line)
+        return self._ask(line)
+
+    def _build(self) -> list[tuple[Monitor, Watcher]]:
+        return [(monitor, monitor.build(self.plan)) for monitor in self.monitors]
+
+    def _go_back(self, images: int) -> None:
+        self.undone += [case for case in self.cases if case.first > images]
+        for case in self.undone:
+            case.holds = False
+        kept = [line for line in self.lines if line.images <= images]
+        self.life, self.lines, self.cases, self._watchers = self.life + 1, kept, [], self._build()
+        for line in kept:
+            self._ask(line)
+
+    def _ask(self, line: Line) -> list[Case]:
+        names = frozenset(line.values)
+        open_cases = {case.finding.name: case for case in self.cases}
+        found: list[Case] = []
+        silent = set(open_cases)
+        for monitor, watcher in list(self._watchers):
+            for finding in self._said(monitor, watcher, line):
+                silent.discard(finding.name)
+                case = open_cases.get(finding.name)
+                if case is None:
+                    action = monitor.action or (self.action if finding.severity == "failure" else "warn")
+                    case = Case(finding, monitor.kind, action, line.images, line.images, life=self.life)
+                    open_cases[finding.name] = case
+                    found.append(case)
+                case.last, case.holds, case.seen_in = line.images, True, names
+        for name in silent:
+            if open_cases[name].seen_in & names:  # it was looked at again, and is gone
+                open_cases[name].holds = False
+        self.cases += found
+        return sorted(found, key=lambda case: case.finding.severity != "failure")
+
+    def _said(self, monitor: Monitor, watcher: Watcher, line: Line) -> list[Finding]:
+        """Ask one watcher. One that breaks is a finding itself, and is asked no more: it shall not end a run."""
+        try:
+            return watcher.look(line)
+        except Exception as error:  # noqa: BLE001 - it is said
+            self._watchers.remove((monitor, watcher))
+            return [
+                Finding(
+                    name=f"{monitor.kind}-broke",
+                    symptom=f"the monitor '{monitor.kind}' broke and watches no more",
+                    evidence=f"{type(error).__name__}: {error}",
+                    cause="a mistake in the monitor; the training is not touched by it",
+                    severity="warning",
+                )
+            ]
+
+
+def replay(lines: Sequence[Line], panel: Panel) -> Panel:
+    """Show a whole log to a panel and return it."""
+    for line in lines:
+        panel.look(line)
+    return panel
