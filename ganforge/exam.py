@@ -1,126 +1,191 @@
-"""The samples that metrics look at: drawn from a game, or read from the reference data."""
+"""Examinations: one pass over generated and real samples for all metrics, shared out over processes."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import ganforge
-from ganforge.data import Source, to_float, to_uint8
-from ganforge.dice import BLOCK, Roll, roll_dice
+from ganforge.data import Source
 from ganforge.errors import GanforgeError
-from ganforge.game import Game
-from ganforge.metric import Exam, Receipt
-from ganforge.network import Draw
-from ganforge.sampler import Sampler
+from ganforge.metric import Built, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
+from ganforge.reference import Kept, recall, remember
+from ganforge.share import Share
+from ganforge.subject import GameSubject, Networks, SourceSubject, Subject
 
-ORDER = 0  # seed of the fixed shuffle of the reference: the same for every run, so that runs share statistics
+NUMBERS = 2**22  # numbers in the samples of a batch, at most; a batch is of 64 samples, fewer where they are large
+MOST = 64
 
 
-class GameExam(Exam):
-    """A game under examination.
+@dataclass
+class _Sum:
+    """Rows of a view as they come: kept, or only their first two moments."""
 
-    A sample depends on the weights, the seed and its number, not on the size of its batch or on how many are drawn. The
-    game is put in evaluation mode only while it draws, and every module gets back the mode that it had.
+    want: Want
+    rows: list[Tensor] = field(default_factory=list)
+    total: Tensor | None = None
+    products: Tensor | None = None
+
+    def add(self, rows: Tensor) -> None:
+        """Add to the moments, in float64."""
+        rows = rows.double()
+        if rows.dim() != 2:
+            raise RuntimeError(f"moments are of views [B, D], and this one gives {list(rows.shape)}")
+        total, products = rows.sum(0), rows.T @ rows
+        self.total = total if self.total is None else self.total + total
+        self.products = products if self.products is None else self.products + products
+
+    def kept(self, share: Share, count: int) -> Kept:
+        """Return all of it, from all processes."""
+        if self.want.keep == "rows":
+            return torch.cat(self.rows)[:count] if self.rows else torch.empty(0)
+        assert self.total is not None
+        assert self.products is not None
+        total, products = share.sum(self.total), share.sum(self.products)
+        mean = total / count
+        covariance = (products - count * torch.outer(mean, mean)) / max(count - 1, 1)
+        return Moments(mean.cpu().numpy(), covariance.cpu().numpy(), count)
+
+
+class Examination(Exam):
+    """Samples of a subject (a game, or a data set) under examination, beside real ones of a reference.
+
+    `take` says what all metrics want to know and gathers it; then each may ask. A row depends on the weights, the seed
+    and its sample's number, and not on how many samples are taken or how many processes there are. The game is put in
+    evaluation mode only while it is asked, and every module gets back the mode that it had.
 
     Args:
-        game: whose samples are examined; averaged weights are swapped in by the caller.
+        subject: whose samples are examined.
         source: the reference data.
-        device: that the game is on.
+        device: to look on.
         cache: a folder for reference statistics, shared by runs.
         seed: of the latents and whatever else is drawn at random.
-        truncation: in (0, 1]; see `Game.sample`.
-        ema: whether the averaged weights are swapped in, for the receipt.
+        share: over which processes the work is spread; the main one keeps the rows.
+        networks: feature networks that were built before.
     """
 
     def __init__(
         self,
-        game: Game,
+        subject: Subject,
         source: Source,
         device: torch.device,
         cache: Path,
-        seed: int,
+        seed: int = 0,
         *,
-        truncation: float = 1.0,
-        ema: bool = False,
+        share: Share | None = None,
+        networks: Networks | None = None,
     ) -> None:
-        self.game, self.source, self.device, self.cache, self.seed = game, source, device, cache, seed
-        self.truncation, self.ema = truncation, ema
+        self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
+        self.share = share or Share()
+        self.networks = networks or Networks(device)
+        self._known: dict[Want, Kept] = {}
 
-    def fakes(self, count: int, batch: int = 64) -> Iterator[Tensor]:
-        """Yield `count` generated samples in batches; the same ones for the same seed and weights.
-
-        Raises:
-            GanforgeError: a sample is NaN or infinite.
-        """
-        images = len(self.source.spec.shape) == 3
-        for samples in self._ask(lambda rows: self.game.sample(rows, None, self.truncation), count, batch):
-            yield to_uint8(samples) if images else samples
-
-    def probe(self, question: Callable[[Draw], Tensor], count: int, batch: int = 64) -> Iterator[Tensor]:
-        """Yield `question(draw)` [B, ...] for `count` draws in batches; the truncation is not applied.
+    def take(self, wants: Iterable[Want]) -> None:
+        """Gather what is wanted, on all processes together: one pass of the generator, one of each feature network.
 
         Raises:
-            GanforgeError: an answer is NaN or infinite, or the game has no single generator.
+            GanforgeError: a sample is NaN or infinite, or features cannot be had or do not look at such samples.
         """
-        return self._ask(lambda rows: question(self.game.draw(rows)), count, batch)
+        wants = [want for want in dict.fromkeys(self._clip(want) for want in wants) if want not in self._known]
+        for want in wants:
+            if want.view.features is not None:
+                self.network(want.view.features)
+        for want in [want for want in wants if want.of == "real"]:
+            kept = recall(self, want) if self.share.main else None
+            if self.share.agree(kept is not None):
+                self._known[want] = kept if kept is not None else torch.empty(0)
+        real = SourceSubject(self.source, self.networks, self.seed)
+        for subject, side in ((self.subject, "generated"), (real, "real")):
+            missing = [want for want in wants if want.of == side and want not in self._known]
+            if missing:
+                self._pass(subject, missing)
+
+    def _pass(self, subject: Subject, wants: Sequence[Want]) -> None:
+        sums = [_Sum(want) for want in wants]
+        longest: dict[View, int] = {}
+        for want in wants:
+            longest[want.view] = max(longest.get(want.view, 0), want.count)
+        size = max(1, min(MOST, NUMBERS // max(self.source.spec.size, 1)))
+        with subject.asked(), torch.no_grad():
+            for first in range(0, max(longest.values()), size * self.share.processes):
+                start = first + size * self.share.index
+                seen = subject.see(start, size)
+                told = {view: _finite(view, view.rows(seen), start) for view, n in longest.items() if first < n}
+                kept_rows = {sum_.want.view for sum_ in sums if sum_.want.keep == "rows"}
+                gathered = {view: self.share.gather(rows) for view, rows in told.items() if view in kept_rows}
+                for sum_ in sums:
+                    view, count = sum_.want.view, sum_.want.count
+                    if first >= count:
+                        continue
+                    if sum_.want.keep == "moments":
+                        sum_.add(told[view][: max(0, count - start)])
+                    elif self.share.main:
+                        sum_.rows.append(gathered[view])
+        for sum_ in sums:
+            self._known[sum_.want] = kept = sum_.kept(self.share, sum_.want.count)
+            if sum_.want.of == "real" and self.share.main:
+                remember(self, sum_.want, kept)
+
+    def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
+        """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""
+        kept = self._known[self._clip(Want(view, count, of))]
+        assert isinstance(kept, Tensor)
+        return kept
+
+    def moments(self, view: View, count: int, of: Side = "generated") -> Moments:
+        """Return the mean and covariance of a view [B, D] that was wanted."""
+        kept = self._known[self._clip(Want(view, count, of, "moments"))]
+        assert isinstance(kept, Moments)
+        return kept
+
+    def _clip(self, want: Want) -> Want:
+        there = len(self.source) if want.of == "real" else self.subject.most
+        return want if there is None or want.count <= there else Want(want.view, there, want.of, want.keep)
+
+    def network(self, features: Built) -> FeatureNetwork:
+        """Return the network of a features component, built once."""
+        return self.networks.of(features)
 
     def classify(self, samples: Tensor) -> Tensor:
         """Return what the game itself makes of samples [B, *shape] as they would be saved: logits [B, classes].
 
         Raises:
-            GanforgeError: the game has no classifier.
+            GanforgeError: there is no game here, or it has no classifier.
         """
-        with evaluating(self.game), torch.no_grad():
-            roll_dice(self.game, Roll(self.seed, "exam", rows=len(samples), total=len(samples)))
-            return self.game.classify(to_float(samples.to(self.device))).float()
+        if not isinstance(self.subject, GameSubject):
+            raise GanforgeError("this metric asks the classifier of a game, and these are samples of no game")
+        return self.subject.classify(samples)
 
-    def _ask(self, make: Callable[[int], Tensor], count: int, batch: int) -> Iterator[Tensor]:
-        total = -(-count // BLOCK) * BLOCK
-        for start in range(0, count, batch):
-            rows = min(batch, count - start)
-            with evaluating(self.game), torch.no_grad():
-                roll_dice(self.game, Roll(self.seed, "exam", start=start, rows=rows, total=total))
-                found = make(rows).float()
-            if not bool(torch.isfinite(found).all()):
-                raise GanforgeError(
-                    f"generated samples {start} to {start + rows - 1} hold NaN or infinity, so that no metric of them "
-                    "means anything; sample an earlier checkpoint, or train with a lower learning rate"
-                )
-            yield found
-
-    def reals(self, count: int, batch: int = 64) -> Iterator[Tensor]:
-        """Yield the first `count` real samples of a fixed shuffle, or all where there are fewer."""
-        order = Sampler(ORDER, len(self.source)).permutation(0)[:count]
-        for start in range(0, len(order), batch):
-            yield self.source.batch(order[start : start + batch])["image"].to(self.device)
-
-    def receipt(self) -> Receipt:
-        """Return how the samples come about; metrics add how many they took."""
+    def receipt(self, features: Built | None = None) -> Receipt:
+        """Return how the samples come about, and by which features; metrics add how many they took."""
         return {
             "reference": self.source.fingerprint,
             "reference-samples": len(self.source),
             "seed": self.seed,
-            "truncation": self.truncation,
-            "ema": self.ema,
-            "ganforge": ganforge.__version__,
-            "torch": str(torch.__version__),
-            "torch-fidelity": importlib.metadata.version("torch-fidelity"),
+            **self.subject.receipt(),
+            **(self.networks.receipt(features) if features is not None else {}),
+            **versions(),
         }
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put every module below `module` in evaluation mode, and give each back the mode that it had."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, mode in modes:
-            child.training = mode
+def _finite(view: View, rows: Tensor, start: int) -> Tensor:
+    if rows.is_floating_point() and not bool(torch.isfinite(rows).all()):
+        raise GanforgeError(
+            f"{type(view).__name__} of samples {start} to {start + len(rows) - 1} holds NaN or infinity, so that no "
+            "metric made of it means anything; sample an earlier checkpoint, or train with a lower learning rate"
+        )
+    return rows
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions that a value may depend on."""
+    return {
+        "ganforge": ganforge.__version__,
+        "torch": str(torch.__version__),
+        "torch-fidelity": importlib.metadata.version("torch-fidelity"),
+    }

@@ -15,12 +15,12 @@ from ganforge.clock import set_clocks
 from ganforge.data import DataSpec
 from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
-from ganforge.exam import evaluating
 from ganforge.game import Game
 from ganforge.labels import Label
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.runner import below
+from ganforge.subject import evaluating
 
 BATCH = 64  # samples made at a time
 

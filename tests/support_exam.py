@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from ganforge.data import Batch, DataSpec, KnownModes, Source
 from ganforge.dice import Dice
-from ganforge.exam import GameExam
+from ganforge.exam import Examination
+from ganforge.families import Metric
 from ganforge.game import Game, Turn
-from ganforge.metric import FeatureNetwork
+from ganforge.metric import FeatureNetwork, Measurement, Samples, Side, View, Want
+from ganforge.subject import GameSubject, Networks
 
 
 class ArraySource(Source):
@@ -75,15 +77,23 @@ class ConstantGame(DiceGame):
         return self.samples[torch.arange(start, start + count) % len(self.samples)]
 
 
+class DrawnGame(DiceGame):
+    """Its samples are what its draws make."""
+
+    def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        draw = self.draw(count, labels)
+        return draw.generator(draw.latents, draw.labels)
+
+
 class MeanColours(FeatureNetwork):
     """The mean of each channel, in 0..255."""
 
     name, weights_sha256, resizer = "mean-colours", "0" * 64, "none"
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
         assert images.dtype == torch.uint8
         assert images.shape[1] == 3
-        return images.float().mean((2, 3))
+        return {"features": images.float().mean((2, 3))}
 
 
 def noise(count: int, *shape: int, seed: int = 0) -> np.ndarray:
@@ -91,5 +101,20 @@ def noise(count: int, *shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def exam_of(game: Game, source: Source, cache: Path, seed: int = 5, truncation: float = 1.0) -> GameExam:
-    return GameExam(game, source, torch.device("cpu"), cache, seed, truncation=truncation, ema=True)
+def exam_of(game: Game, source: Source, cache: Path, seed: int = 5, truncation: float = 1.0) -> Examination:
+    networks = Networks(torch.device("cpu"))
+    subject = GameSubject(game, source.spec, networks, seed, truncation=truncation, ema=True)
+    return Examination(subject, source, torch.device("cpu"), cache, seed, networks=networks)
+
+
+def looked_at(exam: Examination, count: int, of: Side = "generated", view: View | None = None) -> Tensor:
+    """The rows of a view, of the samples themselves unless another is named."""
+    view = view or Samples()
+    exam.take([Want(view, count, of)])
+    return exam.rows(view, count, of)
+
+
+def measured(metric: Metric, exam: Examination) -> Measurement:
+    """What a metric alone finds."""
+    exam.take(metric.wants(exam.source))
+    return metric.measure(exam)

@@ -3,61 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
-from ganforge.exam import GameExam
+from ganforge.exam import Examination
 from ganforge.families import Metric
-from ganforge.session import Session, Task
+from ganforge.session import Session, Task, passed
+from ganforge.share import Share
+from ganforge.subject import GameSubject, Networks
 
 
 class Evaluate(Task):
-    """Measures one metric on the averaged weights and writes it with its receipt.
+    """Measures metrics on the averaged weights and writes their values with their receipts.
 
-    The main process measures and the others wait for its values.
+    All that are due look at the same samples, made in one pass that all processes share; the main one makes values.
 
     Args:
-        metric: of the recipe.
+        metrics: of the recipe.
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
-    def __init__(self, metric: Metric, best: str | None) -> None:
-        super().__init__(metric.every_images)
-        self.metric, self.best = metric, best
+    def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
+        super().__init__(None)
+        self.metrics, self.best = tuple(metrics), best
+        self._networks: Networks | None = None
+        self._now: list[Metric] = []
+
+    def begin(self, session: Session) -> None:
+        """Find out at once whether the metrics fit the data and their features can be had."""
+        self._networks = Networks(session.runner.accelerator.device)
+        for metric in self.metrics:
+            for want in metric.wants(session.reference):
+                if want.view.features is not None:
+                    self._networks.of(want.view.features)
+
+    def due(self, session: Session, before: int) -> bool:
+        """Whether it is time for any metric; these are then measured."""
+        self._now = [m for m in self.metrics if session.over or passed(session.images, before, m.every_images)]
+        return bool(self._now)
 
     def run(self, session: Session) -> None:
-        """Measure."""
-        values: dict[str, float] = {}
-        receipt: Mapping[str, Any] = {}
-        if session.main:
-            values, receipt = self.measure(session)
-        if session.runner.accelerator.num_processes > 1:
+        """Measure what is due."""
+        runner, share = session.runner, Share(session.runner.accelerator)
+        assert self._networks is not None
+        found: list[tuple[Metric, dict[str, float], Mapping[str, Any]]] = []
+        with runner.averaged() as game:
+            averaged = any(player.ema is not None for player in runner.players.values())
+            subject = GameSubject(game, session.source.spec, self._networks, runner.seed, ema=averaged)
+            exam = Examination(
+                subject,
+                session.reference,
+                runner.accelerator.device,
+                session.cache,
+                runner.seed,
+                share=share,
+                networks=self._networks,
+            )
+            exam.take(want for metric in self._now for want in metric.wants(session.reference))
+            if share.main:
+                for metric in self._now:
+                    measured = metric.measure(exam)
+                    receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
+                    found.append((metric, dict(measured.values), receipt))
+        values = {name: value for _, some, _ in found for name, value in some.items()}
+        if share.processes > 1:
             (values,) = broadcast_object_list([values])
         session.metrics |= values
         self._keep_best(session, values)
-        if session.main:
-            receipts = dict.fromkeys(values, receipt)
-            session.tracker.metrics(session.images, session.runner.round, values, receipts)
-            session.show.values(session.images, values)
-
-    def measure(self, session: Session) -> tuple[dict[str, float], Mapping[str, Any]]:
-        """Examine the averaged game; return values and their common receipt."""
-        runner = session.runner
-        with runner.averaged() as game:
-            averaged = any(player.ema is not None for player in runner.players.values())
-            exam = GameExam(
-                game,
-                session.source,
-                device=runner.accelerator.device,
-                cache=session.cache,
-                seed=runner.seed,
-                ema=averaged,
-            )
-            measurement = self.metric.measure(exam)
-        receipt = {"images_shown": session.images, "metric": self.metric.kind, **exam.receipt(), **measurement.receipt}
-        return dict(measurement.values), receipt
+        if not share.main:
+            session.log(values)  # nothing is written there; every process knows that there was a line
+        for _, some, how in found:
+            session.log(some, dict.fromkeys(some, how))
 
     def _keep_best(self, session: Session, values: Mapping[str, float]) -> None:
         if self.best is None or self.best not in values:
@@ -65,6 +83,7 @@ class Evaluate(Task):
         value = values[self.best]
         if not math.isfinite(value):
             return
-        sign = 1 if self.metric.better == "lower" else -1
+        directions = {name: better for metric in self._now for name, better in metric.tells().items()}
+        sign = 1 if directions.get(self.best) == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:
             session.best = (value, session.images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -58,10 +59,11 @@ class EfficientNetLite0Network(FeatureNetwork):
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the pooled features [B, 1280] of images uint8 [B, 3, H, W]."""
+    def forward(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return `features` [B, 1280] and `logits` [B, 1000] of images uint8 [B, 3, H, W]."""
         portion = CPU_BATCH if images.device.type == "cpu" else max(len(images), 1)
-        return torch.cat([self._features(part) for part in torch.split(images, portion)])
+        features = torch.cat([self._features(part) for part in torch.split(images, portion)])
+        return {"features": features, "logits": self.network._fc(features)}
 
     def _features(self, images: Tensor) -> Tensor:
         resized = F.interpolate(images.float(), (SIZE, SIZE), mode="bilinear", antialias=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_exam import ArraySource, ConstantGame, exam_of, noise
+from support_exam import ArraySource, ConstantGame, exam_of, measured, noise
 
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.errors import GanforgeError
@@ -27,7 +27,7 @@ def test_the_catalogue_offers_it() -> None:
 def test_features_are_what_the_networks_own_classifier_reads() -> None:
     network = COMPONENT.build()
     images = torch.from_numpy(noise(2, 3, 32, 32))
-    features = network(images)
+    features = network(images)["features"]
     assert features.shape == (2, 1280)
     inner = network.network
     pixels = torch.nn.functional.interpolate(images.float(), (plugin.SIZE,) * 2, mode="bilinear", antialias=True)
@@ -68,7 +68,7 @@ def test_a_file_that_would_run_something_is_refused_unread(tmp_path: Path) -> No
 def test_the_distance_is_called_by_its_features_and_the_receipt_names_the_weights(tmp_path: Path) -> None:
     real, fake = noise(4, 1, 8, 8), torch.from_numpy(noise(4, 1, 8, 8, seed=1)).float() / 127.5 - 1
     metric = FrechetDistance(features=COMPONENT, samples=4)
-    found = metric.measure(exam_of(ConstantGame(fake), ArraySource(real), tmp_path))
+    found = measured(metric, exam_of(ConstantGame(fake), ArraySource(real), tmp_path))
     assert set(found.values) == {"frechet-efficientnet-lite0"}
     assert str(found.receipt["weights-sha256"]).startswith("57934424")
     assert str(plugin.SIZE) in str(found.receipt["resizer"])

@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import urllib.error
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -59,7 +60,7 @@ class InceptionNetwork(FeatureNetwork):
         try:
             content = weights.read_bytes()
             torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            network = FeatureExtractorInceptionV3(self.name, ["2048"], io.BytesIO(content))
+            network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased", "logits"], io.BytesIO(content))
         except OSError as error:
             raise GanforgeError(f"cannot read the Inception weights {weights}: {error.strerror}; {_CHOICES}") from error
         except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError) as error:
@@ -71,9 +72,10 @@ class InceptionNetwork(FeatureNetwork):
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         self.requires_grad_(False).eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the pooled features [B, 2048] of images uint8 [B, 3, H, W]."""
-        return self.network(images)[0]  # type: ignore[no-any-return]
+    def forward(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return `features` [B, 2048] and `logits` [B, 1008], which `logits-unbiased` are without their bias."""
+        features, unbiased, logits = self.network(images)
+        return {"features": features, "logits-unbiased": unbiased, "logits": logits}
 
 
 _CHOICES = (

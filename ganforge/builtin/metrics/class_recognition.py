@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.data import to_uint8
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement
-from ganforge.network import Draw
+from ganforge.data import Source
+from ganforge.errors import DataError
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Labels, Measurement, Samples, Want
 
 
 class ClassRecognition(Metric):
@@ -24,27 +23,32 @@ class ClassRecognition(Metric):
     """
 
     kind: Literal["class-recognition"] = "class-recognition"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = Field(default=1_000, ge=1, le=1_000_000, description="generated samples")
     real: int = Field(
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
-    def measure(self, exam: Exam) -> Measurement:
-        """Return the two values and their receipt.
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"class-recognition": "higher", "class-recognition-of-real": "higher"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """Samples and the classes that they were asked to be of.
 
         Raises:
             DataError: the data have no classes.
         """
+        if not source.spec.classes:
+            raise DataError(
+                "class-recognition compares samples with the class asked for, and these data have no classes; turn "
+                "their labels on (labels = true), or leave the metric out"
+            )
+        return Want(Samples(), self.samples), Want(Labels(), self.samples)
+
+    def measure(self, exam: Exam) -> Measurement:
+        """Return the two values and their receipt."""
         recogniser = train_recogniser(exam.source, self.real)
-        images = len(exam.source.spec.shape) == 3
-
-        def question(draw: Draw) -> Tensor:  # [B]: 1 where it is recognised
-            assert draw.labels is not None
-            samples = draw.generator(draw.latents, draw.labels)
-            seen = recogniser.classify(to_uint8(samples) if images else samples)
-            return (seen == draw.labels.cpu()).float()
-
-        right = torch.cat([answer.cpu() for answer in exam.probe(question, self.samples)])
+        samples, asked = exam.rows(Samples(), self.samples), exam.rows(Labels(), self.samples)
+        right = (recogniser.classify(samples) == asked).float()
         values = {"class-recognition": right.mean().item(), "class-recognition-of-real": recogniser.accuracy}
-        return Measurement(values, {**exam.receipt(), "fake": self.samples, "recogniser-learnt": recogniser.learnt})
+        return Measurement(values, {**exam.receipt(), "fake": len(samples), "recogniser-learnt": recogniser.learnt})

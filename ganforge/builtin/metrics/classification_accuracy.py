@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from ganforge.errors import GanforgeError
-from ganforge.families import Metric
+from ganforge.families import Better, Metric
 from ganforge.metric import Exam, Measurement, Receipt
 from ganforge.slots import AnyDataset
 
@@ -22,8 +23,11 @@ class ClassificationAccuracy(Metric):
     """
 
     kind: Literal["classification-accuracy"] = "classification-accuracy"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     data: AnyDataset = Field(description="labelled samples that were not learnt from, such as those of part = test")
+
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"accuracy": "higher"}
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the accuracy and its receipt.

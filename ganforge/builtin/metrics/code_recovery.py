@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.data import to_uint8
+from ganforge.data import Source
 from ganforge.errors import GanforgeError
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement, Receipt
-from ganforge.network import Draw
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Measurement, Receipt, Samples, Seen, View, Want
 from ganforge.slots import AnyDataset
+
+
+@dataclass(frozen=True)
+class FirstCode(View):
+    """The first categorical code of each sample."""
+
+    def rows(self, seen: Seen) -> Tensor:
+        """Return codes [B]; a `GanforgeError` where the game has none."""
+        codes = seen.draw.codes
+        if codes is None:
+            raise GanforgeError("code-recovery asks about categorical codes, and this game has none; choose infogan")
+        return codes[:, 0]
 
 
 class CodeRecovery(Metric):
@@ -30,21 +41,28 @@ class CodeRecovery(Metric):
     """
 
     kind: Literal["code-recovery"] = "code-recovery"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     data: AnyDataset = Field(description="labelled real samples, of the shape of the generated ones")
     samples: int = Field(default=1_000, ge=1, le=1_000_000, description="generated samples")
     real: int = Field(
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"code-recovery": "higher", "code-recognition-of-real": "higher"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """Samples and the codes that they were made of."""
+        return Want(Samples(), self.samples), Want(FirstCode(), self.samples)
+
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt.
 
         Raises:
             DataError: the labelled data have no classes.
-            GanforgeError: the game has no categorical codes, or the data are of another shape.
+            GanforgeError: the data are of another shape.
         """
-        source = self.data.open(Path(exam.cache))
+        source = self.data.open(exam.cache)
         shape = exam.source.spec.shape
         if source.spec.shape != shape:
             raise GanforgeError(
@@ -52,23 +70,14 @@ class CodeRecovery(Metric):
                 "both the same resolution and channels"
             )
         recogniser = train_recogniser(source, self.real)
-
-        def question(draw: Draw) -> Tensor:  # [B, 2]: code and class
-            if draw.codes is None:
-                raise GanforgeError(
-                    "code-recovery asks about categorical codes, and this game has none; choose infogan"
-                )
-            samples = draw.generator(draw.latents, draw.labels)
-            seen = recogniser.classify(to_uint8(samples) if len(shape) == 3 else samples)
-            return torch.stack([draw.codes[:, 0].cpu(), seen], 1)
-
-        pairs = torch.cat([answer.cpu() for answer in exam.probe(question, self.samples)]).long().numpy()
+        codes = exam.rows(FirstCode(), self.samples).long().numpy()
+        seen = recogniser.classify(exam.rows(Samples(), self.samples)).long().numpy()
         values = {
-            "code-recovery": best_assignment(pairs[:, 0], pairs[:, 1]),
+            "code-recovery": best_assignment(codes, seen),
             "code-recognition-of-real": recogniser.accuracy,
         }
         receipt: Receipt = {
-            "fake": self.samples,
+            "fake": len(codes),
             "recogniser-learnt": recogniser.learnt,
             "labelled": source.fingerprint,
         }

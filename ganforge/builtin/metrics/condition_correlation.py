@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from ganforge.data import KnownConditions
+from ganforge.data import KnownConditions, Source, to_float
 from ganforge.errors import DataError
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement
-from ganforge.network import Draw
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Labels, Measurement, Samples, Want
 
 
 class ConditionCorrelation(Metric):
@@ -24,31 +23,35 @@ class ConditionCorrelation(Metric):
     """
 
     kind: Literal["condition-correlation"] = "condition-correlation"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = Field(default=1_000, ge=3, le=1_000_000, description="generated samples")
 
-    def measure(self, exam: Exam) -> Measurement:
-        """Return the two values and their receipt.
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"condition-correlation": "higher", "condition-error": "lower"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """Samples, as they would be saved, and the conditions that they were asked to show.
 
         Raises:
             DataError: the data have no conditions, or cannot tell them from a sample.
         """
-        source = exam.source
         if not isinstance(source, KnownConditions) or not source.spec.conditions:
             raise DataError(
                 "condition-correlation needs data whose continuous conditions can be measured; choose data such as "
                 'shapes with labels = "conditions", or another metric'
             )
+        return Want(Samples(), self.samples), Want(Labels(), self.samples)
 
-        def question(draw: Draw) -> Tensor:  # [B, 2, K]
-            assert draw.labels is not None
-            return torch.stack([draw.labels, source.measure(draw.generator(draw.latents, draw.labels))], 1)
-
-        asked, found = torch.cat([answer.cpu().double() for answer in exam.probe(question, self.samples)]).unbind(1)
+    def measure(self, exam: Exam) -> Measurement:
+        """Return the two values and their receipt."""
+        source = exam.source
+        assert isinstance(source, KnownConditions)
+        samples, asked = exam.rows(Samples(), self.samples), exam.rows(Labels(), self.samples).double()
+        found = torch.cat([source.measure(to_float(part)) for part in torch.split(samples, 64)]).double()
         together = torch.corrcoef(torch.cat([asked, found], 1).T).nan_to_num(0.0)
-        each = together.diagonal(source.spec.conditions)
+        each = together.diagonal(exam.source.spec.conditions)
         values = {
             "condition-correlation": each.min().item(),
             "condition-error": (found - asked).square().mean().sqrt().item(),
         }
-        return Measurement(values, {**exam.receipt(), "fake": self.samples})
+        return Measurement(values, {**exam.receipt(), "fake": len(samples)})

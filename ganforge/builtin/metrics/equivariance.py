@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -11,18 +13,86 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.builtin.metrics.resampled import band_limited, rotated, translated
-from ganforge.dice import Dice, Roll
+from ganforge.data import Source
 from ganforge.errors import DataError, GanforgeError
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement
-from ganforge.network import Draw, EquivariantGenerator
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Measurement, Seen, View, Want
+from ganforge.network import EquivariantGenerator
 
 PEAK = 2.0  # images are in [-1, 1]
 CEILING = 200.0  # dB: no error that float32 could show
 SMALLEST = 16  # pixels of the images: smaller ones have no inner part that a filter could see whole
 SAMPLES = Field(default=1_000, ge=1, le=1_000_000, description="generated samples, each moved once; papers take 50,000")
 
-Errors = Callable[[EquivariantGenerator, Tensor, Tensor], Tensor]  # (generator, styles, numbers) -> [B, 2 k]
+PORTION = 2**16  # pixels of one channel that are moved at a time: the filters of a pixel take some memory
+
+
+@dataclass(frozen=True)
+class Errors(View):
+    """How far the moved pictures of a generator are from its unmoved ones, moved.
+
+    Args:
+        size: pixels of a picture.
+    """
+
+    metric: ClassVar[str]
+
+    size: int
+
+    @abstractmethod
+    def errors(self, generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
+        """Return, for styles [B, ...] and numbers [B, 2] in [0, 1), pairs [B, 2 k] of squared error and its pixels."""
+
+    def rows(self, seen: Seen) -> Tensor:
+        """Return the pairs; a `GanforgeError` where the generator cannot move what it shows."""
+        draw = seen.draw
+        generator = draw.generator
+        if not isinstance(generator, EquivariantGenerator):
+            raise GanforgeError(
+                f"{self.metric} needs a generator that can move what it shows, and game.generator.network is a "
+                f"{type(generator).__name__}; choose one such as stylegan3, or leave the metric out"
+            )
+        numbers = seen.dice(type(self).__name__).uniform(len(draw.latents), 2)
+        styles = generator.styles(draw.latents, draw.labels)
+        parts = zip(*(torch.split(p, max(1, PORTION // self.size**2)) for p in (styles, numbers)), strict=True)
+        return torch.cat([self.errors(generator, *part) for part in parts])
+
+
+@dataclass(frozen=True)
+class Translated(Errors):
+    """Errors of translation, by whole pixels and by any number of them."""
+
+    metric: ClassVar[str] = "eq-t"
+
+    reach: float
+
+    def errors(self, generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
+        """Return both pairs, [B, 4]."""
+        plain, found = generator.synthesize(styles).double(), []
+        size = plain.shape[2]
+        shift = (2 * numbers - 1).double() * (self.reach * size)  # [B, 2] pixels
+        for pixels in (shift.round(), shift):
+            motion = torch.eye(3, device=plain.device).repeat(len(plain), 1, 1)
+            motion[:, :2, 2] = pixels / size
+            found.append(_squares(generator.moved(styles, motion).double(), *translated(plain, pixels)))
+        return torch.cat(found, 1)
+
+
+@dataclass(frozen=True)
+class Rotated(Errors):
+    """Errors of rotation."""
+
+    metric: ClassVar[str] = "eq-r"
+
+    def errors(self, generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
+        """Return one pair, [B, 2]."""
+        angle = numbers[:, 0].double() * (2 * math.pi)
+        motion = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
+        cos, sin = angle.cos(), angle.sin()
+        motion[:, :2, :2] = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+        found, seen = band_limited(generator.moved(styles, motion).double(), angle)
+        expected, seen_too = rotated(generator.synthesize(styles).double(), angle)
+        return _squares(found, expected, seen & seen_too)
 
 
 class TranslationEquivariance(Metric):
@@ -35,24 +105,20 @@ class TranslationEquivariance(Metric):
     """
 
     kind: Literal["eq-t"] = "eq-t"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = SAMPLES
     reach: float = Field(default=0.125, gt=0, le=0.25, description="farthest translation, in widths of the image")
 
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"eq-t": "higher", "eq-t-frac": "higher"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """The errors of moved samples; a `DataError` where the images are too small to tell."""
+        return _wants(self.kind, source, Translated(source.spec.resolution, self.reach), self.samples)
+
     def measure(self, exam: Exam) -> Measurement:
-        """Return `eq-t` and `eq-t-frac`; a `GanforgeError` where the generator cannot move what it shows."""
-
-        def errors(generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
-            plain, found = generator.synthesize(styles).double(), []
-            size = plain.shape[2]
-            shift = (2 * numbers - 1).double() * (self.reach * size)  # [B, 2] pixels
-            for pixels in (shift.round(), shift):
-                motion = torch.eye(3, device=plain.device).repeat(len(plain), 1, 1)
-                motion[:, :2, 2] = pixels / size
-                found.append(_squares(generator.moved(styles, motion).double(), *translated(plain, pixels)))
-            return torch.cat(found, 1)
-
-        whole, any_ = _measure(self.kind, exam, self.samples, errors)
+        """Return `eq-t` and `eq-t-frac`."""
+        whole, any_ = _values(exam.rows(Translated(exam.source.spec.resolution, self.reach), self.samples))
         values = {"eq-t": whole, "eq-t-frac": any_}
         return Measurement(values, {**exam.receipt(), "fake": self.samples, "reach": self.reach})
 
@@ -66,22 +132,19 @@ class RotationEquivariance(Metric):
     """
 
     kind: Literal["eq-r"] = "eq-r"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = SAMPLES
 
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"eq-r": "higher"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """The errors of turned samples; a `DataError` where the images are too small to tell."""
+        return _wants(self.kind, source, Rotated(source.spec.resolution), self.samples)
+
     def measure(self, exam: Exam) -> Measurement:
-        """Return `eq-r`; a `GanforgeError` where the generator cannot move what it shows."""
-
-        def errors(generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
-            angle = numbers[:, 0].double() * (2 * math.pi)
-            motion = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
-            cos, sin = angle.cos(), angle.sin()
-            motion[:, :2, :2] = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-            found, seen = band_limited(generator.moved(styles, motion).double(), angle)
-            expected, seen_too = rotated(generator.synthesize(styles).double(), angle)
-            return _squares(found, expected, seen & seen_too)
-
-        (value,) = _measure(self.kind, exam, self.samples, errors)
+        """Return `eq-r`."""
+        (value,) = _values(exam.rows(Rotated(exam.source.spec.resolution), self.samples))
         return Measurement({"eq-r": value}, {**exam.receipt(), "fake": self.samples})
 
 
@@ -91,27 +154,16 @@ def _squares(found: Tensor, expected: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([squares, seen.expand_as(found).sum((1, 2, 3)).double()], 1)
 
 
-def _measure(kind: str, exam: Exam, samples: int, errors: Errors) -> list[float]:
-    """Return a value in dB for each pair of columns that `errors` gives."""
-    size = exam.source.spec.resolution
+def _wants(kind: str, source: Source, view: Errors, samples: int) -> Sequence[Want]:
+    size = source.spec.resolution
     if size < SMALLEST:
         raise DataError(f"{kind} needs images of {SMALLEST} pixels or more, and the data have {size}")
-    batch = max(1, min(64, 2**16 // size**2))
-    dice = Dice().to(exam.device)
-    dice.set_roll(kind, Roll(exam.seed, kind, rows=samples, total=samples))
-    numbers = iter(torch.split(dice.uniform(samples, 2), batch))
+    return (Want(view, samples),)
 
-    def question(draw: Draw) -> Tensor:
-        generator = draw.generator
-        if not isinstance(generator, EquivariantGenerator):
-            raise GanforgeError(
-                f"{kind} needs a generator that can move what it shows, and game.generator.network is a "
-                f"{type(generator).__name__}; choose one such as stylegan3, or leave the metric out"
-            )
-        return errors(generator, generator.styles(draw.latents, draw.labels), next(numbers))
 
-    total = torch.cat(list(exam.probe(question, samples, batch))).double().sum(0)
-    return [decibels((squares / count).item()) for squares, count in total.view(-1, 2)]
+def _values(rows: Tensor) -> list[float]:
+    """Return a value in dB for each pair of columns."""
+    return [decibels((squares / count).item()) for squares, count in rows.double().sum(0).view(-1, 2)]
 
 
 def decibels(mean_square: float) -> float:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ganforge.builtin.features.inception import PUBLISHED, Inception
-from ganforge.builtin.metrics.feature_statistics import extract, frechet_distance, reference_statistics, statistics
+from ganforge.builtin.metrics.frechet import frechet_distance
+from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Metric
-from ganforge.metric import Exam, FeatureNetwork, Measurement
+from ganforge.families import Better, Metric
+from ganforge.metric import Embedded, Exam, Measurement, Want
 from ganforge.slots import AnyFeatures
 
 ENOUGH = 10_000  # below this many samples the distance is biased upwards by an amount that depends on the model
@@ -30,29 +32,34 @@ class FrechetDistance(Metric):
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; papers take 50,000")
     real: Annotated[int, Field(ge=2)] | None = Field(default=None, description="real samples; left out: all there are")
 
-    def measure(self, exam: Exam) -> Measurement:
-        """Return the distance and its receipt.
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {self.value_name: "lower"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """Moments of the features of generated and real samples.
 
         Raises:
-            GanforgeError: the features' weights cannot be had, or the samples are not images of 1 or 3 channels.
+            DataError: there are fewer than two real samples.
         """
-        if len(exam.source) < 2:
-            raise DataError(f"a Fréchet distance needs at least 2 real samples, and the data have {len(exam.source)}")
-        network = self.features.build()
-        wanted = self.real or sys.maxsize
-        reference = reference_statistics(exam, network, wanted)
-        generated = statistics(extract(exam.fakes(self.samples), network, exam.device))
+        if len(source) < 2:
+            raise DataError(f"a Fréchet distance needs at least 2 real samples, and the data have {len(source)}")
+        view = Embedded(self.features)
+        return Want(view, self.samples, keep="moments"), Want(view, self.real or sys.maxsize, "real", "moments")
+
+    def measure(self, exam: Exam) -> Measurement:
+        """Return the distance and its receipt."""
+        view = Embedded(self.features)
+        real, fake = exam.moments(view, self.real or sys.maxsize, "real"), exam.moments(view, self.samples)
+        receipt = exam.receipt(self.features)
         return Measurement(
-            {self.value_name: frechet_distance(reference, generated)},
+            {self.value_name: frechet_distance(real, fake)},
             {
-                **exam.receipt(),
-                "fake": self.samples,
-                "real": min(wanted, len(exam.source)),
-                "features": network.name,
-                "weights-sha256": network.weights_sha256,
-                "resizer": network.resizer,
+                **receipt,
+                "fake": fake.count,
+                "real": real.count,
                 "dtype": "features float32, covariance float64",
-                "warning": self._warning(network),
+                "warning": self._warning(fake.count, str(receipt["weights-sha256"])),
             },
         )
 
@@ -61,12 +68,11 @@ class FrechetDistance(Metric):
         """What the value is called."""
         return "fid" if isinstance(self.features, Inception) else f"frechet-{self.features.kind}"
 
-    def _warning(self, network: FeatureNetwork) -> str | None:
+    def _warning(self, samples: int, weights: str) -> str | None:
         found: list[str] = []
-        if self.samples < ENOUGH:
-            found.append(
-                f"{self.samples:,} samples are fewer than {ENOUGH:,}: biased upwards, comparable at equal counts only"
-            )
-        if isinstance(self.features, Inception) and not network.weights_sha256.startswith(PUBLISHED):
+        if samples < ENOUGH:
+            few = f"{samples:,} samples are fewer than {ENOUGH:,}"
+            found.append(f"{few}: biased upwards, comparable at equal counts only")
+        if isinstance(self.features, Inception) and not weights.startswith(PUBLISHED):
             found.append(f"the Inception weights are not the published ones (sha256 {PUBLISHED}...)")
         return "; ".join(found) or None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.data import KnownModes
+from ganforge.data import KnownModes, Source
 from ganforge.errors import DataError
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Measurement, Samples, Want
 
 
 class ModeCoverage(Metric):
@@ -24,7 +25,6 @@ class ModeCoverage(Metric):
     """
 
     kind: Literal["mode-coverage"] = "mode-coverage"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = Field(default=2_500, ge=1, le=1_000_000, description="generated samples")
     radius: float = Field(default=3.0, gt=0, le=10, description="standard deviations that a good sample keeps within")
     share: float = Field(
@@ -34,25 +34,34 @@ class ModeCoverage(Metric):
         description="a mode is covered by this share of its fair number of good samples, or one",
     )
 
-    def measure(self, exam: Exam) -> Measurement:
-        """Return the three values and their receipt.
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"modes-covered": "higher", "high-quality": "higher", "reverse-kl": "lower"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """The samples themselves.
 
         Raises:
             DataError: the data do not say where their modes are.
         """
-        source = exam.source
         if not isinstance(source, KnownModes):
             raise DataError(
                 "mode-coverage needs data whose modes are known; choose data such as ring or grid, or another metric"
             )
+        return (Want(Samples(), self.samples),)
+
+    def measure(self, exam: Exam) -> Measurement:
+        """Return the three values and their receipt."""
+        source = exam.source
+        assert isinstance(source, KnownModes)
         modes = torch.as_tensor(source.modes, dtype=torch.float64)
-        samples = torch.cat([batch.cpu().double() for batch in exam.fakes(self.samples, batch=512)])
+        samples = exam.rows(Samples(), self.samples).double()
         covered, good, divergence = coverage(samples, modes, source.std * self.radius, self.share)
         return Measurement(
             {"modes-covered": float(covered), "high-quality": good, "reverse-kl": divergence},
             {
                 **exam.receipt(),
-                "fake": self.samples,
+                "fake": len(samples),
                 "modes": len(modes),
                 "radius": self.radius,
                 "share": self.share,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field
 
-from ganforge.data import to_float
-from ganforge.families import Metric
-from ganforge.metric import Exam, Measurement
+from ganforge.data import Source, to_float
+from ganforge.families import Better, Metric
+from ganforge.metric import Exam, Measurement, Samples, Want
 
 
 class PixelVariance(Metric):
@@ -20,17 +21,25 @@ class PixelVariance(Metric):
     """
 
     kind: Literal["pixel-variance"] = "pixel-variance"
-    better: ClassVar[Literal["lower", "higher"]] = "higher"
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples")
+
+    def tells(self) -> Mapping[str, Better]:
+        """Return the names of its values, and which way each is better."""
+        return {"pixel-variance": "higher"}
+
+    def wants(self, source: Source) -> Sequence[Want]:
+        """The samples themselves."""
+        return (Want(Samples(), self.samples),)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the unbiased variance and its receipt."""
-        total = torch.zeros(exam.source.spec.shape, dtype=torch.float64)
+        rows = exam.rows(Samples(), self.samples)
+        total = torch.zeros(rows.shape[1:], dtype=torch.float64)
         squares = torch.zeros_like(total)
-        for batch in exam.fakes(self.samples):
-            samples = to_float(batch.cpu()).double()
+        for part in torch.split(rows, 64):
+            samples = to_float(part).double()
             total += samples.sum(0)
             squares += samples.square().sum(0)
-        variance = (squares - total.square() / self.samples) / (self.samples - 1)
+        variance = (squares - total.square() / len(rows)) / (len(rows) - 1)
         value = variance.clamp(min=0).mean().item()
-        return Measurement({"pixel-variance": value}, {**exam.receipt(), "fake": self.samples})
+        return Measurement({"pixel-variance": value}, {**exam.receipt(), "fake": len(rows)})

@@ -42,7 +42,7 @@ def test_the_features_are_torch_fidelitys(weights: Path) -> None:
     images = torch.from_numpy(noise(2, 3, 32, 32))
     network = Inception(weights=weights).build()
     expected = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights))(images)[0]
-    found = network(images)
+    found = network(images)["features"]
     assert found.shape == (2, 2048)
     assert (found[0] - found[1]).abs().max() > 1e-3
     torch.testing.assert_close(found, expected, rtol=0, atol=0)

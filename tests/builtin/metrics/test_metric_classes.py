@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support_exam import DiceGame, exam_of
+from support_exam import DiceGame, DrawnGame, exam_of, measured
 from torch import Tensor
 
 from ganforge.builtin.data.digits import Digits
@@ -38,7 +38,7 @@ class Copyist(GeneratorNetwork):
         return self.images[rows]
 
 
-class CopyGame(DiceGame):
+class CopyGame(DrawnGame):
     """Asks for classes in turn; `order` says for which class each value of a code stands."""
 
     def __init__(self, generator: GeneratorNetwork, order: Tensor | None = None) -> None:
@@ -59,11 +59,11 @@ class CopyGame(DiceGame):
 
 def test_class_recognition_counts_what_was_asked_for(tmp_path: Path):
     source = LABELLED.open(tmp_path)
-    good = ClassRecognition(samples=300).measure(exam_of(CopyGame(Copyist(source, 1000)), source, tmp_path))
+    good = measured(ClassRecognition(samples=300), exam_of(CopyGame(Copyist(source, 1000)), source, tmp_path))
     assert good.values["class-recognition"] > 0.95
     assert 0.95 < good.values["class-recognition-of-real"] < 1
     assert good.receipt["recogniser-learnt"] == 1437
-    half = ClassRecognition(samples=300).measure(exam_of(CopyGame(Copyist(source, 2)), source, tmp_path))
+    half = measured(ClassRecognition(samples=300), exam_of(CopyGame(Copyist(source, 2)), source, tmp_path))
     assert half.values["class-recognition"] == pytest.approx(0.5, abs=0.05)
 
 
@@ -74,11 +74,11 @@ def test_class_recognition_takes_points(tmp_path: Path):
         def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
             return torch.from_numpy(source.modes)[labels]
 
-    class RingGame(DiceGame):
+    class RingGame(DrawnGame):
         def draw(self, count: int, labels: Tensor | None = None) -> Draw:
             return Draw(OnTheRing(), torch.zeros(count, 1), self.dice.integers(8, count))
 
-    assert ClassRecognition(samples=64).measure(exam_of(RingGame((2,)), source, tmp_path)).values == {
+    assert measured(ClassRecognition(samples=64), exam_of(RingGame((2,)), source, tmp_path)).values == {
         "class-recognition": 1.0,
         "class-recognition-of-real": 1.0,
     }
@@ -87,7 +87,7 @@ def test_class_recognition_takes_points(tmp_path: Path):
 def test_class_recognition_needs_classes(tmp_path: Path):
     exam = exam_of(DiceGame((1, 8, 8)), Digits().open(tmp_path), tmp_path)
     with pytest.raises(DataError, match="labels = true"):
-        ClassRecognition().measure(exam)
+        measured(ClassRecognition(), exam)
 
 
 def test_best_assignment_is_the_best_of_all():
@@ -103,9 +103,9 @@ def test_code_recovery_finds_which_code_is_which_class(tmp_path: Path):
     source, plain = LABELLED.open(tmp_path), Digits().open(tmp_path)
     order = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
     metric = CodeRecovery(data=LABELLED, samples=200)
-    found = metric.measure(exam_of(CopyGame(Copyist(source, 1000), order), plain, tmp_path))
+    found = measured(metric, exam_of(CopyGame(Copyist(source, 1000), order), plain, tmp_path))
     assert found.values["code-recovery"] > 0.95
-    blurred = metric.measure(exam_of(CopyGame(Copyist(source, 1000), order // 2), plain, tmp_path))
+    blurred = measured(metric, exam_of(CopyGame(Copyist(source, 1000), order // 2), plain, tmp_path))
     assert blurred.values["code-recovery"] == pytest.approx(0.5, abs=0.05), "two codes share each class"
 
 
@@ -113,15 +113,16 @@ def test_code_recovery_needs_codes_and_data_of_one_shape(tmp_path: Path):
     source = LABELLED.open(tmp_path)
     exam = exam_of(CopyGame(Copyist(source, 1000)), source, tmp_path)
     with pytest.raises(GanforgeError, match="choose infogan"):
-        CodeRecovery(data=LABELLED, samples=20).measure(exam)
+        measured(CodeRecovery(data=LABELLED, samples=20), exam)
+    coded = exam_of(CopyGame(Copyist(source, 1000), torch.arange(10)), source, tmp_path)
     with pytest.raises(GanforgeError, match="the same resolution"):
-        CodeRecovery(data=Digits(labels=True, resolution=16)).measure(exam)
+        measured(CodeRecovery(data=Digits(labels=True, resolution=16)), coded)
 
 
 def test_classification_accuracy_is_that_of_the_games_classifier_on_the_data_named(tmp_path: Path):
     train, held = Digits(labels=True, part="train"), Digits(labels=True, part="test")
     game = CopyGame(Copyist(train.open(tmp_path), 1000))
-    found = ClassificationAccuracy(data=held).measure(exam_of(game, train.open(tmp_path), tmp_path))
+    found = measured(ClassificationAccuracy(data=held), exam_of(game, train.open(tmp_path), tmp_path))
     batch = held.open(tmp_path).batch(np.arange(359))
     expected = (game.classify(to_float(batch["image"])).argmax(1) == batch["label"]).float().mean().item()
     assert 0.8 < expected < 0.95
@@ -132,6 +133,6 @@ def test_classification_accuracy_is_that_of_the_games_classifier_on_the_data_nam
 def test_classification_accuracy_needs_the_games_classes_and_a_classifier(tmp_path: Path):
     source = LABELLED.open(tmp_path)
     with pytest.raises(GanforgeError, match="with 0 classes, and the game's"):
-        ClassificationAccuracy(data=Digits()).measure(exam_of(CopyGame(Copyist(source, 9)), source, tmp_path))
+        measured(ClassificationAccuracy(data=Digits()), exam_of(CopyGame(Copyist(source, 9)), source, tmp_path))
     with pytest.raises(GanforgeError, match="does not tell classes"):
-        ClassificationAccuracy(data=LABELLED).measure(exam_of(DiceGame((1, 8, 8)), source, tmp_path))
+        measured(ClassificationAccuracy(data=LABELLED), exam_of(DiceGame((1, 8, 8)), source, tmp_path))

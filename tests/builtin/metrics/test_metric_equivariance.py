@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_exam import ArraySource, DiceGame, exam_of, noise
+from support_exam import ArraySource, DiceGame, exam_of, measured, noise
 from torch import Tensor, nn
 
 from ganforge.builtin.metrics.equivariance import RotationEquivariance, TranslationEquivariance, decibels
@@ -80,14 +80,14 @@ class AnyGame(DiceGame):
 
 def eq_t(generator: nn.Module, cache: Path, samples: int = 64) -> tuple[float, float]:
     source = ArraySource(noise(2, 1, R, R))
-    found = TranslationEquivariance(samples=samples).measure(exam_of(AnyGame(generator), source, cache))
+    found = measured(TranslationEquivariance(samples=samples), exam_of(AnyGame(generator), source, cache))
     assert found.receipt["fake"] == samples
     return found.values["eq-t"], found.values["eq-t-frac"]
 
 
 def eq_r(generator: nn.Module, cache: Path, samples: int = 24) -> float:
     source = ArraySource(noise(2, 1, R, R))
-    return RotationEquivariance(samples=samples).measure(exam_of(AnyGame(generator), source, cache)).values["eq-r"]
+    return measured(RotationEquivariance(samples=samples), exam_of(AnyGame(generator), source, cache)).values["eq-r"]
 
 
 def test_an_exact_generator_has_the_error_of_float32_alone(tmp_path: Path) -> None:
@@ -130,20 +130,20 @@ def test_turning_the_wrong_way_is_noticed(tmp_path: Path) -> None:
 def test_values_do_not_depend_on_the_size_of_batches_but_on_the_seed(tmp_path: Path) -> None:
     source, game = ArraySource(noise(2, 1, R, R)), AnyGame(Waves(0.2))
     metric = TranslationEquivariance(samples=70)  # more than a batch
-    one = metric.measure(exam_of(game, source, tmp_path)).values
-    assert metric.measure(exam_of(game, source, tmp_path)).values == one
-    assert metric.measure(exam_of(game, source, tmp_path, seed=6)).values != one
+    one = measured(metric, exam_of(game, source, tmp_path)).values
+    assert measured(metric, exam_of(game, source, tmp_path)).values == one
+    assert measured(metric, exam_of(game, source, tmp_path, seed=6)).values != one
 
 
 @pytest.mark.parametrize("metric", [TranslationEquivariance(samples=2), RotationEquivariance(samples=2)])
 def test_what_cannot_be_measured_is_said_in_words(
     metric: TranslationEquivariance | RotationEquivariance, tmp_path: Path
 ) -> None:
-    assert metric.better == "higher"
+    assert set(metric.tells().values()) == {"higher"}
     with pytest.raises(GanforgeError, match=f"{metric.kind} needs a generator that can move .* is a Identity"):
-        metric.measure(exam_of(AnyGame(nn.Identity()), ArraySource(noise(2, 1, R, R)), tmp_path))
+        measured(metric, exam_of(AnyGame(nn.Identity()), ArraySource(noise(2, 1, R, R)), tmp_path))
     with pytest.raises(DataError, match="16 pixels or more, and the data have 8"):
-        metric.measure(exam_of(AnyGame(Waves(0.1)), ArraySource(noise(2, 1, 8, 8)), tmp_path))
+        measured(metric, exam_of(AnyGame(Waves(0.1)), ArraySource(noise(2, 1, 8, 8)), tmp_path))
 
 
 def test_decibels() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support_exam import ArraySource, ConstantGame, ModesSource, exam_of, noise
+from support_exam import ArraySource, ConstantGame, ModesSource, exam_of, measured, noise
 
 from ganforge.builtin.metrics.mode_coverage import ModeCoverage, coverage
 from ganforge.errors import DataError
@@ -19,7 +19,7 @@ MODES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
 def measure(points: torch.Tensor, cache: Path, **fields: float) -> Measurement:
     metric = ModeCoverage.model_validate({"samples": len(points), **fields})
-    return metric.measure(exam_of(ConstantGame(points), ModesSource(MODES, std=0.5), cache))
+    return measured(metric, exam_of(ConstantGame(points), ModesSource(MODES, std=0.5), cache))
 
 
 def test_values_counted_by_hand(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ def test_the_mixture_itself_is_covered_and_its_good_share_is_that_of_a_rayleigh_
 def test_data_without_known_modes_are_refused(tmp_path: Path) -> None:
     images = ArraySource(noise(4, 1, 4, 4))
     with pytest.raises(DataError, match="modes are known"):
-        ModeCoverage().measure(exam_of(ConstantGame(torch.zeros(1, 1, 4, 4)), images, tmp_path))
+        measured(ModeCoverage(), exam_of(ConstantGame(torch.zeros(1, 1, 4, 4)), images, tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support_exam import ArraySource, ConstantGame, DiceGame, exam_of, noise
+from support_exam import ArraySource, ConstantGame, DiceGame, exam_of, measured, noise
 
 from ganforge.builtin.metrics.pixel_variance import PixelVariance
 
@@ -15,7 +15,7 @@ SOURCE = ArraySource(noise(4, 1, 4, 4))
 
 
 def value(game: DiceGame, cache: Path, samples: int, source: ArraySource = SOURCE) -> float:
-    found = PixelVariance(samples=samples).measure(exam_of(game, source, cache))
+    found = measured(PixelVariance(samples=samples), exam_of(game, source, cache))
     assert found.receipt["fake"] == samples
     assert found.receipt["seed"] == 5
     return found.values["pixel-variance"]
@@ -44,4 +44,4 @@ def test_points_are_measured_in_their_own_units(tmp_path: Path) -> None:
 
 
 def test_more_is_better() -> None:
-    assert PixelVariance.better == "higher"
+    assert PixelVariance().tells() == {"pixel-variance": "higher"}

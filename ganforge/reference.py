@@ -1,0 +1,111 @@
+"""What was found out about real samples, kept on disk under all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import ganforge
+from ganforge.data import Source
+from ganforge.metric import Built, FeatureNetwork, Moments, View, Want
+
+VERSION = 2  # of how rows and moments are computed; raise it when that changes
+MOST = 2**30  # bytes of rows that are kept
+
+Kept = Tensor | Moments
+_log = logging.getLogger(__name__)
+
+
+class Place(Protocol):
+    """What decides which statistics are meant."""
+
+    @property
+    def source(self) -> Source:
+        """The real samples."""
+
+    @property
+    def cache(self) -> Path:
+        """The folder."""
+
+    def network(self, features: Built) -> FeatureNetwork:
+        """Return the network of a features component."""
+
+
+def recall(place: Place, want: Want) -> Kept | None:
+    """Return what was kept of real samples; None where there is nothing that is whole."""
+    key = _key(place, want)
+    path = _path(place.cache, key)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            if file.metadata() == {"key": key}:
+                if want.keep == "rows":
+                    return file.get_tensor("rows")  # type: ignore[no-any-return]
+                mean, covariance = file.get_tensor("mean").numpy(), file.get_tensor("covariance").numpy()
+                return Moments(mean, covariance, want.count)
+    except SafetensorError as error:
+        _log.warning("the reference statistics %s are damaged (%s) and are computed again", path, error)
+    return None
+
+
+def remember(place: Place, want: Want, kept: Kept) -> None:
+    """Keep what was found out about real samples, unless it is very large."""
+    key = _key(place, want)
+    if isinstance(kept, Moments):
+        tensors = {"mean": torch.from_numpy(kept.mean), "covariance": torch.from_numpy(kept.covariance)}
+    else:
+        tensors = {"rows": kept.contiguous()}
+    if sum(tensor.nbytes for tensor in tensors.values()) > MOST:
+        return
+    path = _path(place.cache, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, name, metadata={"key": key})
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _key(place: Place, want: Want) -> str:
+    network = None if want.view.features is None else place.network(want.view.features)
+    return json.dumps(
+        {
+            "version": VERSION,
+            "ganforge": ganforge.__version__,
+            "torch": str(torch.__version__),
+            "reference": place.source.fingerprint,
+            "count": want.count,
+            "keep": want.keep,
+            "view": _identity(want.view),
+            "features": None if network is None else [network.name, network.weights_sha256, network.resizer],
+        },
+        sort_keys=True,
+    )
+
+
+def _identity(view: View) -> str:
+    assert is_dataclass(view)
+    parts = []
+    for field in fields(view):
+        value: object = view.__dict__[field.name]
+        parts.append(f"{field.name}={value.model_dump_json() if isinstance(value, BaseModel) else repr(value)}")
+    return f"{type(view).__module__}.{type(view).__qualname__}({', '.join(parts)})"
+
+
+def _path(cache: Path, key: str) -> Path:
+    return cache / f"features-{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
