@@ -14,7 +14,7 @@ from ganforge.data import DataSpec, Source
 from ganforge.diagnosis import Panel, plan_of
 from ganforge.dice import derive
 from ganforge.errors import GanforgeError, RecipeError, at_key
-from ganforge.families import Monitor
+from ganforge.families import Dataset, Monitor
 from ganforge.game import Game, GameComponent
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
@@ -24,6 +24,7 @@ from ganforge.sampler import Sampler
 from ganforge.session import Session, Show, Task
 from ganforge.tasks.evaluate import Evaluate
 from ganforge.tasks.log import Log
+from ganforge.tasks.probe import Probe
 from ganforge.tasks.save import Save
 from ganforge.tasks.snapshot import Snapshot
 from ganforge.tasks.watch import Watch
@@ -136,8 +137,9 @@ def assemble(
 ) -> tuple[Session, list[Task]]:
     """Build a session and its tasks, in the order in which they run between rounds.
 
-    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. A `fresh` one begins at the beginning: its players take over the weights that the recipe names (`start`). One that
-    goes on from a checkpoint has them already, and where they came from need not be there any more.
+    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. A `fresh` one begins at the
+    beginning: its players take over the weights that the recipe names (`start`). One that goes on from a checkpoint has
+    them already, and where they came from need not be there any more.
     """
     runner = build_runner(recipe, source.spec, accelerator)
     missing = sorted(runner.game.reads - set(source.batch(np.zeros(1, np.int64))))
@@ -160,14 +162,35 @@ def assemble(
         taken_over=taken_over,
     )
     keep = recipe.checkpoints
-    tasks: list[Task] = [Log(recipe.run.log_every_images)]
+    watched = recipe.diagnosis
+    held_out = None if watched.held_out is None else _held_out(watched.held_out, source, runner.game, cache)
+    every = recipe.run.log_every_images
+    tasks: list[Task] = [Probe(every, watched.samples, held_out), Log(every)]
     tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
     if recipe.metrics:
         tasks.append(Evaluate(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
-    tasks.append(Watch(Panel(monitors, plan_of(recipe), recipe.diagnosis.action)))
+    tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action)))
     tasks.append(Save(keep.every_images, keep.keep, keep.best))
     return session, tasks
+
+
+def _held_out(data: Dataset, source: Source, game: Game, cache: Path) -> Source:
+    """Open the samples that are never trained on, and see that they are like the others, and scored."""
+    with at_key("diagnosis.held_out"):
+        held_out = data.open(cache)
+        if held_out.spec.shape != source.spec.shape or held_out.spec.label_size != source.spec.label_size:
+            raise RecipeError(
+                f"its samples are {list(held_out.spec.shape)} with {held_out.spec.label_size} numbers in a label, and "
+                f"those of data {list(source.spec.shape)} with {source.spec.label_size}; expected the same of both"
+            )
+        if held_out.fingerprint == source.fingerprint:
+            raise RecipeError(
+                "these are the very samples that are trained on; name others, such as another part of them"
+            )
+        if type(game).score is Game.score:
+            game.score(torch.zeros(0))
+    return held_out
 
 
 def _begin(runner: Runner, show: Show) -> dict[str, str]:

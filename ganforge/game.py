@@ -96,6 +96,17 @@ class Game(nn.Module, ABC):
             "or another metric"
         )
 
+    def score(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return how real samples [B, *shape] look to the discriminator, not augmented: logits [B, ...].
+
+        Raises:
+            GanforgeError: the game has no single discriminator.
+        """
+        raise GanforgeError(
+            f"{type(self).__name__} does not score samples, so that nothing can be said about held-out ones; leave out "
+            "diagnosis.held_out"
+        )
+
     def begin_round(self, images: int) -> None:
         """Prepare for a round; `images` were shown so far."""
 

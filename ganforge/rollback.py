@@ -14,7 +14,7 @@ MOST = 3  # roll-backs in a run
 
 
 def roll_back(session: Session, tasks: Sequence[Task], verdict: Verdict) -> bool:
-    """Put a session back to the best checkpoint, else to the newest one from before the symptom; called by all processes.
+    """Put a session back to the best checkpoint, else the newest from before the symptom; called by all processes.
 
     From there everything is drawn anew and learning rates are halved (`Runner.life`). Newer checkpoints are deleted;
     the log keeps what happened.
@@ -40,8 +40,9 @@ def roll_back(session: Session, tasks: Sequence[Task], verdict: Verdict) -> bool
     if session.main:
         discard(session.folder / "checkpoints", session.images)
     text = (
-        f"rolled back from {left:,} to {session.images:,} images ({path.name}) because of {verdict.name}: everything is "
-        f"drawn anew, and learning rates are {CALM**life:g} of the recipe's (roll-back {life} of at most {MOST})"
+        f"rolled back from {left:,} to {session.images:,} images ({path.name}) because of {verdict.name}: "
+        f"everything is drawn anew, and learning rates are {CALM**life:g} of the recipe's (roll-back {life} of at most "
+        f"{MOST})"
     )
     details = {"from": left, "to": session.images, "life": life, "because": verdict.name}
     session.tracker.event(session.images, "rolled-back", text, details)

@@ -34,7 +34,7 @@ class Runner:
         microbatches: parts that each process splits its share into, to save memory.
         seed: of everything drawn at random.
 
-    `life` counts how often the run was rolled back: all that is drawn in play is drawn anew, at half the learning rates.
+    `life` counts how often the run was rolled back: what is drawn in play is drawn anew, at half the learning rates.
     """
 
     def __init__(

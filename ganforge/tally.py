@@ -16,17 +16,19 @@ class Tally(nn.Module):
 
     Args:
         shape: of one observation; none = numbers.
+        lasting: what was settled is saved; without it, for what is taken anew in every round.
     """
 
     pending: Tensor
     settled: Tensor
 
-    def __init__(self, *shape: int) -> None:
+    def __init__(self, *shape: int, lasting: bool = True) -> None:
         super().__init__()
         self.shape = shape
         size = math.prod(shape) + 1
         self.register_buffer("pending", torch.zeros(size), persistent=False)  # [*sum, count]: this turn, this process
-        self.register_buffer("settled", torch.zeros(size))  # [*sum, count] since the last take, all processes
+        # [*sum, count] since the last take, all processes:
+        self.register_buffer("settled", torch.zeros(size), persistent=lasting)
 
     @torch.no_grad()
     def add(self, values: Tensor) -> None:

@@ -158,7 +158,7 @@ def test_a_game_that_reads_what_the_data_lack(tmp_path: Path, monkeypatch: pytes
 
 def test_tasks_come_in_an_order_that_lets_each_see_what_it_needs(tmp_path: Path):
     _, tasks = session_of(tmp_path, metrics=[{"kind": "pixel-variance"}], monitors=["discriminator-too-strong"])
-    assert [type(task).__name__ for task in tasks] == ["Log", "Snapshot", "Evaluate", "Watch", "Save"]
+    assert [type(task).__name__ for task in tasks] == ["Probe", "Log", "Snapshot", "Evaluate", "Watch", "Save"]
 
 
 def test_toy_source_is_as_a_source_should_be():

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ganforge.cli.findings import block
-from ganforge.cli.progress import Pace, Scores, duration, metrics_of, number, rate
+from ganforge.cli.progress import BEHIND, Pace, Scores, duration, metrics_of, number, rate
 from ganforge.monitor import Finding
 
 MARGIN, LABEL, CELL = 2, 15, 26  # columns
@@ -64,7 +64,7 @@ class LiveView:
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Take in terms, readings or metrics; the next redraw shows them."""
         self.scores.note(images, metrics_of(values))
-        self.logged |= {name: value for name, value in values.items() if "/" in name and not name.startswith("speed/")}
+        self.logged |= {name: value for name, value in values.items() if "/" in name and _shown(name)}
         if metrics_of(values):
             self._live.refresh()
 
@@ -124,6 +124,10 @@ class LiveView:
             line.append(f"   best {number(best)}")
             line.append(f" at {then:,}", style="dim")
         return _line(line, width)
+
+
+def _shown(name: str) -> bool:
+    return name.partition("/")[0] not in BEHIND and not name.endswith("_score_std")
 
 
 def _rows(group: str, cells: list[tuple[str, str]], width: int) -> Iterator[Text]:

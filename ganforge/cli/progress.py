@@ -10,6 +10,7 @@ from typing import Literal
 Direction = Literal["lower", "higher"]
 MEMORY = 10.0  # seconds over which the speed is smoothed
 LOOK = 0.25  # seconds between looks at the clock's consequences
+BEHIND = ("speed", "grid", "real", "data", "weights", "run")  # readings that are there for monitors to read
 
 
 class Pace:

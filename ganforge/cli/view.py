@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ganforge.cli.findings import block
-from ganforge.cli.progress import Direction, Pace, Scores, duration, metrics_of, number, rate
+from ganforge.cli.progress import BEHIND, Direction, Pace, Scores, duration, metrics_of, number, rate
 
 if TYPE_CHECKING:
     from ganforge.monitor import Finding
     from ganforge.session import Show
 
 SHORT = {"discriminator": "D", "generator": "G"}
-APART = ("gradient_norm", "real_score", "fake_score")  # readings that a line has no room for
+APART = ("gradient_norm", "_score", "_score_std", "separation", "overfit")  # readings that a line has no room for
 
 
 @contextmanager
@@ -94,17 +94,19 @@ class PlainView:
 
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Write a line of terms, or of metrics."""
-        measured = metrics_of(values)
+        measured, shown = metrics_of(values), terms(values)
         self.scores.note(images, measured)
         total = f"{self.pace.total:,}"
         parts = [f"{images:>{len(total)},}/{total} images"]
         if measured:
             parts += [self._metric(name) for name in measured]
+        elif not shown:
+            return
         else:
             speed = values.get("speed/images_per_second", self.pace.speed)
             left = self.pace.left
             parts += [f"{rate(speed):>5} img/s", f"{'?' if left is None else duration(left):>7} left"]
-            parts += [f"{label} {value}" for label, value in terms(values)]
+            parts += [f"{label} {value}" for label, value in shown]
         click.echo(f"  {'  '.join(parts)}", err=True)
 
     def _metric(self, name: str) -> str:
@@ -126,7 +128,7 @@ def terms(values: Mapping[str, float]) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for name in sorted(values, key=lambda name: (not name.endswith("/adversarial"), name)):
         group, _, term = name.partition("/")
-        if not term or group == "speed" or term.endswith(APART):
+        if not term or group in BEHIND or term.endswith(APART):
             continue
         label = SHORT.get(group, group) if term == "adversarial" else term
         label = f"{group} {term}" if label in found or (len(label) == 1 and term != "adversarial") else label

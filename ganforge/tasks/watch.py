@@ -15,8 +15,8 @@ FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")
 class Watch(Task):
     """Shows new lines of the log to every monitor; runs after whatever writes lines.
 
-    What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more, it
-    is left in `session.verdict`, on every process.
+    What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more,
+    it is left in `session.verdict`, on every process.
 
     Args:
         panel: the monitors of the run.

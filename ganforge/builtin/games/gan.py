@@ -62,7 +62,8 @@ class GanGame(Game):
                 self._check_need(side, regularizer)
                 with at_key(f"game.{side}.regularizers.{regularizer.kind}"):
                     self.penalties[f"{side}-{regularizer.kind}"] = regularizer.build(data)
-        self.dice, self.clock, self.real_score, self.fake_score = Dice(), Clock(), Tally(), Tally()
+        self.dice, self.clock, self.scores = Dice(), Clock(), Tally(5, lasting=False)
+        self.register_load_state_dict_pre_hook(_without_old_scores)  # type: ignore[no-untyped-call]
 
     def build_generator(self, recipe: TwoPlayers, data: DataSpec) -> GeneratorNetwork:
         """Make the generator's network."""
@@ -102,11 +103,21 @@ class GanGame(Game):
     def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises in this duel."""
         terms = {"adversarial": self.loss.discriminator(duel)} | self.penalise("discriminator", regularizers, duel)
-        self.real_score.add(duel.real_logits)
-        self.fake_score.add(duel.fake_logits)
+        self.scores.add(self.compared(duel))
         for augmentation in self._augmentations():
             augmentation.observe(duel.real_logits)
         return terms
+
+    @torch.no_grad()
+    def compared(self, duel: Duel) -> Tensor:
+        """Return what readings are made of, [B, 5]: the scores of each real sample and of the generated one beside it.
+
+        These are both, their squares, and which is higher: 1 = the real one's, 0 = the other, 1/2 = neither.
+        """
+        real, fake = (
+            logits.float().reshape(len(logits), -1).mean(1) for logits in (duel.real_logits, duel.fake_logits)
+        )
+        return torch.stack([real, fake, real * real, fake * fake, (real - fake).sign() / 2 + 0.5], 1)
 
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
@@ -241,6 +252,10 @@ class GanGame(Game):
             return self.dice.integers(self.data.classes, count)
         return self.dice.uniform(count, self.data.conditions) * 2 - 1 if self.data.conditions else None
 
+    def score(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the discriminator's logits of samples that are not augmented."""
+        return self.discriminator(samples, labels)  # type: ignore[no-any-return]
+
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return generated samples [count, *shape]; see `Game.sample`."""
         draw = self.draw(count, labels)
@@ -253,14 +268,29 @@ class GanGame(Game):
 
     def begin_round(self, images: int) -> None:
         """Let the augmentations adapt, and start the scores anew."""
-        self.real_score.take()
-        self.fake_score.take()
+        self.scores.take()
         for augmentation in self._augmentations():
             augmentation.begin_round(images)
 
     def readings(self) -> Mapping[str, Tensor]:
-        """Return the mean scores of this round, and what the augmentations have to tell."""
-        readings = {"discriminator/real_score": self.real_score.mean, "discriminator/fake_score": self.fake_score.mean}
+        """Return what the scores of this round tell (see `compared`), and what the augmentations have to tell.
+
+        `separation` is the share of pairs in which the real sample has the higher score: 0.5 = they look alike.
+        """
+        real, fake, real_square, fake_square, separation = self.scores.mean.unbind()
+        readings = {
+            "discriminator/real_score": real,
+            "discriminator/fake_score": fake,
+            "discriminator/real_score_std": (real_square - real * real).clamp(min=0).sqrt(),
+            "discriminator/fake_score_std": (fake_square - fake * fake).clamp(min=0).sqrt(),
+            "discriminator/separation": separation,
+        }
         for augmentation in self._augmentations():
             readings |= augmentation.readings()
         return readings
+
+
+def _without_old_scores(game: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Leave out of an older checkpoint the scores of its last round, which were saved then."""
+    for name in ("real_score.settled", "fake_score.settled"):
+        state.pop(prefix + name, None)

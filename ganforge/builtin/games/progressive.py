@@ -164,6 +164,10 @@ class ProgressiveGame(GanGame):
         self.stage()
         return super().draw(count, labels)
 
+    def score(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the logits of samples at the data's resolution, as this stage shows them."""
+        return super().score(faded(samples, *self.stage()), labels)
+
     def readings(self) -> Mapping[str, Tensor]:
         """Return those of the plain game, and the stage."""
         names, device = ("growth/resolution", "growth/blend"), next(self.parameters()).device

@@ -1,0 +1,119 @@
+"""Readings of what the game makes and how it moves, taken for each line of the log."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganforge.appearance import appearance
+from ganforge.data import DataSpec, Source
+from ganforge.data_checks import checks, look_at
+from ganforge.dice import Roll, roll_dice
+from ganforge.session import Session, Task
+from ganforge.tasks.overfit import overfit
+
+LEAST, SHARE = (
+    16,
+    0.05,
+)  # samples for a line: at least so many, at most this share of the images shown since the line before
+PIECE = 4_096  # numbers of each weight that are compared with those of the line before
+
+
+class Probe(Task):
+    """Adds to the next line of the log; runs just before `Log`, as often.
+
+    The same latents are drawn again and again from the averaged weights; the live game is not touched.
+
+    Args:
+        every_images: images shown between lines.
+        samples: at most so many; 0 = none.
+        held_out: real samples that are never trained on, where there are any.
+    """
+
+    def __init__(self, every_images: int, samples: int, held_out: Source | None = None) -> None:
+        super().__init__(every_images)
+        self.samples, self.held_out = samples, held_out
+        self._before: dict[str, Tensor] = {}
+        self._since = 0
+
+    def begin(self, session: Session) -> None:
+        """At the start of a run, look at the data and at what an untrained generator makes."""
+        self._remember(session)
+        if session.main and session.images == 0:
+            session.extra |= {f"data/{name}": value for name, value in checks(session.source).items()}
+            if self.samples:
+                real, labels = look_at(session.source, self.count(session))
+                classes = labels if session.source.spec.classes else None
+                session.extra |= _numbers("real", appearance(real, classes))
+                session.extra |= self._grid(session)
+
+    def go_back(self, session: Session) -> None:
+        """Compare with the weights that the run was rolled back to."""
+        self._remember(session)
+
+    def run(self, session: Session) -> None:
+        """Take readings; the main process alone."""
+        if session.main:
+            session.extra |= self._moved(session)
+            if self.samples:
+                session.extra |= self._grid(session)
+            if self.held_out is not None and self.samples:
+                session.extra |= overfit(session, self.held_out, self.count(session))
+        self._remember(session)
+
+    def count(self, session: Session) -> int:
+        """Return how many samples are drawn for a line: always as many, and few enough to cost little."""
+        between = max(self.every_images or 0, session.recipe.run.batch)
+        return min(self.samples, max(LEAST, int(SHARE * between)))
+
+    @torch.no_grad()
+    def _grid(self, session: Session) -> dict[str, float]:
+        count, spec = self.count(session), session.source.spec
+        labels = labels_of_probe(spec, count) if session.runner.game.draws_labels else None
+        labels = None if labels is None else labels.to(session.runner.accelerator.device)
+        with session.runner.averaged() as game:
+            roll_dice(game, Roll(session.runner.seed, "probe", rows=count, total=count))
+            samples = game.sample(count, labels)
+        return _numbers("grid", appearance(samples, labels if spec.classes else None))
+
+    @torch.no_grad()
+    def _moved(self, session: Session) -> dict[str, float]:
+        """Return by player how far its weights went since the line before, relative to their length."""
+        if 2 * (session.images - self._since) < (self.every_images or 0):  # just resumed: there is no line before
+            return {}
+        now = _pieces(session)
+        ways = [(now[name] - before).norm() / before.norm().clamp(min=1e-12) for name, before in self._before.items()]
+        names = [f"weights/{name}_moved" for name in self._before]
+        return dict(zip(names, torch.stack(ways).tolist(), strict=True))
+
+    def _remember(self, session: Session) -> None:
+        self._before, self._since = _pieces(session) if session.main else {}, session.images
+
+
+def labels_of_probe(spec: DataSpec, count: int) -> Tensor | None:
+    """Return labels to draw by: classes evenly, 4 of each or more; None without labels."""
+    if spec.classes:
+        drawn = min(spec.classes, max(count // 4, 1))  # of many classes some, evenly chosen
+        return torch.arange(count) % drawn * spec.classes // drawn
+    if spec.conditions:
+        order = np.random.PCG64(0).random_raw(count * spec.conditions)
+        return torch.from_numpy((order / 2**63 - 1).astype(np.float32)).view(count, spec.conditions)
+    return None
+
+
+def _pieces(session: Session) -> dict[str, Tensor]:
+    return {
+        name: torch.cat([_piece(parameter.detach()).reshape(-1).float() for parameter in player.parameters])
+        for name, player in session.runner.players.items()
+    }
+
+
+def _piece(weight: Tensor) -> Tensor:
+    """Return the first rows of a weight, of about PIECE numbers."""
+    return weight if weight.numel() <= PIECE else weight[: max(PIECE * len(weight) // weight.numel(), 1)]
+
+
+def _numbers(group: str, values: dict[str, Tensor]) -> dict[str, float]:
+    found = torch.stack([value.float() for value in values.values()]).tolist()  # one transfer for all
+    return dict(zip([f"{group}/{name}" for name in values], found, strict=True))
