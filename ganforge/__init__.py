@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ganforge.metric import Exam as Exam
     from ganforge.metric import FeatureNetwork as FeatureNetwork
     from ganforge.metric import Measurement as Measurement
+    from ganforge.metric import UnroundedFeatureNetwork as UnroundedFeatureNetwork
     from ganforge.monitor import Finding as Finding
     from ganforge.monitor import Line as Line
     from ganforge.monitor import Plan as Plan
@@ -84,6 +85,7 @@ _HOME = {
     "Exam": "metric",
     "FeatureNetwork": "metric",
     "Measurement": "metric",
+    "UnroundedFeatureNetwork": "metric",
     "Finding": "monitor",
     "Line": "monitor",
     "Plan": "monitor",

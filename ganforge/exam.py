@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from ganforge.errors import GanforgeError
 from ganforge.metric import Built, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
 from ganforge.reference import Kept, recall, remember
 from ganforge.share import Share
-from ganforge.subject import GameSubject, Networks, SourceSubject, Subject
+from ganforge.subject import GameSubject, Networks, SourceSubject, Subject, real_order
 
 NUMBERS = 2**22  # numbers in the samples of a batch, at most; a batch is of 64 samples, fewer where they are large
 MOST = 64
@@ -146,6 +147,10 @@ class Examination(Exam):
     def _clip(self, want: Want) -> Want:
         there = len(self.source) if want.of == "real" else self.subject.most
         return want if there is None or want.count <= there else Want(want.view, there, want.of, want.keep)
+
+    def real(self, numbers: Sequence[int]) -> Tensor:
+        """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""
+        return self.source.batch(real_order(self.source)[np.asarray(numbers, dtype=np.int64)])["image"]
 
     def network(self, features: Built) -> FeatureNetwork:
         """Return the network of a features component, built once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -35,6 +35,10 @@ class FeatureNetwork(nn.Module, ABC):
         """Return what one forward tells: `features` [B, D], and other outputs [B, ...] such as `logits` by name."""
 
 
+class UnroundedFeatureNetwork(FeatureNetwork):
+    """A feature network that takes images that were not rounded, too: float32 in 0..255, or a little beyond."""
+
+
 class Built(Protocol):
     """A component of the family `features`: two equal ones are built once."""
 
@@ -63,12 +67,20 @@ class Seen(ABC):
         """What generated samples are made of; a `GanforgeError` where they come from no single generator."""
 
     @abstractmethod
+    def draw_again(self, purpose: str) -> Draw:
+        """Return another, independent draw of the same size; its labels are what the game makes of the same places."""
+
+    @abstractmethod
     def dice(self, purpose: str) -> Dice:
         """Return dice that give each sample its own numbers, whatever batch it is in."""
 
     @abstractmethod
     def told(self, features: Built) -> Mapping[str, Tensor]:
         """Return what a feature network tells of the samples, in one forward for all that ask."""
+
+    @abstractmethod
+    def network(self, features: Built) -> FeatureNetwork:
+        """Return a feature network, for whatever images a view makes of the draw."""
 
 
 class View(ABC):
@@ -160,6 +172,10 @@ class Exam(ABC):
     @abstractmethod
     def moments(self, view: View, count: int, of: Side = "generated") -> Moments:
         """Return the mean and covariance of a view [B, D] that was wanted."""
+
+    @abstractmethod
+    def real(self, numbers: Sequence[int]) -> Tensor:
+        """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""
 
     @abstractmethod
     def network(self, features: Built) -> FeatureNetwork:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +21,7 @@ from ganforge.network import Draw
 from ganforge.sampler import Sampler
 
 ORDER = 0  # seed of the fixed shuffle of real samples: the same for every run, so that runs share statistics
+DRAW = "exam"  # what dice are rolled for
 TOTAL = BLOCK * 2**40  # rows that dice are rolled for: a sample's numbers do not depend on how many are drawn
 
 
@@ -54,7 +56,7 @@ class SeenBatch(Seen):
         networks: that look at it.
         samples: makes the samples.
         labels: makes their labels.
-        draw: makes what they are made of.
+        draw: makes what they are made of, for a purpose.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class SeenBatch(Seen):
         networks: Networks,
         samples: Callable[[], Tensor],
         labels: Callable[[], Tensor | None],
-        draw: Callable[[], Draw],
+        draw: Callable[[str], Draw],
     ) -> None:
         self._roll, self._networks = roll, networks
         self._make_samples, self._make_labels, self._make_draw = samples, labels, draw
@@ -82,7 +84,11 @@ class SeenBatch(Seen):
     @cached_property
     def draw(self) -> Draw:
         """What generated samples are made of."""
-        return self._make_draw()
+        return self._make_draw(DRAW)
+
+    def draw_again(self, purpose: str) -> Draw:
+        """Return another, independent draw of the same size."""
+        return self._make_draw(f"{DRAW}/{purpose}")
 
     def dice(self, purpose: str) -> Dice:
         """Return dice that give each sample its own numbers, whatever batch it is in."""
@@ -101,6 +107,10 @@ class SeenBatch(Seen):
                 )
             self._told[features] = self._networks.of(features)(images.expand(-1, 3, -1, -1))
         return self._told[features]
+
+    def network(self, features: Built) -> FeatureNetwork:
+        """Return a feature network."""
+        return self._networks.of(features)
 
 
 class Subject(ABC):
@@ -141,10 +151,10 @@ class GameSubject(Subject):
 
     def see(self, start: int, rows: int) -> Seen:
         """Return a batch; samples that are NaN or infinite are a `GanforgeError` when they are asked for."""
-        roll = Roll(self.seed, "exam", start=start, rows=rows, total=TOTAL)
+        roll = Roll(self.seed, DRAW, start=start, rows=rows, total=TOTAL)
 
-        def draw() -> Draw:
-            roll_dice(self.game, roll)
+        def draw(purpose: str) -> Draw:
+            roll_dice(self.game, replace(roll, purpose=purpose))
             return self.game.draw(rows)
 
         def samples() -> Tensor:
@@ -157,7 +167,7 @@ class GameSubject(Subject):
                 )
             return to_uint8(found) if len(self.spec.shape) == 3 else found
 
-        return SeenBatch(roll, self.networks, samples, lambda: draw().labels, draw)
+        return SeenBatch(roll, self.networks, samples, lambda: draw(DRAW).labels, draw)
 
     def asked(self) -> AbstractContextManager[None]:
         """Put the game in evaluation mode for a while."""
@@ -166,12 +176,17 @@ class GameSubject(Subject):
     def classify(self, samples: Tensor) -> Tensor:
         """Return logits [B, classes] of samples as they would be saved; a `GanforgeError` without a classifier."""
         with evaluating(self.game), torch.no_grad():
-            roll_dice(self.game, Roll(self.seed, "exam", rows=len(samples), total=len(samples)))
+            roll_dice(self.game, Roll(self.seed, DRAW, rows=len(samples), total=len(samples)))
             return self.game.classify(to_float(samples.to(self.networks.device))).float()
 
     def receipt(self) -> Receipt:
         """Say how the samples come about."""
         return {"truncation": self.truncation, "ema": self.ema}
+
+
+def real_order(source: Source) -> np.ndarray:
+    """Return the indices of real samples in the one fixed, shuffled order that they are looked at in."""
+    return Sampler(ORDER, len(source)).permutation(0)
 
 
 class SourceSubject(Subject):
@@ -185,12 +200,12 @@ class SourceSubject(Subject):
 
     def __init__(self, source: Source, networks: Networks, seed: int) -> None:
         self.source, self.networks, self.seed, self.most = source, networks, seed, len(source)
-        self._order = Sampler(ORDER, len(source)).permutation(0)
+        self._order = real_order(source)
 
     def see(self, start: int, rows: int) -> Seen:
         """Return a batch; past the end it begins anew."""
         places = np.arange(start, start + rows) % len(self.source)
-        roll = Roll(self.seed, "exam", start=start, rows=rows, total=TOTAL)
+        roll = Roll(self.seed, DRAW, start=start, rows=rows, total=TOTAL)
         kept: list[Batch] = []
 
         def batch() -> Batch:
@@ -198,7 +213,7 @@ class SourceSubject(Subject):
                 kept.append(self.source.batch(self._order[places]))
             return kept[0]
 
-        def draw() -> Draw:
+        def draw(purpose: str) -> Draw:
             raise GanforgeError("this metric asks a generator about its latents, and these samples come from none")
 
         return SeenBatch(
