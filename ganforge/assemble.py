@@ -160,6 +160,7 @@ def assemble(
         cache=cache,
         show=show,
         taken_over=taken_over,
+        compared_with=None if recipe.reference is None else open_reference(recipe.reference, source.spec, cache),
     )
     keep = recipe.checkpoints
     watched = recipe.diagnosis
@@ -173,6 +174,34 @@ def assemble(
     tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action)))
     tasks.append(Save(keep.every_images, keep.keep, keep.best))
     return session, tasks
+
+
+def open_reference(data: Dataset, spec: DataSpec, cache: Path, key: str = "reference") -> Source:
+    """Open what metrics compare with, and see that its samples are like those of a game.
+
+    Args:
+        data: the recipe's, or those that a command names.
+        spec: of the data that the game is built for.
+        cache: a folder for decoded data.
+        key: what named them, for messages.
+
+    Raises:
+        RecipeError: they cannot be opened, or are of another shape or other labels.
+    """
+    with at_key(key):
+        source = data.open(cache)
+        if source.spec.shape != spec.shape:
+            raise RecipeError(
+                f"its samples are of shape {list(source.spec.shape)}, and the game makes {list(spec.shape)}; give it "
+                "the same resolution and channels as data"
+            )
+        labels, known = (source.spec.classes, source.spec.conditions), (spec.classes, spec.conditions)
+        if any(labels) and any(known) and labels != known:
+            raise RecipeError(
+                f"its labels tell {labels[0]} classes and {labels[1]} conditions, and the game was built for "
+                f"{known[0]} and {known[1]}; name data with the same labels, or leave its labels out"
+            )
+    return source
 
 
 def _held_out(data: Dataset, source: Source, game: Game, cache: Path) -> Source:

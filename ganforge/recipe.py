@@ -131,6 +131,9 @@ class Recipe(Strict):
     run: RunRecipe = Field(description="how long to train, and in what portions")
     game: AnyGame = Field(description="the GAN family, its players and what they minimise")
     metrics: tuple[AnyMetric, ...] = Field(default=(), description="what is measured between rounds")
+    reference: AnyDataset | None = Field(
+        default=None, description="real samples that metrics compare with; left out: the data that are learnt from"
+    )
     monitors: tuple[AnyMonitor, ...] = Field(default=(), description="monitors with other settings than their defaults")
     diagnosis: DiagnosisRecipe = Field(default=DiagnosisRecipe(), description="watching for signs of failure")
     grid: GridRecipe = Field(default=GridRecipe(), description="the picture of fixed latents")

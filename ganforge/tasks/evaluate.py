@@ -10,6 +10,7 @@ from accelerate.utils import broadcast_object_list
 
 from ganforge.exam import Examination
 from ganforge.families import Metric
+from ganforge.receipts import describe_reference
 from ganforge.session import Session, Task, passed
 from ganforge.share import Share
 from ganforge.subject import GameSubject, Networks
@@ -48,6 +49,7 @@ class Evaluate(Task):
         """Measure what is due."""
         runner, share = session.runner, Share(session.runner.accelerator)
         assert self._networks is not None
+        compared = describe_reference(session.recipe.data, session.recipe.reference)
         found: list[tuple[Metric, dict[str, float], Mapping[str, Any]]] = []
         with runner.averaged() as game:
             averaged = any(player.ema is not None for player in runner.players.values())
@@ -66,6 +68,7 @@ class Evaluate(Task):
                 for metric in self._now:
                     measured = metric.measure(exam)
                     receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
+                    receipt |= {"reference-data": compared}
                     found.append((metric, dict(measured.values), receipt))
         values = {name: value for _, some, _ in found for name, value in some.items()}
         if share.processes > 1:
