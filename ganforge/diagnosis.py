@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from ganforge.errors import RecipeError
+from ganforge.errors import DivergedError, RecipeError
 from ganforge.families import Monitor
-from ganforge.monitor import Action, Finding, Line, Plan, Watcher
+from ganforge.monitor import Action, Finding, Line, Plan, Watcher, remedies
 from ganforge.recipe import Recipe
 from ganforge.slots import Kinds
 
@@ -62,10 +61,6 @@ class Case:
     holds: bool = True
     life: int = 0
     seen_in: frozenset[str] = frozenset()  # names on the line that it was last said of
-
-    def details(self) -> dict[str, Any]:
-        """Return all there is to say about it, in a form that JSON can hold."""
-        return {**asdict(self.finding), "monitor": self.monitor, "action": self.action, "life": self.life}
 
 
 class Panel:
@@ -148,6 +143,23 @@ class Panel:
                     severity="warning",
                 )
             ]
+
+
+def diverged(error: DivergedError, plan: Plan) -> Finding:
+    """Return the finding about a gradient that was not finite."""
+    player = f"game.{error.player}"
+    first = f"layer {error.layer}" if error.layer else f"term {error.term}" if error.term else "no single layer or term"
+    return Finding(
+        name="non-finite",
+        symptom=f"the gradient of the {error.player} became NaN or infinite, first in {first}",
+        evidence=str(error),
+        cause="steps that are too long, or numbers beyond what the precision can hold",
+        remedies=remedies(
+            plan.scaled(f"{player}.optimizer.lr", 0.25),
+            plan.changed("run.precision", "no"),
+            plan.added(f"{player}.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
+        ),
+    )
 
 
 def replay(lines: Sequence[Line], panel: Panel) -> Panel:

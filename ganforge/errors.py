@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -37,6 +38,17 @@ class DivergedError(GanforgeError):
     """A gradient became NaN or infinite; the weights were left as they were before the step."""
 
     exit_code = 3
+
+    def __init__(
+        self, text: str, *, player: str | None = None, term: str | None = None, layer: str | None = None
+    ) -> None:
+        super().__init__(text)
+        self.player, self.term, self.layer = player, term, layer  # whose turn it was, and what went wrong first
+
+    def with_remedies(self, remedies: Sequence[str]) -> DivergedError:
+        """Return it with what may be tried, as recipe overrides."""
+        tries = "".join(f"\n  try --set {shlex.quote(remedy)}" for remedy in remedies)
+        return DivergedError(f"{self}{tries}", player=self.player, term=self.term, layer=self.layer)
 
 
 @contextmanager

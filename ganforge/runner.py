@@ -10,11 +10,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ganforge.autopsy import Autopsy, autopsy
 from ganforge.clock import set_clocks
 from ganforge.data import Batch
 from ganforge.dice import Roll, all_dice, derive
 from ganforge.errors import DivergedError
-from ganforge.game import Game, Turn
+from ganforge.game import Game, Terms, Turn
 from ganforge.player import Player
 from ganforge.tally import all_tallies
 
@@ -112,7 +113,7 @@ class Runner:
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
-            raise DivergedError(self._what_went_wrong(turn, report))
+            raise self._what_went_wrong(turn, batch, report)
         player.step(self.images, CALM**self.life)
         report[f"{turn.name}/gradient_norm"] = norm
         return report
@@ -143,17 +144,35 @@ class Runner:
         for tally in self._tallies:
             tally.settle(tally.pending)
 
-    def _what_went_wrong(self, turn: Turn, report: Report) -> str:
+    def _what_went_wrong(self, turn: Turn, batch: Batch, report: Report) -> DivergedError:
         terms = ", ".join(f"{name} = {value.item():.4g}" for name, value in report.items())
         names = {parameter: name for name, parameter in self.game.named_parameters()}
         gradients = [(names[p], p.grad) for p in self.players[turn.player].parameters]
         bad = [name for name, gradient in gradients if gradient is not None and not torch.isfinite(gradient).all()]
-        return (
+        found = self._autopsy(turn, batch)
+        return DivergedError(
             f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}' is not "
-            f"finite; the step was not taken. Its terms: {terms}. First parameters hit: {', '.join(bad[:3])}"
-            f"{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}. A lower learning rate, a stronger penalty or "
-            "precision 'no' often helps"
+            f"finite; the step was not taken. What went wrong first: "
+            f"{'not on this process' if found is None else found.text}. Its terms: {terms}. First parameters hit: "
+            f"{', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
+            player=turn.player,
+            term=None if found is None else found.term,
+            layer=None if found is None else found.layer,
         )
+
+    def _autopsy(self, turn: Turn, batch: Batch) -> Autopsy | None:
+        """Play the turn's forward once more and look closely, micro-batch by micro-batch."""
+        for index, micro in enumerate(split(batch, self.microbatches)):
+
+            def again(index: int = index, micro: Batch = micro) -> Terms:
+                self._roll(turn.name, index)
+                with self.accelerator.autocast():
+                    return turn.objective(micro)
+
+            found = autopsy(self.game, micro, again)
+            if found is not None:
+                return found
+        return None
 
     @contextmanager
     def averaged(self) -> Iterator[Game]:
@@ -185,6 +204,8 @@ class Runner:
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Take on what `state` gave: from here on everything is as if the run had never stopped."""
         self.game.load_state_dict(below("game/", tensors))
+        for tally in self._tallies:
+            tally.pending.zero_()  # of a turn that was not finished
         for name, player in self.players.items():
             player.restore(below(f"player/{name}/", tensors), facts["players"][name])
         self.round, self.images, self.life = int(facts["round"]), int(facts["images"]), int(facts.get("life", 0))

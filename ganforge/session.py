@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,12 +44,14 @@ class Verdict:
         name: of the finding.
         text: what was found, in a sentence.
         images: shown when it was first seen.
+        remedies: recipe overrides to try.
     """
 
     action: Action
     name: str
     text: str
     images: int
+    remedies: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -143,6 +145,12 @@ class Session:
     def may_roll_back(self) -> bool:
         """Whether the recipe asks for roll-backs, of whatever monitor."""
         return "roll-back" in (self.recipe.diagnosis.action, *(monitor.action for monitor in self.recipe.monitors))
+
+    def tell(self, finding: Finding, *, show: bool = True, **details: Any) -> None:
+        """Write that something was found, with more `details`, and show it."""
+        self.tracker.event(self.images, "finding", finding.symptom, {**asdict(finding), **details})
+        if show:
+            self.show.finding(self.images, finding)
 
     def log(self, values: Mapping[str, float], receipts: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Write a line of the log, show it, and keep it for the monitors; called on every process."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ganforge.diagnosis import diverged, plan_of
 from ganforge.errors import DivergedError
 from ganforge.rollback import roll_back
 from ganforge.session import Session, Task, Verdict
@@ -35,11 +36,11 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
         try:
             session.ledger.note(session.runner.play_round(session.next_batch()))
         except DivergedError as error:
-            if session.recipe.diagnosis.action != "roll-back":
-                raise
-            verdict = Verdict("roll-back", "non-finite", str(error), session.images + 1)
-            if not roll_back(session, tasks, verdict):
-                raise
+            finding = diverged(error, plan_of(session.recipe))
+            session.tell(finding, show=session.recipe.diagnosis.action == "roll-back")
+            verdict = Verdict("roll-back", finding.name, finding.symptom, session.images + 1)
+            if session.recipe.diagnosis.action != "roll-back" or not roll_back(session, tasks, verdict):
+                raise error.with_remedies(finding.remedies) from error
             continue
         session.show.progress(session.images)
         for task in tasks:

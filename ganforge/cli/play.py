@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ganforge.tracking import Tracker
 
 
+STOPPED = 4  # exit code of a run that was ended by what a monitor found
+
+
 @dataclass(frozen=True)
 class Order:
     """What the command line asked for; see `ganforge run --help`."""
@@ -119,7 +122,7 @@ def _play(
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
             if resumed:
-                tracker.rewind(session.images)
+                tracker.rewind(session.images or -1)  # at no images the start of the log is written again
             tracker.begin(_facts(accelerator, catalogue, session), show(recipe), store, resumed=resumed)
         status: Status = "failed"
         reason: str | None = "it was ended by an error"
@@ -129,6 +132,9 @@ def _play(
             over = train(session, tasks, lambda: signals.asked)
             if over:
                 status, reason, code = "finished", None, 0
+            elif session.verdict is not None:
+                verdict = session.verdict
+                status, reason, code = "failed", f"{verdict.name}: {verdict.text}", STOPPED
             else:
                 status, reason, code = "killed", f"stopped by {signals.name}", signals.exit_code
         except KeyboardInterrupt:

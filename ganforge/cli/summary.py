@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ def summarise(
         rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
         say("")
         word = "stopped" if status == "killed" else status
+        if session.verdict is not None:
+            rolled = f", after {session.life} roll-backs" if session.life else ""
+            word = f"ended because of {session.verdict.name}{rolled}"
         say(click.style(f"{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
         say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
         for name, value in session.metrics.items():
@@ -64,7 +68,16 @@ def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
 def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, str]]:
     folder: Path = session.folder
     steps = [(f"ganforge sample {folder} -n 64", "draw new samples")]
-    if status == "finished":
+    if session.findings:
+        steps.insert(0, (f"ganforge diagnose {folder}", f"what was found: {', '.join(session.findings)}"))
+    if session.verdict is not None:
+        tries = "".join(f" --set {shlex.quote(remedy)}" for remedy in session.verdict.remedies[:1])
+        steps.append((f"ganforge run {order.recipe}{tries}", "a new run, with the first of the remedies"))
+        go_on = "go on all the same: what was found is not said again"
+        if session.verdict.action == "roll-back":
+            go_on = "go on from the newest checkpoint; change something with --set, or it ends as it did"
+        steps.append((f"ganforge run {folder} --resume", go_on))
+    elif status == "finished":
         more = 2 * session.recipe.run.images
         steps.append((f"ganforge run {folder} --resume --set run.images={more}", "train on"))
     else:

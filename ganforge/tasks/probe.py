@@ -13,10 +13,7 @@ from ganforge.dice import Roll, roll_dice
 from ganforge.session import Session, Task
 from ganforge.tasks.overfit import overfit
 
-LEAST, SHARE = (
-    16,
-    0.05,
-)  # samples for a line: at least so many, at most this share of the images shown since the line before
+LEAST, SHARE = 16, 0.05  # samples for a line: at least so many, at most this share of the images shown since the last
 PIECE = 4_096  # numbers of each weight that are compared with those of the line before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ganforge.diagnosis import Case, Panel
-from ganforge.monitor import Action, lines_of
+from ganforge.monitor import Action, Finding, lines_of
 from ganforge.session import Session, Task, Verdict
 from ganforge.tracking import read_lines
 
@@ -54,14 +54,17 @@ class Watch(Task):
             following = int(accelerator.reduce(wish, reduction="sum").item())
         if following:
             case = next((case for case in asked if FOLLOWING.index(case.action) == following), None)
-            name, text = ("", "") if case is None else (case.finding.name, case.finding.symptom)
-            session.verdict = Verdict(FOLLOWING[following], name, text, session.images)
+            name, text, tries = ("", "", ()) if case is None else _words(case.finding)
+            session.verdict = Verdict(FOLLOWING[following], name, text, session.images, tries)
 
     def _tell(self, session: Session, case: Case) -> bool:
         finding = case.finding
         if finding.name in session.findings:
             return False
         session.findings.append(finding.name)
-        session.tracker.event(case.first, "finding", finding.symptom, case.details())
-        session.show.finding(case.first, finding)
+        session.tell(finding, monitor=case.monitor, action=case.action, life=case.life, first=case.first)
         return True
+
+
+def _words(finding: Finding) -> tuple[str, str, tuple[str, ...]]:
+    return finding.name, finding.symptom, finding.remedies

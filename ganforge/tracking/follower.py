@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ganforge.tracking.lines import parse_line, read_json
 
+LIFE = "run/life"  # of the line that is written where the run was rolled back to
 PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
 
 
@@ -82,6 +83,10 @@ class Follower:
             points, receipts, reached = [], {}, dict(sent)
             for line in lines:
                 images = int(line["images"])
+                life = line["values"].get(LIFE)
+                if life is not None and life > self._done.get("life", 0):  # rolled back to here
+                    self._done["life"] = life
+                    reached = {name: min(images, until) for name, until in reached.items()}
                 for name, value in line["values"].items():
                     if images > reached.get(name, -1):  # else it was sent before the run was resumed
                         reached[name] = images
@@ -96,7 +101,14 @@ class Follower:
             self._done["lines"] = self._metrics.lines + len(lines)
             self._saved()
         for lines in self._events.portions():
-            target.tags(dict(_finding(line) for line in lines if line.get("kind") == "finding"))
+            findings = [line for line in lines if line.get("kind") == "finding"]
+            target.tags(dict(_finding(line) for line in findings))
+            points = [_point(line) for line in findings]
+            new = [(name, value, when, at) for name, value, when, at in points if at > sent.get(name, -1)]
+            if new:
+                target.metrics(new)
+                sent.update({name: at for name, _, _, at in new})
+                self._saved()
         self._files(target)
 
     def _files(self, target: Target) -> None:
@@ -128,5 +140,13 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
-    name = line.get("details", {}).get("name", "")
-    return f"finding.{name}".rstrip("."), f"{line['text']} (at {line['images']:,} images)"
+    details = line.get("details", {})
+    text = f"{line['text']} (at {line['images']:,} images)"
+    more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
+    return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
+
+
+def _point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
+    """Return a point of a metric that says when a finding was made, beside the curves of the others."""
+    name = line.get("details", {}).get("name", "unnamed")
+    return f"finding/{name}", 1.0, float(line["time"]), int(line["images"])

@@ -80,8 +80,12 @@ class Lines:
         self.problem = None
 
     def rewind(self, images: int) -> None:
-        """Keep only the lines with at most so many images shown."""
-        kept = [line for line in read_lines(self.path) if line.get("images", 0) <= images]
+        """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept."""
+        lines = read_lines(self.path)
+        shown = [line.get("images", 0) for line in lines]
+        back = [at for at in range(1, len(shown)) if shown[at] < shown[at - 1] and shown[at] <= images]
+        before = back[-1] if back else 0
+        kept = lines[:before] + [line for line in lines[before:] if line.get("images", 0) <= images]
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         partial.write_bytes(b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in kept))
         partial.replace(self.path)

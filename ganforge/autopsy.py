@@ -1,0 +1,117 @@
+"""Finding the first thing that became NaN or infinite, by playing the failed forward and backward once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.data import Batch
+
+
+@dataclass(frozen=True)
+class Autopsy:
+    """What was found.
+
+    Args:
+        text: in a sentence without a full stop.
+        term: the first term that is not finite, where one is.
+        layer: the path in the game of the first module whose output or gradient is not finite, where there is one.
+    """
+
+    text: str
+    term: str | None = None
+    layer: str | None = None
+
+
+def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]) -> Autopsy | None:
+    """Look for what went wrong first: in the data, the weights, a layer's output, a term, or a layer's gradient.
+
+    Args:
+        game: whose modules are looked at while they work; what they keep (running statistics, tallies) moves on.
+        batch: that was given.
+        objective: plays the forward as it was played, the same draws included; returns the terms.
+
+    Returns:
+        None where all is finite this time; on another process it may not be.
+    """
+    for name, values in batch.items():
+        if not _finite(values):
+            rows = (~torch.isfinite(values.flatten(1)).all(1)).nonzero()[:, 0].tolist()
+            return Autopsy(f"the batch itself: '{name}' holds NaN or infinity in {len(rows)} of {len(values)} samples")
+    for name, weight in game.named_parameters():
+        if not _finite(weight):
+            return Autopsy(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])
+    with _Witness(game) as witness, torch.enable_grad():
+        terms = objective()
+        term = next((name for name, value in terms.items() if not _finite(value)), None)
+        if witness.output is not None:
+            path, text = witness.output
+            return Autopsy(f"{text}{f', and then term {term!r}' if term else ''}", term, path)
+        if term is not None:
+            return Autopsy(f"term '{term}': what layers gave it was finite", term)
+        loss = torch.stack([value.mean() for value in terms.values()]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+    if witness.gradient is None:
+        return None
+    path, text = witness.gradient
+    return Autopsy(text, layer=path)
+
+
+class _Witness:
+    """Looks at what every module gives, and at the gradients that come back to it; keeps the first that is wrong."""
+
+    def __init__(self, game: nn.Module) -> None:
+        self.output: tuple[str, str] | None = None
+        self.gradient: tuple[str, str] | None = None
+        self._modules = {path: module for path, module in game.named_modules() if path}
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> _Witness:
+        for path, module in self._modules.items():
+            self._hooks.append(module.register_forward_hook(self._see(path)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _see(self, path: str) -> Callable[[nn.Module, object, object], None]:
+        def look(module: nn.Module, given: object, made: object) -> None:
+            what = f"'{path}' ({type(module).__name__})"
+            for output in _tensors(made):
+                if self.output is None and not _finite(output):
+                    whole = all(map(_finite, _tensors(given)))
+                    self.output = (
+                        path,
+                        f"the output of {what}, {'though its' if whole else 'and its'} input was "
+                        + ("finite" if whole else "not finite either: it was computed between layers"),
+                    )
+                if output.requires_grad:
+                    output.register_hook(self._feel(path, what))  # type: ignore[no-untyped-call]
+
+        return look
+
+    def _feel(self, path: str, what: str) -> Callable[[Tensor], None]:
+        def look(gradient: Tensor) -> None:
+            if self.gradient is None and not _finite(gradient):
+                self.gradient = path, f"the gradient by the output of {what}; every value before it was finite"
+
+        return look
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _tensors(entry)
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from _tensors(entry)
+
+
+def _finite(values: Tensor) -> bool:
+    return not values.is_floating_point() or bool(torch.isfinite(values).all())
