@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Examination(Exam):
         seed: of the latents and whatever else is drawn at random.
         share: over which processes the work is spread; the main one keeps the rows.
         networks: feature networks that were built before.
+        tell: is told, batch by batch, whose samples are looked at, how many were, and how many will be.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class Examination(Exam):
         *,
         share: Share | None = None,
         networks: Networks | None = None,
+        tell: Callable[[Side, int, int], None] | None = None,
     ) -> None:
         self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
         self.share = share or Share()
         self.networks = networks or Networks(device)
+        self.tell = tell
         self._known: dict[Want, Kept] = {}
 
     def take(self, wants: Iterable[Want]) -> None:
@@ -106,6 +109,20 @@ class Examination(Exam):
             if missing:
                 self._pass(subject, missing)
 
+    def try_out(self, wants: Iterable[Want]) -> None:
+        """See by one sample of each side whether what is wanted can be had; nothing is kept.
+
+        Raises:
+            GanforgeError: it cannot.
+        """
+        real = SourceSubject(self.source, self.networks, self.seed)
+        for want in wants:
+            if want.view.features is not None:
+                self.network(want.view.features)
+            subject = real if want.of == "real" else self.subject
+            with subject.asked(), torch.no_grad():
+                want.view.rows(subject.see(0, 1))
+
     def _pass(self, subject: Subject, wants: Sequence[Want]) -> None:
         sums = [_Sum(want) for want in wants]
         longest: dict[View, int] = {}
@@ -127,6 +144,9 @@ class Examination(Exam):
                         sum_.add(told[view][: max(0, count - start)])
                     elif self.share.main:
                         sum_.rows.append(gathered[view])
+                if self.tell is not None:
+                    most = max(longest.values())
+                    self.tell(wants[0].of, min(first + size * self.share.processes, most), most)
         for sum_ in sums:
             self._known[sum_.want] = kept = sum_.kept(self.share, sum_.want.count)
             if sum_.want.of == "real" and self.share.main:

@@ -184,9 +184,14 @@ class GameSubject(Subject):
         return {"truncation": self.truncation, "ema": self.ema}
 
 
-def real_order(source: Source) -> np.ndarray:
-    """Return the indices of real samples in the one fixed, shuffled order that they are looked at in."""
-    return Sampler(ORDER, len(source)).permutation(0)
+def real_order(source: Source, order: int = ORDER) -> np.ndarray:
+    """Return the indices of real samples in the one fixed, shuffled order that they are looked at in.
+
+    Args:
+        source: the samples.
+        order: seed of the shuffle; only samples that are examined themselves, as generated ones are, have another.
+    """
+    return Sampler(order, len(source)).permutation(0)
 
 
 class SourceSubject(Subject):
@@ -196,11 +201,12 @@ class SourceSubject(Subject):
         source: the data.
         networks: that look at it.
         seed: of whatever views draw at random.
+        order: see `real_order`.
     """
 
-    def __init__(self, source: Source, networks: Networks, seed: int) -> None:
+    def __init__(self, source: Source, networks: Networks, seed: int, order: int = ORDER) -> None:
         self.source, self.networks, self.seed, self.most = source, networks, seed, len(source)
-        self._order = real_order(source)
+        self._order = real_order(source, order)
 
     def see(self, start: int, rows: int) -> Seen:
         """Return a batch; past the end it begins anew."""
