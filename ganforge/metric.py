@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganforge.data import Source
 from ganforge.dice import Dice
+from ganforge.errors import GanforgeError
 from ganforge.network import Draw
 
 Receipt = Mapping[str, str | int | float | bool | None]
@@ -41,6 +42,10 @@ class UnroundedFeatureNetwork(FeatureNetwork):
 
 class Built(Protocol):
     """A component of the family `features`: two equal ones are built once."""
+
+    @property
+    def kind(self) -> str:
+        """What it is called."""
 
     def build(self) -> FeatureNetwork:
         """Load the network."""
@@ -127,8 +132,18 @@ class Embedded(View):
         return self.by
 
     def rows(self, seen: Seen) -> Tensor:
-        """Return the output [B, D], float32."""
-        return seen.told(self.by)[self.output].float()
+        """Return the output [B, D], float32.
+
+        Raises:
+            GanforgeError: the network has no such output.
+        """
+        told = seen.told(self.by)
+        if self.output not in told:
+            raise GanforgeError(
+                f"this metric asks the {self.by.kind} features for `{self.output}`, and they tell "
+                f"{' and '.join(f'`{name}`' for name in told)} only; choose other features for it"
+            )
+        return told[self.output].float()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganforge.builtin.features.inception import PUBLISHED, Inception
+from ganforge.builtin.features.inception import Inception
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -16,7 +17,7 @@ from ganforge.families import Better, Metric
 from ganforge.metric import Embedded, Exam, Measurement, Want
 from ganforge.slots import AnyFeatures
 
-ENOUGH = 10_000  # below this many samples the distance is biased upwards by an amount that depends on the model
+FEW = "biased upwards, comparable at equal counts only"
 
 
 class FrechetDistance(Metric):
@@ -59,7 +60,7 @@ class FrechetDistance(Metric):
                 "fake": fake.count,
                 "real": real.count,
                 "dtype": "features float32, covariance float64",
-                "warning": self._warning(fake.count, str(receipt["weights-sha256"])),
+                "warning": doubts(self.features, receipt, fake.count, FEW),
             },
         )
 
@@ -67,12 +68,3 @@ class FrechetDistance(Metric):
     def value_name(self) -> str:
         """What the value is called."""
         return "fid" if isinstance(self.features, Inception) else f"frechet-{self.features.kind}"
-
-    def _warning(self, samples: int, weights: str) -> str | None:
-        found: list[str] = []
-        if samples < ENOUGH:
-            few = f"{samples:,} samples are fewer than {ENOUGH:,}"
-            found.append(f"{few}: biased upwards, comparable at equal counts only")
-        if isinstance(self.features, Inception) and not weights.startswith(PUBLISHED):
-            found.append(f"the Inception weights are not the published ones (sha256 {PUBLISHED}...)")
-        return "; ".join(found) or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -12,6 +13,7 @@ from support_exam import noise
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganforge.builtin.features.inception import Inception
+from ganforge.builtin.features.published import Publication
 from ganforge.errors import GanforgeError
 
 
@@ -103,15 +105,31 @@ def test_the_download_goes_where_torch_fidelity_looks_and_is_checked(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
+    content = weights.read_bytes()
 
     def download(url: str, target: str, hash_prefix: str, progress: bool) -> None:
         asked.append((url, hash_prefix))
-        Path(target).write_bytes(weights.read_bytes())
+        Path(target).write_bytes(content)
 
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    published = Publication("Inception", f"https://example.org/inception-{digits}.pth", f"inception-{digits}.pth")
+    assert Inception().publication.sha256 == "6726825d"
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    monkeypatch.setattr(Inception, "publication", published)
     Inception().build()
     Inception().build()
-    ((url, prefix),) = asked
-    assert (tmp_path / "checkpoints" / url.rpartition("/")[2]).exists()
-    assert f"-{prefix}.pth" in url
+    assert asked == [(published.url, digits)]
+    assert (tmp_path / "checkpoints" / published.file).exists()
+
+
+def test_a_file_that_is_not_what_its_name_promises_is_refused(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    there = tmp_path / "checkpoints" / Inception().publication.file
+    there.parent.mkdir()
+    there.write_bytes(weights.read_bytes())
+    for features in (Inception(), Inception(weights=there)):
+        with pytest.raises(GanforgeError, match=r"damaged or was replaced.*6726825d"):
+            features.build()
