@@ -1,0 +1,183 @@
+"""One run of the battery: played within this process, and its log shown to the monitors.
+
+Monitors see nothing but the log, so that a log that was kept can be shown to them again after they were changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from battery.cases import Case
+from battery.planted import catalogue
+
+from ganforge.assemble import assemble
+from ganforge.cli.view import SilentView
+from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
+from ganforge.errors import DivergedError
+from ganforge.monitor import lines_of
+from ganforge.plugins import Catalogue
+from ganforge.recipe import Recipe, read_recipe
+from ganforge.tasks.save import Save
+from ganforge.tasks.snapshot import Snapshot
+from ganforge.tracking import NoTracker
+from ganforge.training import train
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+_CATALOGUE: list[Catalogue] = []
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding: `round` is when it was first said; `holds`, that it was still so at the end."""
+
+    name: str
+    severity: str
+    round: int
+    holds: bool
+    evidence: str
+    remedies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is left of a run that was played.
+
+    Args:
+        rounds: played.
+        seconds: of the processor.
+        lines: as in `metrics.jsonl`.
+        ended: where the run ended because something was not finite, what was said of it, with `term` and `layer`.
+    """
+
+    rounds: int
+    seconds: float
+    lines: Sequence[Mapping[str, Any]]
+    ended: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found in a run, in the order in which it was said; `remedy` is what was tried."""
+
+    case: str
+    seed: int
+    rounds: int
+    seconds: float
+    found: tuple[Found, ...]
+    remedy: str | None = None
+    blamed: str | None = None  # term and layer that were not finite first
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(found.name for found in self.found)
+
+    def right(self, case: Case) -> Found | None:
+        """The first finding that says what was planted."""
+        return next((found for found in self.found if found.name in case.names), None)
+
+    @property
+    def alarms(self) -> tuple[Found, ...]:
+        """The findings that would stop a run that asks for it."""
+        return tuple(found for found in self.found if found.severity == "failure")
+
+
+class Notebook(NoTracker):
+    """Keeps what would be written to the run's folder."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+        self.said: list[Mapping[str, Any]] = []
+
+    def metrics(
+        self,
+        images: int,
+        round_: int,
+        values: Mapping[str, float],
+        receipts: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.lines.append({"images": images, "round": round_, "values": dict(values)})
+
+    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
+        if kind == "finding" and details is not None:
+            self.said.append(dict(details))
+
+
+def recipe_of(case: Case, seed: int, remedy: str | None = None) -> Recipe:
+    """Return the recipe of a case, with a remedy or without."""
+    always = (f"seed={seed}", "metrics=[]", 'tracking.kind="none"')
+    more = [] if remedy is None else [remedy]
+    return read_recipe(RECIPES / f"{case.recipe}.toml", _components(), [*always, *case.overrides, *more])
+
+
+def play(case: Case, seed: int, remedy: str | None = None) -> Log:
+    """Play a case to its end, or until something is not finite."""
+    recipe = recipe_of(case, seed, remedy)
+    began, notebook = time.process_time(), Notebook()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        session, tasks = assemble(
+            recipe,
+            Accelerator(cpu=True),
+            recipe.data.open(folder),
+            folder=folder,
+            cache=folder,
+            tracker=notebook,
+            show=SilentView(),
+            monitors=(),
+        )
+        ended = None
+        try:
+            train(session, [task for task in tasks if not isinstance(task, Save | Snapshot)], lambda: False)
+        except DivergedError as error:
+            ended = {**notebook.said[-1], "term": error.term, "layer": error.layer}
+    return Log(session.runner.round, time.process_time() - began, notebook.lines, ended)
+
+
+def kept_log(case: Case, seed: int, remedy: str | None, folder: Path) -> Log:
+    """Return the log of a run from a folder; play it where it is not there yet."""
+    text = json.dumps([case.recipe, case.overrides, seed, remedy])
+    path = folder / f"{case.slug}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+    if path.is_file():
+        return Log(**json.loads(path.read_text()))
+    log = play(case, seed, remedy)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(log)))
+    return log
+
+
+def judge(case: Case, seed: int, remedy: str | None, log: Log) -> Outcome:
+    """Show the log of a run to the monitors."""
+    recipe = recipe_of(case, seed, remedy)
+    panel = replay(list(lines_of(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
+    rounds = {line.images: line.round for line in panel.lines}
+    found = [
+        Found(
+            name=said.finding.name,
+            severity=said.finding.severity,
+            round=rounds[said.first],
+            holds=said.holds,
+            evidence=said.finding.evidence,
+            remedies=said.finding.remedies,
+        )
+        for said in panel.cases
+    ]
+    blamed = None
+    if log.ended is not None:
+        end = log.ended
+        found.append(Found(end["name"], end["severity"], log.rounds, True, end["evidence"], tuple(end["remedies"])))
+        blamed = ", ".join(f"{what} {end[what]}" for what in ("term", "layer") if end[what]) or "the data"
+    return Outcome(case.name, seed, log.rounds, log.seconds, tuple(found), remedy, blamed)
+
+
+def _components() -> Catalogue:
+    if not _CATALOGUE:
+        _CATALOGUE.append(catalogue())
+    return _CATALOGUE[0]

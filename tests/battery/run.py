@@ -1,0 +1,104 @@
+"""Play the battery and write docs/battery.md.
+
+    python tests/battery/run.py                     # every case, 3 seeds
+    python tests/battery/run.py --seeds 1 --only ring --no-page
+
+Logs of runs are kept in a folder where `--logs` names one, and are not played again: after a change of a monitor only
+the remedies that it words anew are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from battery.cases import CASES, FAILURES, HEALTHY, Case
+from battery.play import Outcome, judge, kept_log
+from battery.table import Trial, page, went_away
+
+PAGE = Path(__file__).parents[2] / "docs" / "battery.md"
+COMMAND = "python tests/battery/run.py"
+REMEDIES = 2  # of a finding, that are tried
+
+
+def try_case(case: Case, seed: int, logs: Path, heal: bool = True) -> Trial:
+    """Play a case, and where something was found that an override can mend, its first remedies."""
+    outcome = judge(case, seed, None, kept_log(case, seed, None, logs))
+    right = outcome.right(case)
+    tried: list[Outcome] = []
+    for remedy in right.remedies[:REMEDIES] if right is not None and case.mendable and heal else ():
+        attempt = judge(case, seed, remedy, kept_log(case, seed, remedy, logs))
+        tried.append(attempt)
+        if went_away(case, outcome, attempt):
+            break
+    return Trial(outcome, tuple(tried))
+
+
+def begin() -> None:
+    """Let each process compute on one core."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def play_all(cases: Sequence[Case], seeds: Sequence[int], processes: int, logs: Path, heal: bool) -> list[Trial]:
+    """Play all cases with all seeds; say each as it is done."""
+    trials: list[Trial] = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=begin) as pool:
+        jobs = [pool.submit(try_case, case, seed, logs, heal) for seed in seeds for case in cases]
+        for job in as_completed(jobs):
+            trials.append(job.result())
+            sys.stdout.write(f"{say(trials[-1])}\n")
+            sys.stdout.flush()
+    return sorted(trials, key=lambda trial: trial.outcome.seed)
+
+
+def say(trial: Trial) -> str:
+    """Return a line about what came of a case."""
+    case = next(case for case in CASES if case.name == trial.outcome.case)
+    outcome = trial.outcome
+    good = not outcome.alarms if case.healthy else outcome.right(case) is not None
+    said = ", ".join(f"{found.name} @{found.round}{'' if found.holds else ' (gone)'}" for found in outcome.found)
+    text = f"{'ok  ' if good else 'MISS' if not case.healthy else 'FALSE'} {case.name} ({outcome.seed}): {said or '-'}"
+    for attempt in trial.tried:
+        gone = went_away(case, outcome, attempt)
+        text += f"\n       {'healed' if gone else 'not healed'} by {attempt.remedy}: {', '.join(attempt.names) or '-'}"
+    return f"{text}  [{outcome.rounds} rounds, {outcome.seconds:.1f} s]"
+
+
+def main() -> None:
+    """Read the command line, play, write."""
+    parser = argparse.ArgumentParser(description="play the battery and write docs/battery.md")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each case (default 3)")
+    parser.add_argument("--processes", type=int, default=2, help="runs at a time (default 2)")
+    parser.add_argument("--only", default="", help="cases whose name or recipe contains this")
+    parser.add_argument("--logs", type=Path, default=None, help="folder in which logs are kept from call to call")
+    parser.add_argument("--no-remedies", action="store_true", help="do not try remedies")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/battery.md as it is")
+    given = parser.parse_args()
+    cases = [case for case in CASES if given.only in case.name or given.only in case.recipe]
+    with tempfile.TemporaryDirectory() as folder:
+        logs = given.logs or Path(folder)
+        trials = play_all(cases, range(given.seeds), given.processes, logs, not given.no_remedies)
+    failures, healthy = {case.name for case in FAILURES}, {case.name for case in HEALTHY}
+    text = page(
+        [trial for trial in trials if trial.outcome.case in failures],
+        [trial.outcome for trial in trials if trial.outcome.case in healthy],
+        COMMAND,
+    )
+    if given.no_page:
+        sys.stdout.write(text)
+    else:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
