@@ -1,0 +1,48 @@
+"""Real samples without content."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ganforge.families import Monitor
+from ganforge.monitor import Finding, Line, Plan, Watcher
+
+
+class BlankData(Monitor):
+    """Speaks before training where many real samples are one plain colour: unread files, or a wrong scale."""
+
+    kind: Literal["blank-data"] = "blank-data"
+    rank: ClassVar[int] = 2
+    share: float = Field(
+        default=0.05, gt=0, le=1, description="of real samples that are all one number; half is a failure"
+    )
+
+    def build(self, plan: Plan) -> Watcher:
+        """Make the watcher."""
+        return BlankDataWatcher(self)
+
+
+class BlankDataWatcher(Watcher):
+    """Looks at the line before training."""
+
+    def __init__(self, monitor: BlankData) -> None:
+        self.monitor = monitor
+
+    def look(self, line: Line) -> list[Finding]:
+        """Return a finding where too many samples are constant."""
+        share = line.get("data/constant")
+        if share is None or share < self.monitor.share:
+            return []
+        low, high = line.get("data/min"), line.get("data/max")
+        seen = "" if low is None or high is None else f"; all numbers are in [{low:g}, {high:g}], images span [-1, 1]"
+        return [
+            Finding(
+                name=self.monitor.kind,
+                symptom="many real samples are one plain colour",
+                evidence=f"{share:.0%} of the real samples hold one number only, of photographs none{seen}",
+                cause="files that are empty or were read wrongly, or a scale that rounds everything to one level",
+                severity="failure" if share >= 0.5 else "warning",
+            )
+        ]

@@ -1,0 +1,100 @@
+"""What several monitors ask: how long something has held, how unlike real samples are, how a series goes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from ganforge.monitor import Line, Plan
+
+CUSTOMARY_LR = 2e-4  # of Adam, in most recipes of GANs
+
+
+class Streak:
+    """Counts how many times in a row something held."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def note(self, holds: bool) -> int:
+        """Return the length of the streak with this time in it: 0 where it does not hold."""
+        self.length = self.length + 1 if holds else 0
+        return self.length
+
+
+class Likeness:
+    """Compares what generated samples look like (`grid/...`) with real ones (`real/...`, on the first line)."""
+
+    def __init__(self) -> None:
+        self.real: dict[str, float] = {}
+
+    def note(self, line: Line) -> None:
+        """Remember what real samples look like, where the line says so."""
+        for name in line.values:
+            value = line.get(name)
+            if name.startswith("real/") and value is not None:
+                self.real[name.removeprefix("real/")] = value
+
+    def share(self, line: Line, name: str) -> float | None:
+        """Return a reading of the generated samples over that of the real ones; None where either is missing or 0."""
+        made, real = line.get(f"grid/{name}"), self.real.get(name)
+        return None if made is None or not real else made / real
+
+    def apart(self, line: Line) -> float | None:
+        """Return how far generated samples are from real ones in the plainest numbers: 0 = not at all; None = unknown.
+
+        The largest of: how many spreads of real numbers the means are apart; the logarithm to base 2 of the ratios of
+        the spreads of numbers, of distances, and of roughness. Samples of a run that is well come under 1.
+        """
+        spread, mean = self.spread, line.get("grid/mean")
+        if spread is None or mean is None:
+            return None
+        ratios = [self.share(line, name) for name in ("distance", "contrast", "roughness")]
+        logs = [abs(math.log2(max(ratio, 1e-6))) for ratio in ratios if ratio is not None]
+        return max([abs(mean - self.real["mean"]) / spread, *logs])
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the numbers of real samples, near enough; None where it is not known, or 0."""
+        if "variance" not in self.real or "mean" not in self.real:
+            return None
+        return max(math.sqrt(self.real["variance"]), self.real.get("contrast", 0.0)) or None
+
+
+def swings(values: Sequence[float], least: float = 2.0) -> list[float]:
+    """Return the factors by which positive values rise and fall again and again, oldest first.
+
+    Args:
+        values: in order, above 0.
+        least: a turn counts once values have gone back by this factor.
+    """
+    turns: list[float] = []
+    low = high = start = values[0] if values else 1.0
+    way = 0
+    for value in values:
+        low, high = min(low, value), max(high, value)
+        if way >= 0 and value * least <= high:  # it was rising, and fell
+            turns += [high / start] if way else []
+            way, start, low = -1, high, value
+        elif way <= 0 and value >= low * least:
+            turns += [start / low] if way else []
+            way, start, high = 1, low, value
+    if way:
+        turns.append(high / start if way > 0 else start / low)
+    return turns
+
+
+def noise(values: Sequence[float]) -> float:
+    """Return the standard deviation of values about a smooth course, from second differences: robust to outliers."""
+    second = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return statistics.median(second) / (0.6745 * math.sqrt(6)) if second else 0.0
+
+
+def gentler(plan: Plan, player: str, factor: float = 0.25) -> str | None:
+    """Return the override that slows a player down: to the customary rate from far above it, else by `factor`."""
+    key = f"game.{player}.optimizer"
+    rate = plan.value(f"{key}.lr")
+    if rate is not None and rate > 20 * CUSTOMARY_LR and "adam" in (plan.kind(key) or "adam"):
+        return plan.changed(f"{key}.lr", CUSTOMARY_LR)
+    return plan.scaled(f"{key}.lr", factor)

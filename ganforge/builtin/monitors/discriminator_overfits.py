@@ -1,0 +1,63 @@
+"""A discriminator that knows its real samples by heart."""
+
+from __future__ import annotations
+
+import statistics
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from ganforge.families import Monitor
+from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+
+READING = "discriminator/overfit"
+
+
+class DiscriminatorOverfits(Monitor):
+    """Speaks where held-out real samples look generated to it (Karras et al. 2020, arXiv:2006.06676, eq. 1).
+
+    r_v is 0 where it judges them as it does those it is trained on, and 1 where as generated ones. It is measured where
+    `[diagnosis] held_out` names samples that are not trained on.
+    """
+
+    kind: Literal["discriminator-overfits"] = "discriminator-overfits"
+    rank: ClassVar[int] = 22
+    r_v: float = Field(default=0.6, gt=0, le=1, description="its median over the newest lines is more than this")
+    lines: PositiveInt = Field(default=4, description="newest lines of the log")
+
+    def build(self, plan: Plan) -> Watcher:
+        """Make the watcher."""
+        return OverfitWatcher(self, plan)
+
+
+class OverfitWatcher(Watcher):
+    """Looks at r_v."""
+
+    def __init__(self, monitor: DiscriminatorOverfits, plan: Plan) -> None:
+        self.monitor, self.plan = monitor, plan
+        self.series = Series(READING)
+
+    def look(self, line: Line) -> list[Finding]:
+        """Return a finding where r_v is high, and not for a moment."""
+        if not self.series.note(line) or len(self.series) < self.monitor.lines:
+            return []
+        now, began = statistics.median(self.series.last(self.monitor.lines)), self.series.values[0]
+        if now <= self.monitor.r_v:
+            return []
+        plan, keys = self.plan, "game.discriminator"
+        images = line.get("grid/contrast") is not None
+        return [
+            Finding(
+                name=self.monitor.kind,
+                symptom="the discriminator takes real samples that it was not trained on for generated ones",
+                evidence=f"r_v has been {now:.2f} (median of {self.monitor.lines} lines; {began:.2f} at first); "
+                f"healthy: under 0.5, over {self.monitor.r_v:g} it knows its samples by heart",
+                cause="too few real samples for this discriminator, shown too often without augmentation",
+                remedies=remedies(
+                    plan.added(f"{keys}.augmentations", "ada") if images else None,
+                    plan.added(f"{keys}.augmentations", "diffaugment") if images else None,
+                    plan.added(f"{keys}.regularizers", "r1", gamma=1.0, every=16),
+                    plan.scaled(f"{keys}.network.width", 0.5),
+                ),
+            )
+        ]

@@ -1,0 +1,94 @@
+"""Numbers that grow without bound."""
+
+from __future__ import annotations
+
+import statistics
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from ganforge.builtin.monitors.course import Streak, gentler
+from ganforge.families import Monitor
+from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+
+SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
+
+
+class Exploding(Monitor):
+    """Speaks where scores or gradients grow far beyond what they were, or weights change beyond recognition."""
+
+    kind: Literal["exploding"] = "exploding"
+    rank: ClassVar[int] = 30
+    score: float = Field(default=200.0, gt=0, description="a score, or its spread, beyond this is out of hand")
+    growth: float = Field(default=300.0, gt=1, description="of a gradient's norm over the median of its first lines")
+    moved: float = Field(
+        default=0.5, gt=0, description="way of a player's weights in a line of the log, over their length"
+    )
+    lines: PositiveInt = Field(default=3, description="lines of the log in a row")
+
+    def build(self, plan: Plan) -> Watcher:
+        """Make the watcher."""
+        return ExplodingWatcher(self, plan)
+
+
+class ExplodingWatcher(Watcher):
+    """Looks at scores, gradients and how far weights go."""
+
+    def __init__(self, monitor: Exploding, plan: Plan) -> None:
+        self.monitor, self.plan = monitor, plan
+        self.norms = {player: Series(f"{player}/gradient_norm") for player in ("discriminator", "generator")}
+        self.streak = Streak()
+
+    def look(self, line: Line) -> list[Finding]:
+        """Return a finding where something is out of hand."""
+        if line.get("discriminator/gradient_norm") is None:
+            return []
+        signs = [*self._scores(line), *self._gradients(line), *self._weights(line)]
+        if self.streak.note(bool(signs)) < self.monitor.lines:
+            return []
+        plan, player, key = self.plan, signs[0][0], "game.discriminator"
+        free = plan.kind("game.loss") == "wasserstein" and not (
+            plan.kinds(f"{key}.regularizers") or plan.kinds(f"{key}.constraints")
+        )
+        held = [
+            plan.added(f"{key}.regularizers", "gradient-penalty"),
+            plan.added(f"{key}.constraints", "spectral-norm"),
+        ]
+        slower = [gentler(plan, name) for name in (player, "discriminator", "generator")]
+        return [
+            Finding(
+                name=self.monitor.kind,
+                symptom="numbers grow without bound: scores, gradients or steps are far beyond what training can bear",
+                evidence="; ".join(sign for _, sign in signs),
+                cause="nothing holds the critic back, whose loss has no lower bound"
+                if free
+                else "learning rates that are too high, or a discriminator that nothing holds back",
+                remedies=remedies(*(held + slower if free else slower + held)),
+            )
+        ]
+
+    def _scores(self, line: Line) -> list[tuple[str, str]]:
+        values = [(abs(value), name) for name in SCORES if (value := line.get(f"discriminator/{name}")) is not None]
+        worst, name = max(values, default=(0.0, ""))
+        told = f"discriminator/{name} is {line.get(f'discriminator/{name}') or 0:.3g} (healthy: under 30 or so)"
+        return [("discriminator", told)] if worst > self.monitor.score else []
+
+    def _gradients(self, line: Line) -> list[tuple[str, str]]:
+        found = []
+        for player, series in self.norms.items():
+            if series.note(line) and len(series) > 5:
+                usual = statistics.median(series.values[:5])
+                if series.values[-1] > self.monitor.growth * max(usual, 1e-3):
+                    found.append((player, f"{series.name} is {series.values[-1]:.3g}, it was {usual:.3g} at first"))
+        return found
+
+    def _weights(self, line: Line) -> list[tuple[str, str]]:
+        ways = [(player, line.get(f"weights/{player}_moved")) for player in self.norms]
+        return [
+            (
+                player,
+                f"the {player}'s weights went {way:.2f} of their length since the line before (healthy: under 0.1)",
+            )
+            for player, way in ways
+            if way is not None and way > self.monitor.moved
+        ]

@@ -1,0 +1,83 @@
+"""Generated samples that are all alike."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from ganforge.builtin.monitors.course import Likeness, Streak, gentler
+from ganforge.families import Monitor
+from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+
+
+class ModeCollapse(Monitor):
+    """Speaks where generated samples are all alike, or have lost most of the variety that they had.
+
+    Samples of fixed latents are compared with each other, as real samples are: their mean distance, that to the nearest
+    other one, and the share that has a twin.
+    """
+
+    kind: Literal["mode-collapse"] = "mode-collapse"
+    rank: ClassVar[int] = 50
+    distance: float = Field(default=0.25, gt=0, lt=1, description="mean distance of samples, over that of real ones")
+    nearest: float = Field(
+        default=0.2, gt=0, lt=1, description="distance to the nearest sample, over that of real ones"
+    )
+    duplicates: float = Field(
+        default=0.5, gt=0, le=1, description="share of samples with a twin, beyond that of real ones"
+    )
+    fallen: float = Field(default=0.4, gt=0, lt=1, description="mean distance, over the highest so far")
+    after_rounds: PositiveInt = Field(default=400, description="what an untrained generator makes is all alike, too")
+    lines: PositiveInt = Field(default=3, description="lines of the log in a row")
+
+    def build(self, plan: Plan) -> Watcher:
+        """Make the watcher."""
+        return CollapseWatcher(self, plan)
+
+
+class CollapseWatcher(Watcher):
+    """Looks at how far samples of fixed latents are from each other."""
+
+    def __init__(self, monitor: ModeCollapse, plan: Plan) -> None:
+        self.monitor, self.plan = monitor, plan
+        self.likeness, self.streak, self.distances = Likeness(), Streak(), Series("grid/distance")
+
+    def look(self, line: Line) -> list[Finding]:
+        """Return a finding where there is no variety, or no longer."""
+        self.likeness.note(line)
+        if not self.distances.note(line) or line.round < self.monitor.after_rounds:
+            return []
+        signs = self._signs(line)
+        if self.streak.note(bool(signs)) < self.monitor.lines:
+            return []
+        plan, regularized = self.plan, "game.discriminator.regularizers"
+        return [
+            Finding(
+                name=self.monitor.kind,
+                symptom="generated samples are all alike: the generator makes few of the modes of the data",
+                evidence=f"{'; '.join(signs)}; healthy: half of real samples' and more",
+                cause="the generator has found what the discriminator of the moment believes, which does not catch up",
+                remedies=remedies(
+                    None if plan.kind("game.loss") == "wasserstein" else plan.changed("game.loss", "relativistic"),
+                    plan.added(regularized, "r1", gamma=0.1),
+                    plan.added(regularized, "r2", gamma=0.1),
+                    gentler(plan, "generator"),
+                ),
+            )
+        ]
+
+    def _signs(self, line: Line) -> list[str]:
+        monitor, likeness = self.monitor, self.likeness
+        signs, now, most = [], self.distances.values[-1], max(self.distances.values)
+        far, near = likeness.share(line, "distance"), likeness.share(line, "nearest")
+        twins, of_real = line.get("grid/duplicates") or 0.0, likeness.real.get("duplicates", 0.0)
+        if far is not None and far < monitor.distance:
+            signs.append(f"their mean distance is {far:.1%} of real samples'")
+        if near is not None and near < monitor.nearest:
+            signs.append(f"to the nearest other one it is {near:.1%} of real samples'")
+        if twins > of_real + monitor.duplicates:
+            signs.append(f"{twins:.0%} of them have a twin, of real samples {of_real:.0%}")
+        if now < monitor.fallen * most and (far is None or far < 0.6):
+            signs.append(f"their mean distance was {most:.3g} at its highest and is {now:.3g}")
+        return signs
