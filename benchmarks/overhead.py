@@ -1,11 +1,12 @@
 """Our runner against the tightest loop one can write by hand for the same networks, interleaved.
 
-    python benchmarks/overhead.py [--rounds 50] [--repeats 7] [dcgan|stylegan2 ...]
+    python benchmarks/overhead.py [--rounds 50] [--repeats 7] [--log-every 1000] [dcgan|stylegan2 ...]
 
 Both play the same turns on the same networks and data in memory: opponents frozen, generated samples for the
 discriminator without a graph, real and generated in one forward where the norm allows it, fused Adam, foreach average.
-The loop by hand logs nothing, guards nothing and draws from the global generator. Prints the median of each and the
-median of the ratios of neighbouring measurements: noise of the machine hits both alike.
+The loop by hand logs nothing, guards nothing and draws from the global generator. With --log-every, ours also does what
+a run does at each line of its log: readings of samples and of the weights, and all monitors. Prints the median of each
+and the median of the ratios of neighbouring measurements: noise of the machine hits both alike.
 """
 
 from __future__ import annotations
@@ -15,22 +16,34 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.assemble import build_runner
-from ganforge.data import DataSpec
+from ganforge.assemble import assemble, build_runner
+from ganforge.cli.view import MuteView
+from ganforge.data import Batch, DataSpec, Source
+from ganforge.diagnosis import monitors_of
 from ganforge.dice import Roll, roll_dice
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
 from ganforge.memory import keep_freed_memory
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.plugins import load_catalogue
+from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.session import Ledger
+from ganforge.tasks.log import Log
+from ganforge.tasks.probe import Probe
+from ganforge.tasks.watch import Watch
+from ganforge.tracking import NoTracker
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 ADAM = {"lr": 2e-3, "betas": [0.0, 0.99]}
 STYLE = {"kind": "stylegan2", "channel_base": 1024, "channel_max": 64}
@@ -138,6 +151,51 @@ def by_runner(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Call
     return play
 
 
+class InMemory(Source):
+    """One batch of real samples, again and again."""
+
+    def __init__(self, spec: DataSpec, samples: Tensor) -> None:
+        self.spec, self.samples, self.fingerprint = spec, samples, "benchmark"
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Return samples."""
+        return {"image": self.samples[torch.from_numpy(indices)]}
+
+    def show(self, samples: Tensor) -> Image:
+        """Draw nothing."""
+        raise NotImplementedError
+
+
+def by_session(recipe: Recipe, catalogue: Catalogue, source: Source, batches: Sequence[Tensor]) -> Callable[[], None]:
+    """Return our own loop with all that a session does for its log: readings, lines, monitors."""
+    session, tasks = assemble(
+        recipe,
+        Accelerator(cpu=True),
+        source,
+        folder=Path("-"),
+        cache=Path("-"),
+        tracker=NoTracker(),
+        show=MuteView(),
+        monitors=monitors_of(recipe, catalogue),
+    )
+    tasks = [task for task in tasks if isinstance(task, Probe | Log | Watch)]
+    for task in tasks:
+        task.begin(session)
+
+    def play() -> None:
+        for real in batches:
+            before = session.images
+            session.ledger.note(session.runner.play_round({"image": real}))
+            for task in tasks:
+                if task.due(session, before):
+                    task.run(session)
+
+    return play
+
+
 def seconds(play: Callable[[], None]) -> float:
     """Return how long one pass takes."""
     start = time.perf_counter()
@@ -152,6 +210,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--log-every", type=int, metavar="IMAGES", help="log, and let monitors look, so often")
     options = parser.parse_args()
     unknown = set(options.games) - set(GAMES)
     if unknown:
@@ -161,10 +220,13 @@ def main() -> None:
     spec = DataSpec((1, 32, 32))
     real = torch.rand(options.batch, *spec.shape).mul(2).sub(1).contiguous(memory_format=torch.channels_last)
     for name in options.games or GAMES:
-        table = {"data": "faces", "run": {"images": 1, "batch": options.batch}, "game": GAMES[name]}
+        run = {"images": 10**9, "batch": options.batch, "log_every_images": options.log_every or 10**9}
+        table = {"data": "faces", "run": run, "game": GAMES[name]}
         recipe = Recipe.model_validate(table, context={"catalogue": catalogue})
         batches = [real] * options.rounds
         hand, ours = by_hand(recipe, spec, batches), by_runner(recipe, spec, batches)
+        if options.log_every:
+            ours = by_session(recipe, catalogue, InMemory(spec, real), batches)
         hand(), ours()
         times: list[tuple[float, float]] = []
         for repeat in range(options.repeats):  # in turns, so that neither is always the second

@@ -63,11 +63,15 @@ ORDER = [
     "sample_files",
     "session",
     "rollback",
+    "record",
     "trial",
     "tasks",
     "training",
     "assemble",
     "sampling",
+    "evaluation",
+    "comparison",
+    "sweep",
     "cli",
 ]
 BELOW_CLI = set(ORDER) - {"cli"}

@@ -20,6 +20,9 @@ from ganforge.errors import GanforgeError
 COMMANDS = {  # command -> (module below ganforge.cli, one line of help)
     "run": ("run", "Train what a recipe describes."),
     "check": ("check", "Validate a recipe, build it and play a few rounds."),
+    "diagnose": ("diagnose", "Explain a run again from its log: what went wrong, what to try."),
+    "evaluate": ("evaluate", "Measure how good samples are: any metric of any checkpoint, or of files."),
+    "compare": ("compare", "Line up runs: recipes, metrics, findings, grids."),
     "sample": ("sample", "Draw samples from a run's generator."),
     "export": ("export", "Write a player's weights to a file."),
     "recipe": ("recipe", "Show a recipe with every default filled in."),

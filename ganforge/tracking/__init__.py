@@ -11,6 +11,7 @@ from ganforge.tracking.folder import NoTracker as NoTracker
 from ganforge.tracking.folder import RunFolder as RunFolder
 from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
+from ganforge.tracking.folder import read_record as read_record
 from ganforge.tracking.lines import read_lines as read_lines
 from ganforge.tracking.redaction import redact as redact
 from ganforge.tracking.store import Store as Store

@@ -20,6 +20,11 @@ Status = Literal["finished", "failed", "killed"]
 METRICS, EVENTS, RUN, RECIPE, GRIDS, LOCK = "metrics.jsonl", "events.jsonl", "run.json", "recipe.toml", "grids", ".lock"
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what the `run.json` of a run's folder says; empty where there is none."""
+    return read_json(folder / RUN)
+
+
 class Tracker(Protocol):
     """Where the numbers of a run go. No call waits for anything but the local disk, except `finish`."""
 

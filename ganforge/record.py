@@ -1,0 +1,121 @@
+"""A run read again from its folder: what was logged, and what monitors make of it now."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ganforge.diagnosis import Case, Panel, monitors_of, plan_of, replay
+from ganforge.errors import GanforgeError, RecipeError
+from ganforge.families import Monitor
+from ganforge.monitor import Finding, Line, Plan, lines_of
+from ganforge.plugins import Catalogue
+from ganforge.recipe import read_recipe
+from ganforge.tracking import read_lines, read_record
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run's folder tells.
+
+    Args:
+        folder: of the run.
+        run: what `run.json` says: status, reason, start, end, device.
+        plan: of its recipe.
+        panel: of monitors that were shown its whole log; `panel.lines` is the log without what was rolled back.
+        cases: everything that was found, what holds first; what only the run itself could find is as it was said then.
+        events: what `events.jsonl` says.
+        notices: what a person should know of this reading.
+    """
+
+    folder: Path
+    run: Mapping[str, Any]
+    plan: Plan
+    panel: Panel
+    cases: tuple[Case, ...]
+    events: Sequence[Mapping[str, Any]]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Images shown, as far as the log tells."""
+        return max((line.images for line in self.panel.lines), default=0)
+
+
+def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Record:
+    """Read a run, finished or not, and show its log to the monitors of its recipe.
+
+    Args:
+        folder: of the run.
+        catalogue: the installed components. A recipe of other versions that these cannot read is asked for its values
+            only, and watched by the installed monitors with their defaults.
+        overrides: of the recipe, as for `--set`.
+
+    Raises:
+        GanforgeError: the folder holds no run.
+        RecipeError: an override cannot be used.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise GanforgeError(f"{folder} holds no run: there is no {path.name} in it; expected the folder of a run")
+    notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
+    monitors: Sequence[Monitor]
+    try:
+        recipe = read_recipe(path, catalogue, overrides)
+        plan, monitors, action = plan_of(recipe), monitors_of(recipe, catalogue), recipe.diagnosis.action
+    except RecipeError as error:
+        if overrides:
+            raise
+        mistakes = str(error).splitlines()
+        first = mistakes[min(1, len(mistakes) - 1)].strip()
+        notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
+        plan, monitors, action = Plan(_raw(path)), _standard(catalogue), "warn"
+    lines = list(lines_of(read_lines(folder / "metrics.jsonl")))
+    if not lines:
+        notices.append("nothing was logged yet")
+    panel = replay(lines, Panel(monitors, plan, action))
+    events = read_lines(folder / "events.jsonl")
+    cases = [
+        *panel.cases,
+        *panel.undone,
+        *_said_then(events, {case.finding.name for case in panel.cases + panel.undone}),
+    ]
+    cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
+    return Record(folder, read_record(folder), plan, panel, tuple(cases), events, tuple(notices))
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GanforgeError(f"{path} cannot be read: {error}") from error
+
+
+def _standard(catalogue: Catalogue) -> list[Monitor]:
+    classes: Mapping[str, type[Monitor]] = catalogue.family("monitors")  # type: ignore[assignment]
+    made = [cls() for _, cls in sorted(classes.items()) if cls.standard]  # type: ignore[call-arg]
+    return sorted(made, key=lambda monitor: monitor.rank)
+
+
+def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:
+    """Return what events tell of findings that the log alone does not give: gradients that were not finite, say."""
+    names = [field.name for field in fields(Finding)]
+    cases: dict[str, Case] = {}
+    for event in events:
+        details = event.get("details") or {}
+        if event.get("kind") != "finding" or details.get("name") in known or "symptom" not in details:
+            continue
+        finding = Finding(**{name: details[name] for name in names if name in details})
+        images = int(event["images"])
+        case = Case(finding, details.get("monitor", ""), "warn", images, images, life=int(details.get("life", 0)))
+        cases.setdefault(finding.name, case).last = images
+    return list(cases.values())
+
+
+def values_of(lines: Sequence[Line], name: str) -> tuple[list[int], list[float]]:
+    """Return images and values of one name, line by line, NaN where it was not finite."""
+    found = [(line.images, line.values[name]) for line in lines if name in line.values]
+    return [images for images, _ in found], [value for _, value in found]
