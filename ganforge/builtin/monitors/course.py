@@ -9,6 +9,16 @@ from collections.abc import Sequence
 from ganforge.monitor import Line, Plan
 
 CUSTOMARY_LR = 2e-4  # of Adam, in most recipes of GANs
+IGNORANT = {"minimax": 2 * math.log(2), "non-saturating": 2 * math.log(2), "hinge": 2.0, "relativistic": math.log(2)}
+
+
+def ignorant(plan: Plan) -> float | None:
+    """Return the discriminator's loss where it gives every sample the best one score; None where that is any number."""
+    kind = plan.kind("game.loss")
+    if kind == "least-squares":
+        return ((plan.value("game.loss.b") or 1.0) - (plan.value("game.loss.a") or 0.0)) ** 2 / 4
+    loss = IGNORANT.get(kind or "")
+    return None if loss is None else 2 * loss if plan.at("game.loss.average") is True else loss
 
 
 class Streak:
@@ -62,27 +72,31 @@ class Likeness:
         return max(math.sqrt(self.real["variance"]), self.real.get("contrast", 0.0)) or None
 
 
-def swings(values: Sequence[float], least: float = 2.0) -> list[float]:
-    """Return the factors by which positive values rise and fall again and again, oldest first.
+def turns(values: Sequence[float], least: float) -> list[float]:
+    """Return how far values go up and down, one way after the other, oldest first; the last may not be over.
 
     Args:
-        values: in order, above 0.
-        least: a turn counts once values have gone back by this factor.
+        values: in order.
+        least: what goes back by less than this is noise.
     """
-    turns: list[float] = []
-    low = high = start = values[0] if values else 1.0
-    way = 0
+    ways: list[float] = []
+    start = low = high = values[0] if values else 0.0
+    up = 0  # 1 = on the way up, -1 = down, 0 = not known yet
     for value in values:
         low, high = min(low, value), max(high, value)
-        if way >= 0 and value * least <= high:  # it was rising, and fell
-            turns += [high / start] if way else []
-            way, start, low = -1, high, value
-        elif way <= 0 and value >= low * least:
-            turns += [start / low] if way else []
-            way, start, high = 1, low, value
-    if way:
-        turns.append(high / start if way > 0 else start / low)
-    return turns
+        if up >= 0 and high - value >= least:
+            ways += [high - start] if up else []
+            up, start, low = -1, high, value
+        elif up <= 0 and value - low >= least:
+            ways += [start - low] if up else []
+            up, start, high = 1, low, value
+    last = high - start if up > 0 else start - low
+    return [*ways, last] if up else ways
+
+
+def swings(values: Sequence[float], least: float = 2.0) -> list[float]:
+    """Return the factors by which values above 0 rise and fall, oldest first: as `turns`, of their logarithms."""
+    return [math.exp(way) for way in turns([math.log(value) for value in values], math.log(least))]
 
 
 def noise(values: Sequence[float]) -> float:

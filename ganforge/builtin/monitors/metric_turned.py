@@ -22,7 +22,10 @@ class MetricTurned(Monitor):
     kind: Literal["metric-turned"] = "metric-turned"
     rank: ClassVar[int] = 70
     values: PositiveInt = Field(default=3, description="measured since the best one, at least")
-    noises: float = Field(default=4.0, gt=0, description="how many standard deviations of its noise it is worse by")
+    noises: float = Field(default=2.0, gt=0, description="how many standard deviations of its noise it is worse by")
+    ignore: tuple[str, ...] = Field(
+        default=("pixel-variance",), description="values that are not the better, the further they go"
+    )
     share: float = Field(default=0.1, ge=0, description="and by how much of the best value")
 
     def build(self, plan: Plan) -> Watcher:
@@ -35,7 +38,7 @@ class MetricTurnedWatcher(Watcher):
 
     def __init__(self, monitor: MetricTurned, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
-        self.series = {name: Series(name) for name in plan.better}
+        self.series = {name: Series(name) for name in plan.better if name not in monitor.ignore}
 
     def look(self, line: Line) -> list[Finding]:
         """Return a warning for each metric that has turned, the one that wasted most first; they share a name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from support_monitors import ROUNDS, first, grid, log, plan, say
 
 from ganforge.builtin.monitors.discriminator_too_strong import DiscriminatorTooStrong
 from ganforge.monitor import Line, Plan
@@ -32,12 +33,13 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     assert finding.name == "discriminator-too-strong"
     assert "0.0123" in finding.evidence
     assert "2,000" in finding.evidence
+    assert "62 rounds" in finding.evidence
     assert finding.remedies == (
         "game.discriminator.optimizer.lr=5e-05",
         'game.discriminator.regularizers.0={kind="r1", gamma=1.0, every=16}',
     ), "there are no constraints in this game, and ada is there already"
     for remedy in finding.remedies:
-        key, _, value = remedy.partition("=")
+        value = remedy.partition("=")[2]
         assert tomllib.loads(f"value = {value}")
 
 
@@ -45,7 +47,7 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     ("images", "readings"),
     [
         (1_000, {READING: 0.1}),  # not under the threshold
-        (3_201, {READING: 0.01}),  # not early
+        (3_232, {READING: 0.01}),  # not early: 101 rounds
         (1_000, {READING: -5.0}),  # a loss without a lower bound
         (1_000, {READING: float("nan")}),
         (1_000, {"generator/adversarial": 0.01}),
@@ -53,14 +55,42 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     ],
 )
 def test_it_is_silent_otherwise(images: int, readings: dict[str, float]) -> None:
-    assert DiscriminatorTooStrong().build(PLAN).look(Line.of(images, 1, readings)) == []
+    assert DiscriminatorTooStrong().build(PLAN).look(Line.of(images, images // 32, readings)) == []
 
 
 def test_thresholds_are_fields() -> None:
-    watcher = DiscriminatorTooStrong(loss=0.5, within_images=10_000, reading="critic/loss").build(PLAN)
-    assert watcher.look(Line.of(9_000, 1, {"critic/loss": 0.4}))
+    watcher = DiscriminatorTooStrong(loss=0.5, within_rounds=300, reading="critic/loss").build(PLAN)
+    assert watcher.look(Line.of(9_000, 281, {"critic/loss": 0.4}))
 
 
 def test_the_wasserstein_loss_is_not_for_it() -> None:
     watcher = DiscriminatorTooStrong().build(Plan({"game": {"loss": {"kind": "wasserstein"}}}))
     assert watcher.look(Line.of(1_000, 1, {READING: 0.01})) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "ignorant"),
+    [("non-saturating", 1.386), ("minimax", 1.386), ("hinge", 2.0), ("relativistic", 0.693), ("least-squares", 0.25)],
+)
+def test_almost_nothing_is_measured_by_what_knowing_nothing_costs(loss: str, ignorant: float) -> None:
+    limit = 0.1 * ignorant / 1.386
+    of = plan("dcgan_digits", f"game.loss={loss}")
+    assert say(DiscriminatorTooStrong(), log(1, lambda n: {READING: 1.02 * limit}), of) == []
+    assert say(DiscriminatorTooStrong(), log(1, lambda n: {READING: 0.98 * limit}), of)
+
+
+def separated(separation: float, **made: float) -> dict[str, float]:
+    return grid(**made) | {"discriminator/separation": separation, READING: 0.3}
+
+
+def test_later_it_takes_samples_unlike_real_ones_that_come_no_nearer() -> None:
+    stuck = log(20, lambda n: separated(1.0, contrast=0.2, distance=0.2))
+    number, finding = first(DiscriminatorTooStrong(), stuck)
+    assert number * ROUNDS == 400 + 5 * ROUNDS, "400 rounds, then six lines"
+    assert "100.0%" in finding.evidence
+    for well in (
+        lambda n: separated(1.0, contrast=0.5, distance=0.5),  # told apart, but like real ones
+        lambda n: separated(1.0, contrast=0.05 * 1.15**n, distance=0.05 * 1.15**n),  # nearer and nearer
+        lambda n: separated(0.9, contrast=0.2, distance=0.2),
+    ):
+        assert say(DiscriminatorTooStrong(), log(20, well)) == []
