@@ -22,15 +22,17 @@ from ganforge.assemble import assemble
 from ganforge.cli.view import SilentView
 from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
 from ganforge.errors import DivergedError
-from ganforge.monitor import lines_of
+from ganforge.monitor import Finding, lines_of
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.tasks.save import Save
 from ganforge.tasks.snapshot import Snapshot
+from ganforge.tasks.watch import Watch
 from ganforge.tracking import NoTracker
 from ganforge.training import train
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+PATIENCE = 4  # lines of the log that a run goes on after what was planted was found
 _CATALOGUE: list[Catalogue] = []
 
 
@@ -55,12 +57,14 @@ class Log:
         seconds: of the processor.
         lines: as in `metrics.jsonl`.
         ended: where the run ended because something was not finite, what was said of it, with `term` and `layer`.
+        whole: it was played to the recipe's end, or as far as it could be.
     """
 
     rounds: int
     seconds: float
     lines: Sequence[Mapping[str, Any]]
     ended: Mapping[str, Any] | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,13 @@ class Notebook(NoTracker):
             self.said.append(dict(details))
 
 
+class Mute(SilentView):
+    """Findings are counted, not shown."""
+
+    def finding(self, images: int, finding: Finding) -> None:
+        pass
+
+
 def recipe_of(case: Case, seed: int, remedy: str | None = None) -> Recipe:
     """Return the recipe of a case, with a remedy or without."""
     always = (f"seed={seed}", "metrics=[]", 'tracking.kind="none"')
@@ -118,7 +129,10 @@ def recipe_of(case: Case, seed: int, remedy: str | None = None) -> Recipe:
 
 
 def play(case: Case, seed: int, remedy: str | None = None) -> Log:
-    """Play a case to its end, or until something is not finite."""
+    """Play a case to its end, until something is not finite, or for a while after what was planted was found.
+
+    Of a recipe that is well, or with a remedy, all is played.
+    """
     recipe = recipe_of(case, seed, remedy)
     began, notebook = time.process_time(), Notebook()
     with tempfile.TemporaryDirectory() as name:
@@ -130,23 +144,33 @@ def play(case: Case, seed: int, remedy: str | None = None) -> Log:
             folder=folder,
             cache=folder,
             tracker=notebook,
-            show=SilentView(),
-            monitors=(),
+            show=Mute(),
+            monitors=monitors_of(recipe, _components()),
         )
+        (panel,) = (task.panel for task in tasks if isinstance(task, Watch))
+
+        def enough() -> bool:
+            since = [found.first for found in panel.cases if found.finding.name in case.names]
+            return remedy is None and bool(since) and sum(line.images > since[0] for line in panel.lines) >= PATIENCE
+
         ended = None
         try:
-            train(session, [task for task in tasks if not isinstance(task, Save | Snapshot)], lambda: False)
+            train(session, [task for task in tasks if not isinstance(task, Save | Snapshot)], enough)
         except DivergedError as error:
             ended = {**notebook.said[-1], "term": error.term, "layer": error.layer}
-    return Log(session.runner.round, time.process_time() - began, notebook.lines, ended)
+    return Log(
+        session.runner.round, time.process_time() - began, notebook.lines, ended, ended is not None or session.over
+    )
 
 
 def kept_log(case: Case, seed: int, remedy: str | None, folder: Path) -> Log:
-    """Return the log of a run from a folder; play it where it is not there yet."""
+    """Return the log of a run from a folder; play it where it is not there yet, or was stopped too soon."""
     text = json.dumps([case.recipe, case.overrides, seed, remedy])
     path = folder / f"{case.slug}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
     if path.is_file():
-        return Log(**json.loads(path.read_text()))
+        log = Log(**json.loads(path.read_text()))
+        if log.whole or judge(case, seed, remedy, log).right(case) is not None:
+            return log
     log = play(case, seed, remedy)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(log)))

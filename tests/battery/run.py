@@ -17,6 +17,10 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+import torch
+
+from ganforge.memory import keep_freed_memory
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from battery.cases import CASES, FAILURES, HEALTHY, Case
@@ -42,10 +46,9 @@ def try_case(case: Case, seed: int, logs: Path, heal: bool = True) -> Trial:
 
 
 def begin() -> None:
-    """Let each process compute on one core."""
-    import torch
-
+    """Let each process compute on one core, and keep the memory that it frees."""
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def play_all(cases: Sequence[Case], seeds: Sequence[int], processes: int, logs: Path, heal: bool) -> list[Trial]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from battery.cases import CASES, FAILURES, HEALTHY, Case
 from battery.planted import PlantedData, catalogue
-from battery.play import Found, Log, Outcome, judge, kept_log, play, recipe_of
+from battery.play import PATIENCE, Found, Log, Outcome, judge, kept_log, play, recipe_of
 from battery.run import COMMAND, PAGE, try_case
 from battery.table import FAILURE_HEADS, HEALTHY_HEADS, Trial, is_first, page, went_away
 
@@ -101,6 +101,14 @@ def test_the_remedy_mends_a_player_at_rest(tmp_path: Path):
     trial = try_case(case, 0, tmp_path)
     assert trial.outcome.right(case)
     assert trial.healed(case) is trial.tried[0]
+
+
+def test_a_failing_run_ends_a_little_after_it_was_found_out(tmp_path: Path):
+    case = case_of("one image", 50)
+    case = replace(case, overrides=(*case.overrides, "run.log_every_images=32"))
+    log = kept_log(case, 0, None, tmp_path)
+    assert (log.rounds, log.whole) == (PATIENCE, False)
+    assert kept_log(replace(case, names=("slow",)), 0, None, tmp_path).rounds == 50, "not for what is asked for now"
 
 
 def test_a_log_that_was_kept_is_not_played_again(tmp_path: Path):
