@@ -9,11 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from ganforge.builtin.constraints.layers import TRANSPOSED, layers_of
 from ganforge.errors import RecipeError
 from ganforge.families import Constraint
-
-_TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-_LAYERS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | nn.Embedding | _TRANSPOSED
 
 
 class OrthogonalInit(Constraint):
@@ -29,20 +27,14 @@ class OrthogonalInit(Constraint):
 
     def attach(self, network: nn.Module) -> None:
         """Draw the weights anew; a `RecipeError` where there are none, or where they are normalised already."""
-        layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _LAYERS)]
-        if not layers:
-            raise RecipeError(
-                f"constraints: orthogonal-init found no convolution, dense layer or embedding of torch.nn in "
-                f"{type(network).__name__}; leave it out, or choose a network of such layers"
-            )
-        for name, layer in layers:
+        for name, layer in layers_of(network, self.kind):
             if is_parametrized(layer):
                 raise RecipeError(
                     f"constraints: orthogonal-init comes too late for '{name}', whose weight is normalised already; "
                     "put it first in the list of constraints"
                 )
             assert isinstance(layer.weight, Tensor)
-            self._draw(layer.weight.transpose(0, 1) if isinstance(layer, _TRANSPOSED) else layer.weight)
+            self._draw(layer.weight.transpose(0, 1) if isinstance(layer, TRANSPOSED) else layer.weight)
 
     @torch.no_grad()
     def _draw(self, weight: Tensor) -> None:

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
+from ganforge.builtin.constraints.layers import LAYERS, TRANSPOSED, layers_of
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.errors import RecipeError
 from ganforge.families import Constraint
 
-_TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-_LAYERS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | nn.Embedding | _TRANSPOSED
 _FIRST_ITERATIONS = 15  # from a random start, when the network is built
 
 
@@ -44,20 +43,14 @@ class SpectralNorm(Constraint):
                     f"constraints: spectral-norm knows layers of torch.nn, and '{name}' of {type(network).__name__} "
                     f"is a layer of its own kind ({type(layer).__name__}); leave it out, or choose another network"
                 )
-        layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _LAYERS)]
-        if not layers:
-            raise RecipeError(
-                f"constraints: spectral-norm found no convolution, dense layer or embedding of torch.nn in "
-                f"{type(network).__name__}; leave it out, or choose a network of such layers"
-            )
-        for name, layer in layers:
+        for name, layer in layers_of(network, self.kind):
             assert isinstance(layer.weight, Tensor)
             if not layer.weight.any():
                 raise RecipeError(
                     f"constraints: spectral-norm divides weights by their norm, and '{name}.weight' of "
                     f"{type(network).__name__} is all zeros; leave it out, or choose another network"
                 )
-            register_parametrization(layer, "weight", _Normalised(layer.weight, isinstance(layer, _TRANSPOSED)))
+            register_parametrization(layer, "weight", _Normalised(layer.weight, isinstance(layer, TRANSPOSED)))
 
     def project(self, network: nn.Module) -> None:
         """Follow the weights with the estimate of their largest singular values."""
@@ -67,7 +60,7 @@ class SpectralNorm(Constraint):
 
 def _is_foreign(layer: nn.Module) -> bool:
     """Whether a layer has a matrix or kernels of its own, and is no embedding, which may stay as it is."""
-    if isinstance(layer, _LAYERS | nn.EmbeddingBag | SharedEmbedding | ParametrizationList):
+    if isinstance(layer, LAYERS | nn.EmbeddingBag | SharedEmbedding | ParametrizationList):
         return False
     return any(name == "weight" and weight.dim() > 1 for name, weight in layer.named_parameters(recurse=False))
 

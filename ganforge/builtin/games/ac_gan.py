@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ganforge.builtin.games.heads import HeadedGame
+from ganforge.builtin.games.heads import ClassifierGame
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.data import DataSpec
 from ganforge.duel import Duel
-from ganforge.errors import DataError
 from ganforge.families import Regularizer
 from ganforge.game import Game, Terms
 from ganforge.schedule import NonNegativeNumber
@@ -44,15 +43,10 @@ class AcGan(TwoPlayers):
         return AcGanGame(self, data)
 
 
-class AcGanGame(HeadedGame):
+class AcGanGame(ClassifierGame):
     """The plain game, and a cross-entropy for either player."""
 
     def __init__(self, recipe: AcGan, data: DataSpec) -> None:
-        if not data.classes:
-            raise DataError(
-                "'ac-gan' learns from classes, and the data have none; turn labels on (data.labels = true), or choose "
-                "the game gan"
-            )
         super().__init__(recipe, data)
         self.class_weight, self.fake_class_weight = recipe.class_weight, recipe.fake_class_weight
         self.generator_class_weight = recipe.generator_class_weight
@@ -60,10 +54,6 @@ class AcGanGame(HeadedGame):
     def body_data(self, data: DataSpec) -> DataSpec:
         """Return the data without their labels."""
         return replace(data, classes=0, class_names=())
-
-    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
-        """Make the classifier."""
-        return nn.Linear(width, data.classes)
 
     def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises."""
@@ -84,8 +74,3 @@ class AcGanGame(HeadedGame):
         """Return the cross-entropy [B] of the classes that the head sees in last activations [B, F]."""
         assert labels is not None, "data with classes come with labels"
         return cross_entropy(self.discriminator.head(activations), labels, reduction="none")
-
-    def classify(self, samples: Tensor) -> Tensor:
-        """Return the head's logits [B, classes] of samples [B, *shape]."""
-        logits: Tensor = self.discriminator.head(self.discriminator.examine(samples)[1][-1])
-        return logits

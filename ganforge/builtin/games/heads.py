@@ -12,7 +12,7 @@ from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.data import DataSpec
 from ganforge.duel import Duel
-from ganforge.errors import RecipeError
+from ganforge.errors import DataError, RecipeError
 from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator
 
 
@@ -84,3 +84,31 @@ class HeadedGame(GanGame):
         _ = duel.fake_logits if fake else None
         duel.discriminator = self.see
         return list(torch.cat(seen).chunk(real + fake))
+
+
+class ClassifierGame(HeadedGame):
+    """One whose head tells classes apart.
+
+    Args:
+        recipe: of the game.
+        data: with classes; a `DataError` where there are none.
+        shown: what the rest of the game is built for, `data` by default.
+    """
+
+    def __init__(self, recipe: TwoPlayers, data: DataSpec, shown: DataSpec | None = None) -> None:
+        if not data.classes:
+            raise DataError(
+                f"'{recipe.kind}' learns from classes, and the data have none; turn labels on (data.labels = true), or "
+                "choose the game gan"
+            )
+        self.classes = data.classes
+        super().__init__(recipe, shown or data)
+
+    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
+        """Make the classifier."""
+        return nn.Linear(width, self.classes)
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """Return the head's logits [B, classes] of samples [B, *shape]."""
+        logits: Tensor = self.discriminator.head(self.discriminator.examine(samples)[1][-1])
+        return logits

@@ -10,11 +10,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ganforge.builtin.games.heads import HeadedDiscriminator, HeadedGame
+from ganforge.builtin.games.heads import ClassifierGame, HeadedDiscriminator
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.data import DataSpec
 from ganforge.duel import Duel
-from ganforge.errors import DataError
 from ganforge.families import Regularizer
 from ganforge.game import Game, Terms
 from ganforge.network import FeatureDiscriminator
@@ -64,7 +63,7 @@ class ClassifyingDiscriminator(HeadedDiscriminator):
         return self.head(activations[-1]).logsumexp(1), activations
 
 
-class SemiSupervisedGame(HeadedGame):
+class SemiSupervisedGame(ClassifierGame):
     """The plain game by other scores, and a cross-entropy where the label is known.
 
     The cross-entropy is divided by the share of labels that are known in all the data, not in the batch at hand, so
@@ -75,19 +74,10 @@ class SemiSupervisedGame(HeadedGame):
     draws_labels: ClassVar[bool] = False
 
     def __init__(self, recipe: SemiSupervised, data: DataSpec) -> None:
-        if not data.classes:
-            raise DataError(
-                "'semi-supervised' learns a classifier, and the data have no classes; turn labels on "
-                "(data.labels = true), or choose the game gan"
-            )
-        self.classes, self.labelled = data.classes, data.labelled
-        super().__init__(recipe, replace(data, classes=0, class_names=(), labelled=1.0))
+        self.labelled = data.labelled
+        super().__init__(recipe, data, shown=replace(data, classes=0, class_names=(), labelled=1.0))
         self.class_weight, self.adversarial_weight = recipe.class_weight, recipe.adversarial_weight
         self.deceiving_weight = recipe.deceiving_weight
-
-    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
-        """Make the classifier."""
-        return nn.Linear(width, self.classes)
 
     def join(self, body: FeatureDiscriminator, head: nn.Module, seen: DataSpec) -> HeadedDiscriminator:
         """Return the whole discriminator."""
@@ -108,11 +98,6 @@ class SemiSupervisedGame(HeadedGame):
             return self.penalise("generator", regularizers, duel)
         terms = dict(super().deceive_duel(duel, regularizers))
         return {**terms, "adversarial": self.clock.value(self.deceiving_weight) * terms["adversarial"]}
-
-    def classify(self, samples: Tensor) -> Tensor:
-        """Return the head's logits [B, classes] of samples [B, *shape]."""
-        logits: Tensor = self.discriminator.head(self.discriminator.examine(samples)[1][-1])
-        return logits
 
 
 def known_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

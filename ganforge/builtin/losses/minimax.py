@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ganforge.builtin.losses.cross_entropy import CrossEntropyLoss
 from ganforge.duel import Duel
-from ganforge.families import Loss
 
 
-class Minimax(Loss):
+class Minimax(CrossEntropyLoss):
     """Minimax loss with the saturating generator (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1).
 
     D minimises -log s(D(x)) - log(1 - s(D(G(z)))), G minimises log(1 - s(D(G(z)))), s the logistic function: a
@@ -22,14 +21,6 @@ class Minimax(Loss):
     """
 
     kind: Literal["minimax"] = "minimax"
-    smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="how far real samples' target is below 1")
-
-    def discriminator(self, duel: Duel) -> Tensor:
-        """Return the cross-entropy of both batches, [B] or as the logits."""
-        real = softplus(-duel.real_logits)
-        if self.smoothing > 0:  # (1 - a) softplus(-x) + a softplus(x) = softplus(-x) + a x
-            real = real + self.smoothing * duel.real_logits
-        return real + softplus(duel.fake_logits)
 
     def generator(self, duel: Duel) -> Tensor:
         """Return log(1 - s(D(G(z)))), [B] or as the logits."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
-from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.ladder import nearest, of_generator
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.residual import GrowingBlock
 from ganforge.builtin.networks.layers.resnet import (
     WIDTH,
@@ -28,10 +29,42 @@ from ganforge.errors import RecipeError
 from ganforge.families import Discriminator
 
 EPS = 1e-4  # of BatchNorm; Brock et al. 2019, app. C
-SHARED = "numbers in the embedding of a label that all layers share"
+ATTENDED: Attention = Field(default=64, description=ATTENTION)
+ORTHOGONAL: Initial = Field(default="orthogonal", description=INITIAL)
 
 
-class BigganGenerator(ResidualGenerator):
+class EmbeddingGenerator(ResidualGenerator):
+    """The fields that BigGAN's generators have in common."""
+
+    shared: int = Field(
+        default=128, ge=1, le=4096, description="numbers in the embedding of a label that all layers share"
+    )
+    attention: Attention = ATTENDED
+    initial: Initial = ORTHOGONAL
+
+
+class EmbeddingNetwork(StandingGenerator):
+    """What BigGAN's generators begin with: the plan of the blocks, and the embedding that all of them share.
+
+    Args:
+        recipe: its sizes; a `DataError` where `data` are not images of a power-of-two resolution from 8.
+        data: what it makes.
+    """
+
+    def __init__(self, recipe: EmbeddingGenerator, data: DataSpec) -> None:
+        super().__init__(data, recipe.latent, recipe.standing_batches)
+        resolution = resolution_of(data, recipe.kind)
+        self.widths = [recipe.width * multiple for multiple in of_generator(resolution)]
+        self.attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
+        self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
+        self.embedded = recipe.shared if data.label_size else 0
+
+    def attended(self, block: nn.Module, index: int) -> nn.Module:
+        """Return the block that leads to resolution 8 << index, with self-attention where it belongs there."""
+        return Attended(block, self.widths[index + 1]) if 8 << index == self.attention else block
+
+
+class BigganGenerator(EmbeddingGenerator):
     """BigGAN's generator (Brock et al. 2019, arXiv:1809.11096, app. B.1), any power-of-two resolution from 8.
 
     The latent is split: the first part makes the 4x4 start, each further part, beside the shared embedding of the
@@ -43,9 +76,6 @@ class BigganGenerator(ResidualGenerator):
     kind: Literal["biggan"] = "biggan"
     latent: PositiveInt = Field(default=120, description="length L of a latent; the start and each block get a part")
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
-    shared: int = Field(default=128, ge=1, le=4096, description=SHARED)
-    attention: Attention = Field(default=64, description=ATTENTION)
-    initial: Initial = Field(default="orthogonal", description=INITIAL)
 
     def build(self, data: DataSpec) -> BigganGeneratorNetwork:
         """Make the network.
@@ -57,26 +87,22 @@ class BigganGenerator(ResidualGenerator):
         return BigganGeneratorNetwork(self, data)
 
 
-class BigganGeneratorNetwork(StandingGenerator):
+class BigganGeneratorNetwork(EmbeddingNetwork):
     """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
 
     def __init__(self, recipe: BigganGenerator, data: DataSpec) -> None:
-        super().__init__(data, recipe.latent, recipe.standing_batches)
-        resolution = resolution_of(data, recipe.kind)
-        widths = [recipe.width * multiple for multiple in of_generator(resolution)]
+        super().__init__(recipe, data)
+        widths = self.widths
         if recipe.latent < len(widths):
             raise RecipeError(
                 f"latent = {recipe.latent} is too short: {len(widths) - 1} blocks and the start want a part each, "
                 f"and so {len(widths)} numbers or more"
             )
         self.sizes = split_evenly(recipe.latent, len(widths))
-        self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
-        embedded = recipe.shared if data.label_size else 0
-        attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
-        blocks: list[nn.Module] = []
-        for index, (before, after) in enumerate(pairwise(widths)):
-            block = GrowingBlock(before, after, embedded + self.sizes[index + 1], EPS)
-            blocks.append(Attended(block, after) if 8 << index == attention else block)
+        blocks = [
+            self.attended(GrowingBlock(before, after, self.embedded + self.sizes[index + 1], EPS), index)
+            for index, (before, after) in enumerate(pairwise(widths))
+        ]
         self.path = ImagePath(self.sizes[0], blocks, (widths[0], widths[-1]), data.channels, EPS)
         initialise(self, recipe.initial)
 
@@ -98,17 +124,12 @@ class BigganDiscriminator(Discriminator):
 
     kind: Literal["biggan"] = "biggan"
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
-    attention: Attention = Field(default=64, description=ATTENTION)
-    initial: Initial = Field(default="orthogonal", description=INITIAL)
+    attention: Attention = ATTENDED
+    initial: Initial = ORTHOGONAL
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        resolution = resolution_of(data, self.kind)
-        ladder, halvings = of_discriminator(resolution, flat=2)
-        widths = [self.width * multiple for multiple in ladder]
-        attention = nearest(self.attention, resolution >> halvings, resolution // 2)
-        blocks = shrinking(data.channels, widths, halvings, resolution, attention)
-        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
+        return shrinking(data, self.kind, self.width, self.initial, self.attention)
 
 
 def split_evenly(length: int, parts: int) -> list[int]:

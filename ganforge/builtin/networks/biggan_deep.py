@@ -9,26 +9,27 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.builtin.networks.biggan import EPS, SHARED
+from ganforge.builtin.networks.biggan import (
+    ATTENDED,
+    EPS,
+    ORTHOGONAL,
+    EmbeddingGenerator,
+    EmbeddingNetwork,
+)
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.bottleneck import GrowingBottleneck, ShrinkingBottleneck
-from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
-from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
-from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator, resolution_of
-from ganforge.builtin.networks.layers.resnet import (
-    WIDTH,
-    Attended,
-    ImagePath,
-    ResidualDiscriminatorNetwork,
-    ResidualGenerator,
-)
-from ganforge.builtin.networks.layers.standing import StandingGenerator
-from ganforge.builtin.networks.sagan import ATTENTION, Attention
+from ganforge.builtin.networks.layers.initial import Initial, initialise
+from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator
+from ganforge.builtin.networks.layers.pyramid import resolution_of
+from ganforge.builtin.networks.layers.resnet import WIDTH, ImagePath, ResidualDiscriminatorNetwork
+from ganforge.builtin.networks.sagan import Attention
 from ganforge.data import DataSpec
 from ganforge.families import Discriminator
 
+WIDE: int = Field(default=128, ge=1, le=1024, description=WIDTH)
 
-class BigganDeepGenerator(ResidualGenerator):
+
+class BigganDeepGenerator(EmbeddingGenerator):
     """BigGAN-deep's generator (Brock et al. 2019, arXiv:1809.11096, app. B.2), any power-of-two resolution from 8.
 
     Two bottleneck blocks at each resolution, the second of which doubles it (fig. 16b). The whole latent, beside the
@@ -38,31 +39,23 @@ class BigganDeepGenerator(ResidualGenerator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
-    width: int = Field(default=128, ge=1, le=1024, description=WIDTH)
-    shared: int = Field(default=128, ge=1, le=4096, description=SHARED)
-    attention: Attention = Field(default=64, description=ATTENTION)
-    initial: Initial = Field(default="orthogonal", description=INITIAL)
+    width: int = WIDE
 
     def build(self, data: DataSpec) -> BigganDeepGeneratorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
         return BigganDeepGeneratorNetwork(self, data)
 
 
-class BigganDeepGeneratorNetwork(StandingGenerator):
+class BigganDeepGeneratorNetwork(EmbeddingNetwork):
     """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
 
     def __init__(self, recipe: BigganDeepGenerator, data: DataSpec) -> None:
-        super().__init__(data, recipe.latent, recipe.standing_batches)
-        resolution = resolution_of(data, recipe.kind)
-        widths = [recipe.width * multiple for multiple in of_generator(resolution)]
-        self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
-        steering = recipe.latent + (recipe.shared if data.label_size else 0)
-        attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
+        super().__init__(recipe, data)
+        widths, steering = self.widths, recipe.latent + self.embedded
         blocks: list[nn.Module] = []
         for index, (before, after) in enumerate(pairwise(widths)):
             blocks.append(GrowingBottleneck(before, before, steering, up=False, eps=EPS))
-            block = GrowingBottleneck(before, after, steering, up=True, eps=EPS)
-            blocks.append(Attended(block, after) if 8 << index == attention else block)
+            blocks.append(self.attended(GrowingBottleneck(before, after, steering, up=True, eps=EPS), index))
         self.path = ImagePath(steering, blocks, (widths[0], widths[-1]), data.channels, EPS)
         initialise(self, recipe.initial)
 
@@ -80,9 +73,9 @@ class BigganDeepDiscriminator(Discriminator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
-    width: int = Field(default=128, ge=1, le=1024, description=WIDTH)
-    attention: Attention = Field(default=64, description=ATTENTION)
-    initial: Initial = Field(default="orthogonal", description=INITIAL)
+    width: int = WIDE
+    attention: Attention = ATTENDED
+    initial: Initial = ORTHOGONAL
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""

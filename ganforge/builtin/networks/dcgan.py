@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
 from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, norm_of_images
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
-from ganforge.errors import DataError
 from ganforge.families import Discriminator, Generator
 from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
@@ -151,13 +151,7 @@ def _hidden(recipe: DcganGenerator | DcganDiscriminator, activation: nn.Module, 
 
 def _doublings(data: DataSpec) -> int:
     """Return how often 4x4 is doubled to give the resolution."""
-    resolution = data.resolution
-    if resolution < 8 or resolution & (resolution - 1):
-        raise DataError(
-            f"dcgan makes images of 8x8, 16x16, 32x32 and so on, and the data are {resolution}x{resolution}; choose "
-            "such a resolution for the data, or the network mlp, which takes any"
-        )
-    return resolution.bit_length() - 3
+    return resolution_of(data, "dcgan").bit_length() - 3
 
 
 def _initialise(module: nn.Module) -> None:

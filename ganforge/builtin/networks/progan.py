@@ -13,18 +13,18 @@ from torch.nn import functional as F
 
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE, EqualizedConv, EqualizedLinear
-from ganforge.builtin.networks.layers.growth import channels_by_resolution, enlarged, shrunk
-from ganforge.builtin.networks.layers.minibatch import MinibatchDeviation
+from ganforge.builtin.networks.layers.growth import enlarged, shrunk
+from ganforge.builtin.networks.layers.minibatch import GROUP, MinibatchDeviation
 from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
+from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import Resample
 from ganforge.builtin.networks.one_hot import append_labels
 from ganforge.data import DataSpec
 from ganforge.families import Discriminator, Generator
 from ganforge.network import FeatureDiscriminator, GeneratorNetwork, Growing
 
-CHANNEL_BASE = Field(default=16_384, ge=8, description="channels times resolution, as far as channel_max allows")
-CHANNEL_MAX = Field(default=512, ge=1, description="most channels a layer has")
-GROUP = Field(default=4, description="neighbouring samples over which the deviation is taken")
+BASE = 16_384
+CHANNEL_BASE = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
 
 
 class ProGANGenerator(Generator):
@@ -56,7 +56,7 @@ class ProGANDiscriminator(Discriminator):
 
     def build(self, data: DataSpec) -> ProGANDiscriminatorNetwork:
         """Make the network; a `DataError` where the resolution is not a power of two from 8."""
-        channels = channels_by_resolution(self.kind, data, self.channel_base, self.channel_max)
+        channels = channels_by_resolution(self.kind, data, self.channel_base, self.channel_max, BASE)
         return ProGANDiscriminatorNetwork(data, channels, self.group)
 
 
@@ -93,7 +93,7 @@ class ProGANGeneratorNetwork(Growing, GeneratorNetwork):
 
     def __init__(self, recipe: ProGANGenerator, data: DataSpec) -> None:
         super().__init__()
-        channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max)
+        channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         self.data, self.latent, self.resolutions = data, recipe.latent, tuple(channels)
         self.seed = Seed(recipe.latent + data.label_size, channels[4])
         self.refine = EqualizedConv(channels[4], channels[4], 3)

@@ -9,20 +9,17 @@ from typing import Literal
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ganforge.builtin.networks.layers.convolution import convolve
+from ganforge.builtin.networks.layers.fixup import Convolution, Stage, transition
+from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import doubled, halved
 from ganforge.data import DataSpec
-from ganforge.errors import DataError, RecipeError
+from ganforge.errors import RecipeError
 from ganforge.families import Discriminator, Generator
 from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
-SLOPE = 0.2  # of the leaky rectifier on its negative side
-GAIN = math.sqrt(2 / (1 + SLOPE**2))  # what keeps the second moment through it (He et al. 2015, arXiv:1502.01852)
-_LAYERS = 3  # of a residual branch
-
-CHANNEL_BASE = Field(default=24_576, ge=8, description="channels times resolution, as far as channel_max allows")
+BASE = 24_576
+CHANNEL_BASE = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
 CHANNEL_MAX = Field(default=768, ge=1, description="most channels a stage has")
 BLOCKS = Field(default=2, ge=1, le=64, description="residual blocks in each stage")
 EXPANSION = Field(default=2, ge=1, le=16, description="channels inside a block, relative to its stage")
@@ -76,19 +73,8 @@ class R3GANDiscriminator(Discriminator):
 
 
 def stages(data: DataSpec, recipe: R3GANGenerator | R3GANDiscriminator) -> dict[int, int]:
-    """Return the channels by resolution, from 4 to that of the data."""
-    resolution = data.resolution
-    if resolution < 8 or resolution & (resolution - 1):
-        raise DataError(
-            f"r3gan makes images of 8, 16, 32, 64, ... pixels, and the data have {resolution}; set the data's "
-            f"resolution to {2 ** max(3, round(math.log2(max(resolution, 1))))}"
-        )
-    if recipe.channel_base < resolution:
-        raise RecipeError(
-            f"channel_base = {recipe.channel_base} leaves less than one channel at resolution {resolution}; set it to "
-            f"{resolution} or more (the paper has 24576)"
-        )
-    channels = {2**k: min(recipe.channel_base // 2**k, recipe.channel_max) for k in range(2, resolution.bit_length())}
+    """Return the channels by resolution, from 4 to that of the data, such that groups divide them."""
+    channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
     for size, width in channels.items():
         inside = width * recipe.expansion
         if inside > recipe.group_width and inside % recipe.group_width:
@@ -97,81 +83,6 @@ def stages(data: DataSpec, recipe: R3GANGenerator | R3GANDiscriminator) -> dict[
                 f"{recipe.group_width}; choose channel_max and channel_base divisible by it, or another group_width"
             )
     return channels
-
-
-class Convolution(nn.Module):
-    """A convolution that keeps the resolution, with He's initialisation; a 1x1 kernel is a matrix product over pixels.
-
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        kernel: odd edge length of the kernel.
-        groups: parts of the channels, each with its own kernel.
-        rectify: whether a bias and a leaky rectifier follow.
-        gain: of the initialisation; the weights begin with standard deviation gain / sqrt(fan-in).
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 1, groups: int = 1, rectify: bool = False, gain: float = 1.0
-    ) -> None:
-        super().__init__()
-        fan_in = inputs // groups * kernel**2
-        self.weight = nn.Parameter(torch.randn(outputs, inputs // groups, kernel, kernel) * (gain / math.sqrt(fan_in)))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if rectify else None
-        self.padding, self.groups = kernel // 2, groups
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images [B, I, H, W] to [B, O, H, W]."""
-        if self.weight.shape[2] > 1 or self.groups > 1:
-            result = convolve(images, self.weight, self.bias, padding=self.padding, groups=self.groups)
-        else:
-            result = F.linear(images.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
-        return result if self.bias is None else F.leaky_relu(result, SLOPE)
-
-
-class Block(nn.Module):
-    """A residual block: wider inside, with grouped 3x3 convolutions there (arXiv:2501.05441, fig. 4, right).
-
-    Its start is that of Fixup (Zhang et al. 2019, arXiv:1901.09321, sec. 3): the branch's last layer is 0, its others
-    are He's divided by the number of all blocks to the power 1 / (2 m - 2), for m = 3 layers.
-
-    Args:
-        channels: that come in and go out.
-        inside: channels of the branch.
-        group_width: channels in a group.
-        depth: residual blocks in the whole network.
-    """
-
-    def __init__(self, channels: int, inside: int, group_width: int, depth: int) -> None:
-        super().__init__()
-        gain = GAIN * depth ** (-1 / (2 * _LAYERS - 2))
-        groups = max(1, inside // group_width)
-        self.widen = Convolution(channels, inside, rectify=True, gain=gain)
-        self.mix = Convolution(inside, inside, 3, groups, rectify=True, gain=gain)
-        self.narrow = Convolution(inside, channels, gain=0.0)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map [B, C, H, W] to the same shape."""
-        return hidden + self.narrow(self.mix(self.widen(hidden)))  # type: ignore[no-any-return]
-
-
-class Stage(nn.Sequential):
-    """The residual blocks of one resolution."""
-
-    def __init__(self, channels: int, recipe: R3GANGenerator | R3GANDiscriminator, depth: int) -> None:
-        inside = channels * recipe.expansion
-        super().__init__(*(Block(channels, inside, recipe.group_width, depth) for _ in range(recipe.blocks)))
-
-
-def transition(inputs: int, outputs: int, resample: nn.Module, *, up: bool) -> nn.Module:
-    """Make what leads from one resolution to the next: the filter, and a 1x1 convolution where the width changes.
-
-    The convolution stands where pixels are fewer: before enlarging, after shrinking.
-    """
-    if inputs == outputs:
-        return resample
-    change = Convolution(inputs, outputs)
-    return nn.Sequential(change, resample) if up else nn.Sequential(resample, change)
 
 
 class R3GANGeneratorNetwork(GeneratorNetwork):

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial
-from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, resolution_of
+from ganforge.builtin.networks.layers.ladder import nearest
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.resnet import WIDTH, ResidualDiscriminatorNetwork, ResidualGenerator, shrinking
 from ganforge.builtin.networks.sngan import SnganGeneratorNetwork
 from ganforge.data import DataSpec
@@ -50,9 +51,4 @@ class SaganDiscriminator(Discriminator):
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        resolution = resolution_of(data, self.kind)
-        ladder, halvings = of_discriminator(resolution, flat=2)
-        widths = [self.width * multiple for multiple in ladder]
-        attention = nearest(self.attention, resolution >> halvings, resolution // 2)
-        blocks = shrinking(data.channels, widths, halvings, resolution, attention)
-        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
+        return shrinking(data, self.kind, self.width, self.initial, self.attention)

@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
-from ganforge.builtin.networks.layers.ladder import of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.ladder import of_generator
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.residual import GrowingBlock
 from ganforge.builtin.networks.layers.resnet import (
     WIDTH,
@@ -77,8 +78,4 @@ class SnganDiscriminator(Discriminator):
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        resolution = resolution_of(data, self.kind)
-        ladder, halvings = of_discriminator(resolution, flat=2)
-        widths = [self.width * multiple for multiple in ladder]
-        blocks = shrinking(data.channels, widths, halvings, resolution)
-        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
+        return shrinking(data, self.kind, self.width, self.initial)

@@ -11,17 +11,19 @@ from torch import Tensor, nn
 from ganforge.builtin.networks.layers.adaptive_norm import Epilogue
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedConv
-from ganforge.builtin.networks.layers.growth import channels_by_resolution, enlarged
+from ganforge.builtin.networks.layers.growth import enlarged
+from ganforge.builtin.networks.layers.mapping import MIXING, StyledGenerator, StyledNetwork
+from ganforge.builtin.networks.layers.minibatch import GROUP
+from ganforge.builtin.networks.layers.pyramid import CHANNEL_MAX, channels_by_resolution
 from ganforge.builtin.networks.layers.running import RunningMean
-from ganforge.builtin.networks.progan import CHANNEL_BASE, CHANNEL_MAX, GROUP, ProGANDiscriminatorNetwork
-from ganforge.builtin.networks.stylegan2 import Mapping
+from ganforge.builtin.networks.progan import BASE, CHANNEL_BASE, ProGANDiscriminatorNetwork
 from ganforge.data import DataSpec
 from ganforge.dice import Dice
-from ganforge.families import Discriminator, Generator
-from ganforge.network import Growing, StyleGenerator
+from ganforge.families import Discriminator
+from ganforge.network import Growing
 
 
-class StyleGANGenerator(Generator):
+class StyleGANGenerator(StyledGenerator):
     """StyleGAN's generator (Karras et al. 2019, arXiv:1812.04948, fig. 1b, table 1, config F).
 
     A learned constant, styles by adaptive instance normalisation, noise, and style mixing. In game `progressive` it
@@ -29,13 +31,9 @@ class StyleGANGenerator(Generator):
     """
 
     kind: Literal["stylegan"] = "stylegan"
-    latent: PositiveInt = Field(default=512, description="length L of a latent")
-    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
-    mapping_layers: PositiveInt = Field(default=8, description="layers from latent to style")
-    mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
-    mixing: float = Field(default=0.9, ge=0, le=1, description="share of samples in training that mix two styles")
+    mixing: float = MIXING
     style_half_life_images: float = Field(
         default=4_000, gt=0, le=1e9, description="images in which the mean style that truncation leads to half forgets"
     )
@@ -56,7 +54,7 @@ class StyleGANDiscriminator(Discriminator):
 
     def build(self, data: DataSpec) -> ProGANDiscriminatorNetwork:
         """Make the network; a `DataError` where the resolution is not a power of two from 8."""
-        channels = channels_by_resolution(self.kind, data, self.channel_base, self.channel_max)
+        channels = channels_by_resolution(self.kind, data, self.channel_base, self.channel_max, BASE)
         return ProGANDiscriminatorNetwork(data, channels, self.group, blur=True)
 
 
@@ -76,7 +74,7 @@ class SynthesisBlock(nn.Module):
         return self.second(self.refine(hidden), styles[:, 1], noise[1])  # type: ignore[no-any-return]
 
 
-class StyleGANGeneratorNetwork(Growing, StyleGenerator):
+class StyleGANGeneratorNetwork(Growing, StyledNetwork):
     """Mapping and synthesis; noise is drawn anew for each image, in training and after it.
 
     The constant begins as noise, as StyleGAN2's does, where the paper has ones: flat channels have no variance to
@@ -84,11 +82,9 @@ class StyleGANGeneratorNetwork(Growing, StyleGenerator):
     """
 
     def __init__(self, recipe: StyleGANGenerator, data: DataSpec) -> None:
-        super().__init__()
-        channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max)
-        style, self.resolutions = recipe.style or recipe.latent, tuple(channels)
-        self.latent, self.mixing, self.truncated_layers = recipe.latent, recipe.mixing, recipe.truncated_layers
-        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
+        super().__init__(recipe, data, recipe.mixing)
+        channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
+        style, self.resolutions, self.truncated_layers = self.style, tuple(channels), recipe.truncated_layers
         self.seed = nn.Parameter(torch.randn(1, channels[4], 4, 4))
         self.first = Epilogue(channels[4], style)
         self.refine = EqualizedConv(channels[4], channels[4], 3, bias=False, rectify=False, gain=RESCALE)
@@ -98,28 +94,14 @@ class StyleGANGeneratorNetwork(Growing, StyleGenerator):
         self.mean_style, self.dice = RunningMean(style, half_life=recipe.style_half_life_images), Dice()
         self.grow(self.resolutions[-1])
 
-    @property
-    def layers(self) -> int:
-        """How many styles an image of the resolution at hand has: two for each resolution up to it."""
-        return 2 * self.resolutions.index(self.resolution) + 2
+    def grow(self, resolution: int, blend: float = 1.0) -> None:
+        """Work at `resolution` from here on; an image has two styles for each resolution up to it."""
+        super().grow(resolution, blend)
+        self.layers = 2 * self.resolutions.index(resolution) + 2
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images [B, C, H, W] of the resolution at hand."""
-        return self.synthesize(self.styles(latents, labels))
-
-    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents [B, L] to styles [B, layers, W]; in training some change to another latent's on the way up."""
-        style = self.mapping(latents, labels)
-        if self.training and torch.is_grad_enabled():
-            self.mean_style.follow(style)
-        if not self.training or self.mixing == 0:
-            return style[:, None].expand(-1, self.layers, -1)  # type: ignore[no-any-return]
-        batch, layers = len(latents), torch.arange(self.layers, device=latents.device)
-        other = self.mapping(self.dice.normal(batch, self.latent), labels)
-        first = 1 + self.dice.integers(self.layers - 1, batch)  # the first layer of the other style
-        mixed = self.dice.uniform(batch) < self.mixing
-        swapped = mixed[:, None] & (layers >= first[:, None])  # [B, layers]
-        return torch.where(swapped[:, :, None], other[:, None], style[:, None])
+    def follow(self, style: Tensor) -> None:
+        """Note styles for the mean style."""
+        self.mean_style.follow(style)
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W] of the resolution at hand."""

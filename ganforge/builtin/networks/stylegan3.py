@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedLinear
 from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
 from ganforge.builtin.networks.layers.fourier import FourierFeatures
+from ganforge.builtin.networks.layers.mapping import StyledGenerator, StyledNetwork
 from ganforge.builtin.networks.layers.modulated import ToImage, demodulation, modulate
+from ganforge.builtin.networks.layers.pyramid import check_channels, resolution_of
 from ganforge.builtin.networks.layers.running import RunningMean
-from ganforge.builtin.networks.stylegan2 import Mapping
 from ganforge.data import DataSpec
-from ganforge.errors import DataError, RecipeError
-from ganforge.families import Generator
 from ganforge.network import EquivariantGenerator
 
 CRITICAL = 2  # layers at the end whose cutoff is the highest frequency that pixels can hold (arXiv:2106.12423, app. F)
@@ -26,7 +25,7 @@ LAST_STOPBAND = 2.0**0.3  # of the last layers, relative to their cutoff (app. F
 OUTPUT_GAIN = 0.25  # of colours, so that they start well inside [-1, 1]
 
 
-class StyleGAN3Generator(Generator):
+class StyleGAN3Generator(StyledGenerator):
     """StyleGAN3's generator, equivariant to translation, and as config r to rotation (Karras et al. 2021).
 
     arXiv:2106.12423. Config t has 3x3 kernels and separable filters; config r has 1x1 kernels, radially symmetric
@@ -35,10 +34,7 @@ class StyleGAN3Generator(Generator):
 
     kind: Literal["stylegan3"] = "stylegan3"
     config: Literal["t", "r"] = Field(default="t", description="t: equivariant to translation; r: to rotation too")
-    latent: PositiveInt = Field(default=512, description="length L of a latent")
-    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
     mapping_layers: PositiveInt = Field(default=2, description="layers from latent to style")
-    mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
     layers: int = Field(default=14, gt=CRITICAL, le=64, description="layers of synthesis, colours left out")
     channel_base: int = Field(default=32_768, ge=8, description="channels times twice the cutoff, up to channel_max")
     channel_max: int = Field(default=512, ge=1, description="most channels a layer has")
@@ -130,25 +126,15 @@ def observe(magnitude: RunningMean, images: Tensor) -> None:
         magnitude.follow(images.detach().float().square().mean((1, 2, 3)))
 
 
-class StyleGAN3GeneratorNetwork(EquivariantGenerator):
+class StyleGAN3GeneratorNetwork(StyledNetwork, EquivariantGenerator):
     """Mapping, Fourier features, alias-free layers and colours; there is no noise."""
 
     def __init__(self, recipe: StyleGAN3Generator, data: DataSpec) -> None:
-        super().__init__()
-        resolution, style = data.resolution, recipe.style or recipe.latent
-        if resolution < 8 or resolution & (resolution - 1):
-            raise DataError(
-                f"stylegan3 makes images of 8, 16, 32, 64, ... pixels, and the data have {resolution}; set the data's "
-                f"resolution to {2 ** max(3, round(math.log2(max(resolution, 1))))}"
-            )
-        if recipe.channel_base < resolution:
-            raise RecipeError(
-                f"channel_base = {recipe.channel_base} leaves less than one channel at resolution {resolution}; set it "
-                f"to {resolution} or more (the paper has 32768 for config t and 65536 for r)"
-            )
+        super().__init__(recipe, data)
+        resolution, style = resolution_of(data, recipe.kind), self.style
+        check_channels(recipe.channel_base, resolution, "32768 for config t and 65536 for r")
         plan = bands(resolution, recipe.layers, recipe.margin)
         widths = [min(round(recipe.channel_base / 2 / band.cutoff), recipe.channel_max) for band in plan]
-        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
         self.mean_style = RunningMean(style, half_life=recipe.style_half_life_images)
         self.features = FourierFeatures(widths[0], style, plan[0])
         self.blocks = nn.ModuleList(
@@ -161,16 +147,9 @@ class StyleGAN3GeneratorNetwork(EquivariantGenerator):
         self.to_image = ToImage(widths[recipe.layers - 1], data.channels, style)
         self.layers = recipe.layers + 2  # styles: one for the features, one for colours
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images [B, C, H, W]."""
-        return self.synthesize(self.styles(latents, labels))
-
-    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents [B, L] to styles [B, layers, W]."""
-        style = self.mapping(latents, labels)
-        if self.training and torch.is_grad_enabled():
-            self.mean_style.follow(style)
-        return style[:, None].expand(-1, self.layers, -1)  # type: ignore[no-any-return]
+    def follow(self, style: Tensor) -> None:
+        """Note styles for the mean style."""
+        self.mean_style.follow(style)
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W]."""

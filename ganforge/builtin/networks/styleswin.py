@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -11,19 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.builtin.networks.layers.equalized import EqualizedLinear
+from ganforge.builtin.networks.layers.mapping import STYLE_DECAY, DecayingStyleNetwork, StyledGenerator
+from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import doubled
 from ganforge.builtin.networks.layers.windows import DoubleAttention, linear
-from ganforge.builtin.networks.stylegan2 import Mapping
 from ganforge.data import DataSpec
-from ganforge.errors import DataError, RecipeError
-from ganforge.families import Generator
-from ganforge.network import StyleGenerator
-from ganforge.tally import Tally
+from ganforge.errors import RecipeError
 
+BASE = 32_768
 _FEWEST_HEADS, _HEAD = 4, 32  # a head has 32 channels, unless there would be fewer than four heads
 
 
-class StyleSwinGenerator(Generator):
+class StyleSwinGenerator(StyledGenerator):
     """StyleSwin's generator (Zhang et al. 2021, arXiv:2112.10762, sec. 3), any power-of-two resolution from 8.
 
     Two blocks of windowed attention for each resolution, with styles that set the statistics of their inputs (AdaIN),
@@ -32,21 +30,13 @@ class StyleSwinGenerator(Generator):
     """
 
     kind: Literal["styleswin"] = "styleswin"
-    latent: PositiveInt = Field(default=512, description="length L of a latent")
-    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
-    mapping_layers: PositiveInt = Field(default=8, description="layers from latent to style")
-    mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
-    channel_base: int = Field(
-        default=32_768, ge=8, description="channels times resolution, as far as channel_max allows"
-    )
+    channel_base: int = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
     channel_max: int = Field(default=512, ge=4, description="most channels a layer has")
     window: int = Field(default=8, ge=2, le=64, description="edge length of the windows: 2, 4, 8, ...")
     expansion: PositiveInt = Field(
         default=4, description="channels inside a multilayer perceptron, relative to outside"
     )
-    style_decay: float = Field(
-        default=0.998, ge=0, lt=1, description="decay, by turn, of the mean style that truncation leads to"
-    )
+    style_decay: float = STYLE_DECAY
 
     def build(self, data: DataSpec) -> StyleSwinGeneratorNetwork:
         """Make the network; a `DataError` where the resolution is not a power of two from 8."""
@@ -54,18 +44,12 @@ class StyleSwinGenerator(Generator):
 
 
 def pyramid(recipe: StyleSwinGenerator, data: DataSpec) -> dict[int, int]:
-    """Return the channels by resolution, from 4 to that of the data."""
-    resolution = data.resolution
-    if resolution < 8 or resolution & (resolution - 1):
-        raise DataError(
-            f"styleswin makes images of 8, 16, 32, 64, ... pixels, and the data have {resolution}; set the data's "
-            f"resolution to {2 ** max(3, round(math.log2(max(resolution, 1))))}"
-        )
+    """Return the channels by resolution, from 4 to that of the data, each number one that heads can share."""
+    channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
     if recipe.window & (recipe.window - 1):
         raise RecipeError(f"window = {recipe.window} does not divide every resolution; set it to 2, 4, 8 or 16")
-    channels = {2**k: min(recipe.channel_base // 2**k, recipe.channel_max) for k in range(2, resolution.bit_length())}
     for size, width in channels.items():
-        if width == 0 or width % 4 or width % heads(width) or heads(width) % 2:
+        if width % 4 or width % heads(width) or heads(width) % 2:
             raise RecipeError(
                 f"{width} channels at {size}x{size} cannot be parted evenly between heads; choose channel_max and "
                 "channel_base so that each resolution has a multiple of 4 up to 128, or above it of 64"
@@ -134,36 +118,20 @@ class Enlarge(nn.Module):
         return self.change(self.norm(large.permute(0, 2, 3, 1))) + self.strength * self.waves  # type: ignore[no-any-return]
 
 
-class StyleSwinGeneratorNetwork(StyleGenerator):
-    """Mapping and synthesis; there is a style for each block, two at each resolution."""
-
-    mean_style: Tensor
+class StyleSwinGeneratorNetwork(DecayingStyleNetwork):
+    """Mapping and synthesis; there is a style for each block, two at each resolution, the same for all."""
 
     def __init__(self, recipe: StyleSwinGenerator, data: DataSpec) -> None:
-        super().__init__()
-        channels = pyramid(recipe, data)
-        style, sizes = recipe.style or recipe.latent, sorted(channels)
-        self.layers, self.style_decay = 2 * len(sizes), recipe.style_decay
-        self.mapping = Mapping(recipe.latent, data, style, recipe.mapping_layers, recipe.mapping_lr)
+        super().__init__(recipe, data, recipe.style_decay)
+        channels, style = pyramid(recipe, data), self.style
+        sizes = sorted(channels)
+        self.layers = 2 * len(sizes)
         self.seed = nn.Parameter(torch.randn(4, 4, channels[4]))
         self.blocks = nn.ModuleList(Block(recipe, channels[size], size, style) for size in sizes for _ in range(2))
         self.enlarge = nn.ModuleList(Enlarge(channels[size // 2], channels[size], size) for size in sizes[1:])
         shown = [*sizes[1:], sizes[-1]]  # at each resolution from 8 what comes in, and at the last what comes out
         self.to_image = nn.ModuleList(linear(channels[size], data.channels) for size in shown)
         self.upsample = doubled(data.channels)
-        self.register_buffer("mean_style", torch.zeros(style))
-        self.seen_styles = Tally(style)
-
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images [B, C, H, W]."""
-        return self.synthesize(self.styles(latents, labels))
-
-    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents [B, L] to styles [B, layers, W], the same for all layers."""
-        style = self.mapping(latents, labels)
-        if self.training and torch.is_grad_enabled():
-            self._follow(style)
-        return style[:, None].expand(-1, self.layers, -1)  # type: ignore[no-any-return]
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W]."""
@@ -179,15 +147,3 @@ class StyleSwinGeneratorNetwork(StyleGenerator):
             image = shown if image is None else image + shown
         assert image is not None
         return image
-
-    def truncated(self, latents: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
-        """Return images whose styles are drawn towards the mean style (arXiv:1812.04948, app. B)."""
-        return self.synthesize(torch.lerp(self.mean_style, self.styles(latents, labels), truncation))
-
-    @torch.no_grad()
-    def _follow(self, style: Tensor) -> None:
-        """Move the mean style towards what was seen up to the last turn, and note what is seen in this one."""
-        seen = self.seen_styles
-        weight = seen.count.clamp(max=1.0) * (1 - self.style_decay)  # 0 where nothing new was settled
-        self.mean_style.lerp_(seen.take(), weight)
-        seen.add(style)

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
-from torch import nn
+from support_networks import assert_all_learn, assert_labels_matter, attention, convolution, count, normalise
 
-from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.networks.biggan import BigganDiscriminator, BigganGenerator, split_evenly
 from ganforge.builtin.networks.biggan_deep import BigganDeepDiscriminator, BigganDeepGenerator
-from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.data import DataSpec
-from ganforge.errors import DataError, RecipeError
+from ganforge.errors import RecipeError
 
 PAIRS = [(BigganGenerator, BigganDiscriminator), (BigganDeepGenerator, BigganDeepDiscriminator)]
 EACH = pytest.mark.parametrize(("makes", "scores"), PAIRS, ids=["biggan", "biggan-deep"])
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_parameters_are_those_published_for_imagenet():
@@ -35,14 +27,6 @@ def test_parameters_are_those_published_for_cifar10():
     with torch.device("meta"):
         assert count(BigganGenerator(latent=80, attention=16).build(data)) == 9_416_196
         assert count(BigganDiscriminator(attention=16).build(data)) == 2_415_170
-
-
-def convolution(before: int, after: int, kernel: int) -> int:
-    return before * after * kernel**2 + after
-
-
-def attention(channels: int) -> int:
-    return 2 * channels * (channels // 8) + 2 * channels * (channels // 2) + 1
 
 
 def test_parameters_of_biggan_deep_are_counted_by_hand():
@@ -81,23 +65,7 @@ def test_parameters_of_biggan_deep_are_counted_by_hand():
 @pytest.mark.parametrize(("channels", "classes", "conditions"), [(1, 0, 0), (3, 5, 0), (4, 0, 2)])
 def test_shapes_and_gradients_of_every_parameter(makes, scores, resolution, channels, classes, conditions):
     data = DataSpec((channels, resolution, resolution), classes, conditions=conditions)
-    generator = makes(latent=11, width=4, shared=6).build(data)
-    discriminator = scores(width=4).build(data)
-    for module in (*generator.modules(), *discriminator.modules()):
-        if isinstance(module, SelfAttention):
-            nn.init.constant_(module.strength, 0.5)  # at first it is 0, and nothing is seen through it
-    labels = torch.arange(5) if classes else torch.rand(5, 2) * 2 - 1 if conditions else None
-    images = generator(torch.randn(5, 11), labels)
-    logits, activations = discriminator.examine(images, labels)
-    assert images.shape == (5, *data.shape)
-    assert images.abs().max() <= 1
-    assert logits.shape == (5,)
-    assert activations[-1].shape == (5, discriminator.width)
-    (logits * torch.randn(5)).sum().backward()
-    for network in (generator, discriminator):
-        for name, parameter in network.named_parameters():
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().sum() > 0, name
+    assert_all_learn(makes(latent=11, width=4, shared=6), scores(width=4), data, rows=5)
 
 
 @EACH
@@ -113,12 +81,7 @@ def test_shapes_of_large_images(makes, scores, resolution):
 
 @EACH
 def test_labels_change_the_output(makes, scores):
-    data = DataSpec((1, 16, 16), 3)
-    generator = makes(latent=8, width=8).build(data).eval()
-    discriminator = scores(width=8).build(data)
-    latents, images = torch.randn(1, 8).expand(3, 8), torch.randn(1, 1, 16, 16).expand(3, 1, 16, 16)
-    assert len(generator(latents, torch.arange(3)).unique(dim=0)) == 3
-    assert len(discriminator(images, torch.arange(3)).unique()) == 3
+    assert_labels_matter(makes(latent=8, width=8), scores(width=8))
 
 
 def test_each_block_has_a_part_of_the_latent():
@@ -166,67 +129,4 @@ def test_both_players_can_be_normalised_spectrally(makes, scores):
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter *= 3
-        constraint = SpectralNorm(iterations=100)
-        constraint.attach(network)
-        constraint.project(network)
-        for name, layer in network.named_modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
-                torch.testing.assert_close(norm, torch.tensor(1.0), rtol=1e-2, atol=0, msg=name)
-    images = generator(torch.randn(3, 8), torch.arange(3))
-    assert discriminator(images, torch.arange(3)).isfinite().all()
-
-
-@EACH
-def test_truncation_narrows_the_spread(makes, scores):
-    """Samples of one class differ the less, the stronger the truncation.
-
-    The first layer's biases are given values, as training does. While they are all 0, as at the beginning, its result
-    is proportional to the latent, and the norm that follows makes up for a shorter one.
-    """
-    torch.manual_seed(0)
-    generator = makes(latent=16, width=4, shared=4, standing_batches=4).build(DataSpec((1, 16, 16), 2))
-    nn.init.normal_(generator.path.first.bias, std=generator.path.first.weight.square().sum(1).mean().sqrt().item())
-    for _ in range(50):
-        generator(torch.randn(32, 16), torch.arange(32) % 2)  # running statistics
-    generator.eval()
-    before = copy.deepcopy(generator.state_dict())
-    latents, labels = torch.randn(64, 16), torch.zeros(64, dtype=torch.int64)
-    with torch.no_grad():
-        spread = [generator.truncated(latents, labels, t).std(0).mean().item() for t in (1.0, 0.6, 0.3, 0.1)]
-    assert spread == sorted(spread, reverse=True), spread
-    assert spread[-1] < 0.5 * spread[0]
-    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
-
-
-@EACH
-def test_standing_statistics_are_those_of_the_truncated_samples(makes, scores):
-    """Normalised by them, what the last norm gives has mean 0 and variance 1; by those of training it has not."""
-    torch.manual_seed(0)
-    generator = makes(latent=16, width=4, standing_batches=32).build(DataSpec((1, 8, 8), 2))
-    for _ in range(50):
-        generator(torch.randn(32, 16), torch.arange(32) % 2)
-    generator.eval()
-    given: list[torch.Tensor] = []
-    generator.path.norm.register_forward_hook(lambda module, inputs, output: given.append(output))
-    latents, labels = torch.randn(2000, 16), torch.arange(2000) % 2
-    with torch.no_grad():
-        generator.truncated(latents, labels, 0.2)
-        standing = given[-1]
-        super(type(generator).__mro__[1], generator).truncated(latents, labels, 0.2)
-        plain = given[-1]
-
-    def error(normal: torch.Tensor) -> float:
-        variance = normal.var((0, 2, 3))
-        return float((normal.mean((0, 2, 3)).square() + (variance - 1).square()).sum())
-
-    assert error(standing) < 0.05
-    assert error(plain) > 10 * error(standing)
-
-
-@EACH
-def test_other_shapes_are_refused_in_words(makes, scores):
-    with pytest.raises(DataError, match="mlp"):
-        makes().build(DataSpec((3, 24, 24)))
-    with pytest.raises(DataError, match="mlp"):
-        scores().build(DataSpec((2,)))
+        normalise(network, iterations=100)

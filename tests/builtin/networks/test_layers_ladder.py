@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator, resolution_of
+from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator, of_generator
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
 

@@ -5,10 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.builtin.networks.layers.fixup import GAIN, Block, Convolution
 from ganforge.builtin.networks.r3gan import (
-    GAIN,
-    Block,
-    Convolution,
     R3GANDiscriminator,
     R3GANDiscriminatorNetwork,
     R3GANGenerator,

@@ -2,17 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support_networks import assert_all_learn, attention, count, normalise
 from torch import nn
 
-from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.sagan import SaganDiscriminator, SaganGenerator
 from ganforge.builtin.networks.sngan import SnganDiscriminator, SnganGenerator
 from ganforge.data import DataSpec
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def attended(network: nn.Module, *inputs: torch.Tensor | None) -> list[int]:
@@ -49,10 +45,6 @@ def test_attention_is_where_it_is_asked_for(resolution, asked, generator, discri
 def test_it_is_sngan_and_one_attention_for_each_player():
     """At 32x32 of the paper's 128x128, 4 and 2 times the width of 64: 256 channels in G, 128 in D."""
     data = DataSpec((3, 128, 128), 1000)
-
-    def attention(channels: int) -> int:
-        return 2 * channels * (channels // 8) + 2 * channels * (channels // 2) + 1
-
     with torch.device("meta"):
         assert count(SaganGenerator().build(data)) == count(SnganGenerator().build(data)) + attention(256)
         assert count(SaganDiscriminator().build(data)) == count(SnganDiscriminator().build(data)) + attention(128)
@@ -62,21 +54,7 @@ def test_it_is_sngan_and_one_attention_for_each_player():
 @pytest.mark.parametrize(("channels", "classes", "conditions"), [(1, 0, 0), (3, 5, 0), (4, 0, 2)])
 def test_shapes_and_gradients_of_every_parameter(resolution, channels, classes, conditions):
     data = DataSpec((channels, resolution, resolution), classes, conditions=conditions)
-    generator = SaganGenerator(latent=6, width=2).build(data)
-    discriminator = SaganDiscriminator(width=2).build(data)
-    for module in (*generator.modules(), *discriminator.modules()):
-        if isinstance(module, SelfAttention):
-            nn.init.constant_(module.strength, 0.5)  # at first it is 0, and nothing is seen through it
-    labels = torch.arange(3) if classes else torch.rand(3, 2) * 2 - 1 if conditions else None
-    images = generator(torch.randn(3, 6), labels)
-    logits, activations = discriminator.examine(images, labels)
-    assert images.shape == (3, *data.shape)
-    assert activations[-1].shape == (3, discriminator.width)
-    (logits * torch.randn(3)).sum().backward()
-    for network in (generator, discriminator):
-        for name, parameter in network.named_parameters():
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().sum() > 0, name
+    assert_all_learn(SaganGenerator(latent=6, width=2), SaganDiscriminator(width=2), data, rows=3)
 
 
 def test_both_players_can_be_normalised_spectrally():
@@ -84,12 +62,6 @@ def test_both_players_can_be_normalised_spectrally():
     data = DataSpec((1, 16, 16), 3)
     generator, discriminator = SaganGenerator(latent=4, width=4).build(data), SaganDiscriminator(width=4).build(data)
     for network in (generator, discriminator):
-        constraint = SpectralNorm(iterations=50)
-        constraint.attach(network)
-        constraint.project(network)
-        for name, layer in network.named_modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
-                torch.testing.assert_close(norm, torch.tensor(1.0), rtol=1e-2, atol=0, msg=name)
+        normalise(network, iterations=50)
     images = generator(torch.randn(3, 4), torch.arange(3))
     assert discriminator(images, torch.arange(3)).isfinite().all()

@@ -4,16 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
+from support_networks import assert_all_learn, assert_labels_matter, convolution, count, normalise
 
-from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.networks.sngan import SnganDiscriminator, SnganGenerator
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_parameters_are_those_published_for_cifar10():
@@ -26,10 +21,6 @@ def test_parameters_are_those_published_for_cifar10():
 
 def test_parameters_of_the_imagenet_network_are_counted_by_hand():
     """Table 6: 1024 channels at 4x4 to 64 at 128x128, and back; no labels."""
-
-    def convolution(before: int, after: int, kernel: int) -> int:
-        return before * after * kernel**2 + after
-
     ladder = [1024, 1024, 512, 256, 128, 64]
     generator = 128 * 1024 * 16 + 1024 * 16 + 2 * 64 + convolution(64, 3, 3)
     for before, after in pairwise(ladder):
@@ -50,21 +41,7 @@ def test_parameters_of_the_imagenet_network_are_counted_by_hand():
 @pytest.mark.parametrize(("channels", "classes", "conditions"), [(1, 0, 0), (3, 5, 0), (4, 0, 2)])
 def test_shapes_and_gradients_of_every_parameter(resolution, channels, classes, conditions):
     data = DataSpec((channels, resolution, resolution), classes, conditions=conditions)
-    generator = SnganGenerator(latent=6, width=2).build(data)
-    discriminator = SnganDiscriminator(width=2).build(data)
-    labels = torch.arange(3) if classes else torch.rand(3, 2) * 2 - 1 if conditions else None
-    images = generator(torch.randn(3, 6), labels)
-    logits, activations = discriminator.examine(images, labels)
-    assert images.shape == (3, *data.shape)
-    assert images.abs().max() <= 1
-    assert logits.shape == (3,)
-    assert activations[-1].shape == (3, discriminator.width)
-    assert torch.equal(discriminator(images, labels), logits)
-    (logits * torch.randn(3)).sum().backward()
-    for network in (generator, discriminator):
-        for name, parameter in network.named_parameters():
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().sum() > 0, name
+    assert_all_learn(SnganGenerator(latent=6, width=2), SnganDiscriminator(width=2), data, rows=3)
 
 
 def test_last_activation_is_what_the_last_layer_scores():
@@ -74,12 +51,7 @@ def test_last_activation_is_what_the_last_layer_scores():
 
 
 def test_labels_change_the_output():
-    data = DataSpec((1, 16, 16), 3)
-    generator = SnganGenerator(latent=4, width=8).build(data).eval()
-    discriminator = SnganDiscriminator(width=8).build(data)
-    latents, images = torch.randn(1, 4).expand(3, 4), torch.randn(1, 1, 16, 16).expand(3, 1, 16, 16)
-    assert len(generator(latents, torch.arange(3)).unique(dim=0)) == 3
-    assert len(discriminator(images, torch.arange(3)).unique()) == 3
+    assert_labels_matter(SnganGenerator(latent=4, width=8), SnganDiscriminator(width=8))
 
 
 def test_no_sample_influences_anothers_score():
@@ -93,14 +65,9 @@ def test_spectral_normalisation_takes_every_matrix_and_counts_once():
     """Real singular values after a few steps of the power iteration, by torch.linalg."""
     torch.manual_seed(0)
     discriminator = SnganDiscriminator(width=4).build(DataSpec((3, 16, 16), 3))
-    before, constraint = count(discriminator), SpectralNorm(iterations=50)
-    constraint.attach(discriminator)
-    constraint.project(discriminator)
-    layers = [part for part in discriminator.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    before = count(discriminator)
+    layers = normalise(discriminator, iterations=50)
     assert len(layers) == 3 + 2 + 2 + 2  # a first block of three convolutions, two of two, the score and the embedding
-    for layer in layers:
-        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
-        torch.testing.assert_close(norm, torch.tensor(1.0), rtol=1e-2, atol=0)
     assert count(discriminator) == before
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from ganforge.data import DataSpec
-from ganforge.errors import DataError
-
 # From the image's side to 4x4, in multiples of the width: Miyato et al. 2018 (arXiv:1802.05957, tables 5 and 6) and
 # Brock et al. 2019 (arXiv:1809.11096, tables 4 to 6). Above 512 every doubling adds one more 1.
 _LADDERS = {
@@ -14,17 +11,6 @@ _LADDERS = {
     512: (1, 1, 2, 4, 8, 8, 16, 16),
 }
 FLAT = 32  # up to this resolution all blocks are equally wide (Miyato et al. 2018, table 4, for CIFAR-10)
-
-
-def resolution_of(data: DataSpec, kind: str) -> int:
-    """Return the resolution; a `DataError` where the data are not square images of a power of two from 8."""
-    resolution = data.resolution
-    if resolution < 8 or resolution & (resolution - 1):
-        raise DataError(
-            f"{kind} takes images of 8x8, 16x16, 32x32 and so on, and the data are {resolution}x{resolution}; "
-            "choose such a resolution for the data, or the network mlp, which takes any"
-        )
-    return resolution
 
 
 def inwards(resolution: int) -> tuple[int, ...]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+GROUP = Field(default=4, description="neighbouring samples over which the deviation is taken")
 
 
 class MinibatchDeviation(nn.Module):

@@ -11,7 +11,9 @@ from torch.nn.functional import relu
 
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
+from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator
 from ganforge.builtin.networks.layers.projection import ProjectionHead
+from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.residual import ShrinkingBlock
 from ganforge.data import DataSpec
 from ganforge.families import Generator
@@ -108,20 +110,25 @@ class ResidualDiscriminatorNetwork(FeatureDiscriminator):
 
 
 def shrinking(
-    channels: int, widths: Sequence[int], halvings: int, resolution: int, attention: int | None = None
-) -> list[nn.Module]:
-    """Return a discriminator's blocks.
+    data: DataSpec, kind: str, width: int, initial: Initial, attention: int | None = None
+) -> ResidualDiscriminatorNetwork:
+    """Make a discriminator of plain blocks, as SNGAN's and those that follow it.
 
     Args:
-        channels: of the images.
-        widths: of the blocks.
-        halvings: blocks that halve the resolution; they come first.
-        resolution: of the images.
-        attention: resolution of the feature map that gets self-attention, one that the blocks reach; None = none does.
+        data: what it scores; a `DataError` where they are not images of a power-of-two resolution from 8.
+        kind: of the discriminator, for messages.
+        width: next to the image at 64x64 and above.
+        initial: what weights begin as.
+        attention: resolution of the feature map that gets self-attention, clipped to those that the blocks make; None =
+            none does.
     """
+    resolution = resolution_of(data, kind)
+    ladder, halvings = of_discriminator(resolution, flat=2)
+    widths = [width * multiple for multiple in ladder]
+    chosen = None if attention is None else nearest(attention, resolution >> halvings, resolution // 2)
     blocks: list[nn.Module] = []
-    for index, (before, after) in enumerate(zip((channels, *widths), widths, strict=False)):
+    for index, (before, after) in enumerate(zip((data.channels, *widths), widths, strict=False)):
         block: nn.Module = ShrinkingBlock(before, after, down=index < halvings, first=index == 0)
-        reached = index < halvings and resolution >> (index + 1) == attention
+        reached = index < halvings and resolution >> (index + 1) == chosen
         blocks.append(nn.Sequential(block, SelfAttention(after)) if reached else block)
-    return blocks
+    return ResidualDiscriminatorNetwork(blocks, widths[-1], data, initial)
