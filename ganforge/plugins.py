@@ -1,4 +1,4 @@
-"""Finding plugins, isolating broken ones, and the catalogue of what they offer."""
+"""Finding plugins, and isolating broken ones."""
 
 from __future__ import annotations
 
@@ -6,51 +6,22 @@ import importlib.metadata
 import inspect
 import os
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType, ModuleType
+from collections.abc import Sequence
+from types import ModuleType
 from typing import TypeVar
 
 import pluggy
 
 from ganforge import hookspecs
+from ganforge.catalogue import FAMILIES, Catalogue, Entry, Plugin
 from ganforge.component import Component
 from ganforge.errors import PluginError
-from ganforge.families import (
-    Augmentation,
-    Constraint,
-    Dataset,
-    Discriminator,
-    Features,
-    Generator,
-    Loss,
-    Metric,
-    Monitor,
-    Optimizer,
-    Regularizer,
-)
-from ganforge.game import GameComponent
+
+__all__ = ["CORE", "ENVIRONMENT", "FAMILIES", "GROUP", "Catalogue", "Entry", "Plugin", "load_catalogue", "offered"]
 
 GROUP = "ganforge"  # the entry-point group; our own components stand in it too
 CORE = "ganforge"  # the distribution that no environment variable leaves out
 ENVIRONMENT = "GANFORGE_PLUGINS"
-
-FAMILIES: Mapping[str, type[Component]] = MappingProxyType(
-    {
-        "games": GameComponent,
-        "generators": Generator,
-        "discriminators": Discriminator,
-        "losses": Loss,
-        "regularizers": Regularizer,
-        "constraints": Constraint,
-        "optimizers": Optimizer,
-        "augmentations": Augmentation,
-        "datasets": Dataset,
-        "features": Features,
-        "metrics": Metric,
-        "monitors": Monitor,
-    }
-)
 
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
@@ -69,62 +40,6 @@ def offered(package: ModuleType, family: type[AnyComponent]) -> list[type[AnyCom
             ):
                 found.append(value)
     return found
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One entry point of the group `ganforge`; `reason` says why it was left out, where it was."""
-
-    name: str
-    distribution: str
-    version: str
-    reason: str | None = None
-
-    @property
-    def origin(self) -> str:
-        """Distribution and version, for messages."""
-        return f"{self.distribution} {self.version}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One installed component class and where it comes from."""
-
-    family: str
-    kind: str
-    cls: type[Component]
-    plugin: Plugin
-
-
-class Catalogue:
-    """Installed component classes by family and kind, and the plugins that could not be used."""
-
-    def __init__(self, entries: Iterable[Entry], broken: Sequence[Plugin] = ()) -> None:
-        self.broken = tuple(broken)
-        self._entries: dict[tuple[str, str], Entry] = {}
-        for entry in entries:
-            other = self._entries.setdefault((entry.family, entry.kind), entry)
-            if other is not entry:
-                raise PluginError(
-                    f"two {entry.family} are called '{entry.kind}': one of {other.plugin.origin} "
-                    f"({other.cls.__module__}) and one of {entry.plugin.origin} ({entry.cls.__module__}); uninstall "
-                    f"one of them, or leave one out with --no-plugin {entry.plugin.name}"
-                )
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """Every installed component, by family and kind."""
-        order = list(FAMILIES)
-        return tuple(sorted(self._entries.values(), key=lambda entry: (order.index(entry.family), entry.kind)))
-
-    def family(self, name: str) -> Mapping[str, type[Component]]:
-        """Return the installed classes of a family by kind."""
-        assert name in FAMILIES, name
-        return {kind: entry.cls for (family, kind), entry in self._entries.items() if family == name}
-
-    def provider(self, family: str, kind: str) -> str:
-        """Return the distribution and version that offers a component."""
-        return self._entries[family, kind].plugin.origin
 
 
 def load_catalogue(leave_out: Sequence[str] = (), only: Sequence[str] | None = None) -> Catalogue:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from ganforge.catalogue import Catalogue
 from ganforge.component import Strict
 from ganforge.errors import RecipeError
 from ganforge.game import GameComponent
 from ganforge.monitor import Action
-from ganforge.plugins import Catalogue
 from ganforge.recipe_errors import Sources, explain
 from ganforge.recipe_file import parse_text, read_text
 from ganforge.recipe_overrides import apply_overrides, parse_override

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ganforge.fields import MISSING, Spot, Takes, child, nearest, say, title, toml_scalar, walk
+from ganforge.fields import Takes, nearest, say, title, toml_scalar
 from ganforge.recipe_overrides import Override
 from ganforge.slots import Kinds
+from ganforge.spots import MISSING, Spot, child, walk
 from ganforge.toml_places import Path, Place
 
 SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganforge.errors import RecipeError
-from ganforge.fields import MISSING, Spot, Table, title, toml_scalar, walk
+from ganforge.fields import title, toml_scalar
 from ganforge.slots import Kinds
+from ganforge.spots import MISSING, Spot, Table, walk
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOMENT = (datetime.date, datetime.time, datetime.datetime)

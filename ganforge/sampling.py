@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganforge.assemble import build_game
+from ganforge.catalogue import Catalogue
 from ganforge.choice import RECIPE, choose_checkpoint, no_run
 from ganforge.clock import set_clocks
 from ganforge.data import DataSpec
@@ -17,7 +18,6 @@ from ganforge.dice import BLOCK, Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
 from ganforge.game import Game
 from ganforge.labels import Label
-from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.runner import below
 from ganforge.subject import evaluating

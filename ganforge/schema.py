@@ -11,9 +11,9 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from ganforge.catalogue import Catalogue
 from ganforge.families import Regularizer
 from ganforge.fields import Takes, field_takes, takes, title
-from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe
 from ganforge.slots import Slot
 

@@ -9,9 +9,9 @@ from pydantic import Field, PositiveInt, field_validator
 
 from ganforge import families
 from ganforge.builtin.optimizers.adam import Adam
+from ganforge.catalogue import Catalogue, Entry, Plugin
 from ganforge.component import Strict
 from ganforge.game import GameComponent, PlayerRecipe
-from ganforge.plugins import Catalogue, Entry, Plugin
 from ganforge.schedule import Number
 from ganforge.slots import (
     AnyAugmentation,

@@ -11,9 +11,10 @@ from support import catalogue
 from ganforge import builtin, hookspecs
 from ganforge.builtin import networks
 from ganforge.builtin.losses.hinge import Hinge
+from ganforge.catalogue import FAMILIES, Catalogue, Entry, Plugin
 from ganforge.errors import PluginError
 from ganforge.families import Discriminator, Generator, Loss
-from ganforge.plugins import FAMILIES, Catalogue, Entry, Plugin, load_catalogue, offered
+from ganforge.plugins import load_catalogue, offered
 
 
 def test_every_family_has_a_hook_and_every_hook_a_family():

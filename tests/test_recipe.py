@@ -6,8 +6,8 @@ import pytest
 from support_recipe import CATALOGUE, TOY_RECIPE, ToyFaces, ToyHinge
 from support_recipe import ToyGan as Gan
 
+from ganforge.catalogue import Catalogue, Plugin
 from ganforge.errors import RecipeError
-from ganforge.plugins import Catalogue, Plugin
 from ganforge.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
 from ganforge.schedule import Ramp
 

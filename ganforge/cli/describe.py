@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from ganforge.plugins import Catalogue, Entry
+    from ganforge.catalogue import Catalogue, Entry
 
 ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each field
@@ -44,9 +44,9 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
 def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[Entry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
+    from ganforge.catalogue import FAMILIES
     from ganforge.errors import RecipeError
     from ganforge.fields import nearest
-    from ganforge.plugins import FAMILIES
 
     if family is not None and family not in FAMILIES:
         near = nearest(family, FAMILIES)

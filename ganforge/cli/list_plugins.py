@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ganforge.plugins import Catalogue, Entry, Plugin
+    from ganforge.catalogue import Catalogue, Entry, Plugin
 
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each component
 
@@ -49,9 +49,9 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
 
 def only(catalogue: Catalogue, family: str) -> Catalogue:
     """Return the components of one family; a `RecipeError` with the nearest name where there is no such family."""
+    from ganforge.catalogue import FAMILIES, Catalogue
     from ganforge.errors import RecipeError
     from ganforge.fields import nearest
-    from ganforge.plugins import FAMILIES, Catalogue
 
     if family not in FAMILIES:
         near = nearest(family, FAMILIES)

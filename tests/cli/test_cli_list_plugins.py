@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from support import catalogue
 
 from ganforge import plugins
+from ganforge.catalogue import Catalogue, Entry, Plugin
 from ganforge.cli.list_plugins import command
 from ganforge.errors import RecipeError
-from ganforge.plugins import Catalogue, Entry, Plugin
 
 BROKEN = Plugin("rotten", "ganforge-rotten", "0.3", "ImportError: No module named 'gone'")
 THIRD = Plugin("extra", "aaa-extra", "2.1")

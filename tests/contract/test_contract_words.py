@@ -13,8 +13,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ganforge.catalogue import Entry
 from ganforge.game import EmaRecipe, PlayerRecipe
-from ganforge.plugins import CORE, Entry, load_catalogue
+from ganforge.plugins import CORE, load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.schedule import Ramp
 from ganforge.slots import Slot

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ganforge.catalogue import Catalogue
 from ganforge.errors import PluginError
-from ganforge.plugins import ENVIRONMENT, Catalogue, load_catalogue
+from ganforge.plugins import ENVIRONMENT, load_catalogue
 
 _NUMBERS = itertools.count()
 GOOD = '''

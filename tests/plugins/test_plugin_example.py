@@ -15,7 +15,8 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.assemble import build_runner
-from ganforge.plugins import FAMILIES, load_catalogue
+from ganforge.catalogue import FAMILIES
+from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.session import place
 
