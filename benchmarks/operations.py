@@ -11,7 +11,6 @@ images of noise; a larger one takes a few operations more, since random numbers 
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +44,23 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def operations_per_round(runner: Runner, batch: dict[str, Tensor]) -> float:
-    """Return the mean over a period of the turns; warm-up rounds are not counted."""
-    period = math.lcm(*(turn.every for turn in runner.turns))
-    due = [tuple(turn.name for turn in runner.turns if turn.due(round_, runner.images)) for round_ in range(period)]
-    counts: dict[tuple[str, ...], int] = {}
-    for round_ in (0, 0):  # optimizers make their state, running means begin
-        runner.round = round_
+    """Return the mean over a period of the turns; the first round, when optimizers make their state, is not counted.
+
+    What a turn takes does not depend on who else has one: a round in which all are due is counted, and 1 - 1 / k of
+    what a turn of every k rounds takes is taken off again.
+    """
+    runner.round = 0  # all turns are due
+    runner.play_round(batch)
+    runner.round = 0
+    with Counter() as counter:
         runner.play_round(batch)
-    for names in set(due):
-        runner.round = due.index(names)
-        with Counter() as counter:
-            runner.play_round(batch)
-        counts[names] = counter.operations
-    return sum(counts[names] for names in due) / period
+    total = float(counter.operations)
+    for turn in runner.turns:
+        if turn.every > 1 and turn.due(0, runner.images):
+            with Counter() as counter:
+                runner.take(turn, batch)
+            total -= counter.operations * (1 - 1 / turn.every)
+    return total
 
 
 def count(recipe: Recipe) -> float:

@@ -20,10 +20,11 @@ from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from ganforge.assemble import build_runner
+from ganforge.catalogue import Catalogue
 from ganforge.component import Component
 from ganforge.data import Batch, DataSpec, Source
 from ganforge.game import PlayerRecipe
-from ganforge.plugins import Catalogue, load_catalogue
+from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.session import place
@@ -218,7 +219,8 @@ def narrowed(path: Path, folder: Path) -> list[str]:
     for side in ("generator", "discriminator"):
         network = table["game"].get(side, {}).get("network", {})
         if isinstance(network, dict) and network.get("channel_max", 0) > 64:
-            narrow = 4 if table["data"].get("resolution", 64) <= 512 else 1
+            resolution = table["data"].get("resolution", 64)
+            narrow = 4 if resolution <= 64 or network["kind"] == "styleswin" else 2 if resolution <= 512 else 1
             overrides.append(f"game.{side}.network.channel_max={narrow}")
         if isinstance(network, dict) and network.get("width", 0) >= 64:
             overrides.append(f"game.{side}.network.width=4")

@@ -12,15 +12,16 @@ from ganforge.cli.play import Order, play
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import read_recipe
 
-BATCH = 4
+BATCH, LARGE, OF_LARGE = 4, 128, 2  # images a round; from a resolution of 128 on, two have to do
 
 
 def quick(path: Path, folder: Path) -> tuple[str, ...]:
     """Overrides that leave a recipe what it is and make it short: three small rounds, a grid and a checkpoint."""
     recipe = read_recipe(path, load_catalogue(), narrowed(path, folder))
-    batch = BATCH if len(recipe.data.open(folder).spec.shape) == 3 else recipe.run.batch
+    shape = recipe.data.open(folder).spec.shape
+    batch = recipe.run.batch if len(shape) != 3 else OF_LARGE if shape[1] >= LARGE else BATCH
     changes = [f"run.batch={batch}", f"run.images={3 * batch}", "run.microbatches=1", 'run.precision="no"']
-    changes += ["grid.samples=4", 'tracking.kind="none"', f"run.log_every_images={batch}"]
+    changes += [f"grid.samples={min(batch, BATCH)}", 'tracking.kind="none"', f"run.log_every_images={batch}"]
     if any(metric.kind not in {"pixel-variance", "mode-coverage"} for metric in recipe.metrics):
         changes.append("metrics=[]")  # their features are not on every machine
     if recipe.checkpoints.best is not None:
