@@ -48,6 +48,7 @@ class Order:
     quiet: bool = False
     leave_out: tuple[str, ...] = ()
     processes: int = 1
+    sweep: str | None = None
 
     @property
     def file(self) -> Path:
@@ -123,7 +124,12 @@ def _play(
             resumed = order.resume and bool(tracker.previous)
             if resumed:
                 tracker.rewind(session.images or -1)  # at no images the start of the log is written again
-            tracker.begin(_facts(accelerator, catalogue, session), show(recipe), store, resumed=resumed)
+            tracker.begin(
+                _facts(accelerator, catalogue, session, order.sweep or tracker.previous.get("sweep")),
+                show(recipe),
+                store,
+                resumed=resumed,
+            )
         status: Status = "failed"
         reason: str | None = "it was ended by an error"
         code = 1
@@ -157,13 +163,14 @@ def _store(recipe: Recipe, folder: Path) -> Store:
     return Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
 
 
-def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session) -> Facts:
+def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, sweep: str | None) -> Facts:
     device = accelerator.device.type
     if device == "cuda":
         device += f" ({torch.cuda.get_device_name(accelerator.device)})"
     plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
     more = {"data": session.source.fingerprint}
     more |= {f"{name}_began_with": text for name, text in session.taken_over.items()}
+    more |= {"sweep": sweep} if sweep else {}
     return Facts(device, accelerator.num_processes, plugins, more=more)
 
 

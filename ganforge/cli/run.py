@@ -16,8 +16,10 @@ import click
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to start here.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Play so many seeds, one after the other, and compare them.")
 @click.option("--dry-run", is_flag=True, help="Read and build everything, train nothing, write nothing.")
 @click.option("--quiet", is_flag=True, help="Say only what must be read.")
+@click.option("--sweep", hidden=True, help="What several seeds have in common, for MLflow.")
 @click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
 def command(
     recipe: Path,
@@ -26,8 +28,10 @@ def command(
     out: Path | None,
     device: str,
     processes: int,
+    seeds: int | None,
     dry_run: bool,
     quiet: bool,
+    sweep: str | None,
     leave_out: tuple[str, ...],
 ) -> int:
     """Train what RECIPE describes.
@@ -40,12 +44,19 @@ def command(
       ganforge run recipes/stylegan2_faces.toml
       ganforge run recipes/stylegan2_faces.toml --set run.images=100_000
       ganforge run runs/stylegan2_faces --resume
+      ganforge run recipes/dcgan_digits.toml --seeds 3
     """
+    if seeds is not None:
+        from ganforge.cli.play import Order
+        from ganforge.cli.seeds import play_seeds
+
+        order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
+        return play_seeds(order, seeds)
     if processes > 1 and "RANK" not in os.environ:
         from ganforge.launch import launch
 
         return launch(sys.argv[1:], processes, os.environ)
     from ganforge.cli.play import Order, play
 
-    order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
+    order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, sweep)
     return play(order)

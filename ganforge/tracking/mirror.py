@@ -118,6 +118,7 @@ def describe(run: Mapping[str, Any]) -> dict[str, str]:
         "ganforge.world_size": run.get("world_size"),
         "ganforge.plugins": json.dumps(run.get("plugins", {})),
         "ganforge.folder": run.get("folder"),
+        "ganforge.sweep": run.get("sweep"),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": " ".join(run.get("command", ())),
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),

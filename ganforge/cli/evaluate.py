@@ -1,0 +1,109 @@
+"""`ganforge evaluate`: any metric of any checkpoint, or of a folder or ZIP of images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganforge.cli.evaluated import Evaluated
+
+
+@click.command("evaluate")
+@click.argument("samples", metavar="RUN|FOLDER|ZIP")
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="IMAGES|best|all|PATH",
+              help="Which checkpoint; may be repeated [default: the newest].")  # fmt: skip
+@click.option("--metric", "metrics", multiple=True, metavar="KIND|TABLE",
+              help="What to measure, such as fid or '{kind = \"fid\", samples = 5000}'; may be repeated [default: the "
+              "recipe's metrics, or those usual for such samples].")  # fmt: skip
+@click.option("--samples", "count", type=click.IntRange(min=2), help="Generated samples, for all metrics.")
+@click.option("--real", type=click.IntRange(min=2), help="Real samples, for all metrics.")
+@click.option("--features", metavar="KIND|TABLE", help="Whose features are compared, for all metrics.")
+@click.option("--against", metavar="DATA",
+              help="Compare with these: a folder or ZIP of images, a kind of data set, or a TOML table [default: the "
+              "recipe's reference, or its data].")  # fmt: skip
+@click.option("--resolution", type=click.IntRange(min=4), help="Cut and resize both sides of images to this.")
+@click.option("--seed", type=click.IntRange(min=0), help="Decides which samples [default: the recipe's seed].")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Measure with so many seeds, and tell mean and standard deviation.")  # fmt: skip
+@click.option("--truncation", type=click.FloatRange(0, 1, min_open=True), default=1.0,
+              help="Above 0, at most 1: less variety, more likeness.")  # fmt: skip
+@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
+@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+def command(
+    samples: str,
+    checkpoints: tuple[str, ...],
+    metrics: tuple[str, ...],
+    count: int | None,
+    real: int | None,
+    features: str | None,
+    against: str | None,
+    resolution: int | None,
+    seed: int | None,
+    repeat: int,
+    truncation: float,
+    live: bool,
+    save: bool,
+    device: str,
+    as_json: bool,
+    leave_out: tuple[str, ...],
+) -> None:
+    """Measure how good samples are: of RUN, the folder of a run, or of a folder or ZIP of images.
+
+    All metrics look at the same samples, in one pass. Every value comes with its receipt: what it depends on.
+
+    \b
+    Examples:
+      ganforge evaluate runs/stylegan2_faces --checkpoint best --repeat 3
+      ganforge evaluate runs/stylegan2_faces --metric fid --samples 50000 --save
+      ganforge evaluate a.zip --against b.zip --json
+    """
+    from ganforge.cli.evaluated import Asked, evaluate_files, evaluate_run, lines
+    from ganforge.errors import RecipeError
+
+    asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
+    run = Path(samples)
+    if (run / "recipe.toml").is_file():
+        if resolution is not None:
+            raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
+        found = evaluate_run(run, asked, checkpoints, truncation, live)
+        if save:
+            _save(run, found)
+    else:
+        given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
+        wrong = [name for name, value in given.items() if value]
+        if wrong and (run.exists() or against is not None):
+            raise RecipeError(f"{samples} is not the folder of a run, and {' and '.join(wrong)} ask about one")
+        found = evaluate_files(samples, asked)
+    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+
+
+def _save(run: Path, found: Evaluated) -> None:
+    """Append a line for each checkpoint and seed; a run's log is left as it is."""
+    import time
+
+    from ganforge.errors import GanforgeError
+    from ganforge.tracking.lines import Lines
+
+    place = run / "evaluations.jsonl"
+    log = Lines(place)
+    for column in found.columns:
+        for index, seed in enumerate(found.seeds):
+            line: dict[str, Any] = {
+                "images": column.images,
+                "time": time.time(),
+                "seed": seed,
+                "values": {value.name: value.values[index] for value in column.values},
+                "receipts": {value.name: value.receipts[index] for value in column.values},
+            }
+            log.append(line)
+    log.close()
+    if log.problem:
+        raise GanforgeError(log.problem)
+    click.echo(f"appended to {place}", err=True)
