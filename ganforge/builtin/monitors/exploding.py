@@ -21,8 +21,9 @@ class Exploding(Monitor):
     rank: ClassVar[int] = 30
     score: float = Field(default=200.0, gt=0, description="a score, or its spread, beyond this is out of hand")
     growth: float = Field(default=300.0, gt=1, description="of a gradient's norm over the median of its first lines")
+    leap: float = Field(default=2.0, gt=0, description="as `moved`: so far at once is enough to speak")
     moved: float = Field(
-        default=0.5, gt=0, description="way of a player's weights in a line of the log, over their length"
+        default=0.8, gt=0, description="way of a player's weights in a line of the log, over their length"
     )
     lines: PositiveInt = Field(default=3, description="lines of the log in a row")
 
@@ -44,7 +45,8 @@ class ExplodingWatcher(Watcher):
         if line.get("discriminator/gradient_norm") is None:
             return []
         signs = [*self._scores(line), *self._gradients(line), *self._weights(line)]
-        if self.streak.note(bool(signs)) < self.monitor.lines:
+        leaps = any((line.get(f"weights/{player}_moved") or 0.0) > self.monitor.leap for player in self.norms)
+        if self.streak.note(bool(signs)) < self.monitor.lines and not leaps:
             return []
         plan, player, key = self.plan, signs[0][0], "game.discriminator"
         free = plan.kind("game.loss") == "wasserstein" and not (
@@ -87,7 +89,7 @@ class ExplodingWatcher(Watcher):
         return [
             (
                 player,
-                f"the {player}'s weights went {way:.2f} of their length since the line before (healthy: under 0.1)",
+                f"the {player}'s weights went {way:.2f} of their length since the line before (healthy: under 0.5)",
             )
             for player, way in ways
             if way is not None and way > self.monitor.moved

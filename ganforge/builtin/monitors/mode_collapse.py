@@ -20,9 +20,9 @@ class ModeCollapse(Monitor):
 
     kind: Literal["mode-collapse"] = "mode-collapse"
     rank: ClassVar[int] = 50
-    distance: float = Field(default=0.25, gt=0, lt=1, description="mean distance of samples, over that of real ones")
+    distance: float = Field(default=0.08, gt=0, lt=1, description="mean distance of samples, over that of real ones")
     nearest: float = Field(
-        default=0.2, gt=0, lt=1, description="distance to the nearest sample, over that of real ones"
+        default=0.05, gt=0, lt=1, description="distance to the nearest sample, over that of real ones"
     )
     duplicates: float = Field(
         default=0.5, gt=0, le=1, description="share of samples with a twin, beyond that of real ones"

@@ -10,6 +10,8 @@ from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
+GROUPS = {"ada": "augmentation", "apa": "pseudo"}  # where each logs its strength
+
 
 class SaturatedAugmentation(Monitor):
     """Warns where an adaptive augmentation (ADA, APA) has been at its greatest strength for long: it can do no more.
@@ -37,8 +39,8 @@ class SaturatedAugmentationWatcher(Watcher):
     def look(self, line: Line) -> list[Finding]:
         """Return a warning where the strength stays at its end."""
         found = []
-        for kind in ("ada", "apa"):
-            strength, sign = line.get(f"{kind}/p"), line.get(f"{kind}/real_sign")
+        for kind, group in GROUPS.items():
+            strength, sign = line.get(f"{group}/p"), line.get(f"{group}/real_sign")
             if strength is None or sign is None:
                 continue
             key = "game.discriminator.augmentations"

@@ -44,8 +44,8 @@ def healthy(n: int) -> dict[str, float]:
         "discriminator/overfit": 0.3,
         "weights/generator_moved": 0.02,
         "weights/discriminator_moved": 0.01,
-        "ada/p": min(0.02 * n, 0.6),
-        "ada/real_sign": 0.6,
+        "augmentation/p": min(0.02 * n, 0.6),
+        "augmentation/real_sign": 0.6,
     }
 
 
@@ -126,9 +126,10 @@ def test_too_strong_a_penalty_is_named_and_weakened() -> None:
     [
         (lambda n: {"discriminator/fake_score": -10.0 * 2**n}, "discriminator"),
         (lambda n: {"generator/gradient_norm": 8.0 * 3**n}, "generator"),
-        (lambda n: {"weights/generator_moved": 0.8}, "generator"),
+        (lambda n: {"weights/generator_moved": 0.9}, "generator"),
+        (lambda n: {"weights/generator_moved": 5.0 if n == 1 else 0.3}, "generator"),
     ],
-    ids=["scores", "gradients", "weights"],
+    ids=["scores", "gradients", "weights", "a leap"],
 )
 def test_numbers_without_bound(values, player: str) -> None:
     _, finding = first(Exploding(), log(20, lambda n: healthy(n) | values(n)))
@@ -170,12 +171,12 @@ def test_held_out_samples_that_look_generated() -> None:
 
 def test_an_augmentation_at_its_end() -> None:
     ada = 'game.discriminator.augmentations=[{kind="ada", target=-0.9}]'
-    lines = log(12, lambda n: healthy(n) | {"ada/p": min(0.2 * n, 1.0), "ada/real_sign": 0.4})
+    lines = log(12, lambda n: healthy(n) | {"augmentation/p": min(0.2 * n, 1.0), "augmentation/real_sign": 0.4})
     number, finding = first(SaturatedAugmentation(), lines, "dcgan_digits", ada)
     assert number == 8, "full from the fifth line on"
     assert finding.severity == "warning"
     assert finding.remedies[0] == "game.discriminator.augmentations.0.target=0.6"
-    fixed = log(12, lambda n: grid() | {"ada/p": 1.0})
+    fixed = log(12, lambda n: grid() | {"augmentation/p": 1.0})
     assert say(SaturatedAugmentation(), fixed) == [], "a strength that was chosen does not adapt"
 
 

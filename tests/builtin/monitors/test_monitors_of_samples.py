@@ -47,7 +47,7 @@ def test_plain_images_are_named_once_the_start_is_over() -> None:
 
 @pytest.mark.parametrize(
     ("made", "number"),
-    [({"distance": 0.126}, "20.0%"), ({"nearest": 0.033}, "10.0%"), ({"duplicates": 0.9}, "90%")],
+    [({"distance": 0.0315}, "5.0%"), ({"nearest": 0.01}, "3.0%"), ({"duplicates": 0.9}, "90%")],
 )
 def test_samples_that_are_alike_have_collapsed(made: dict[str, float], number: str) -> None:
     line, finding = first(ModeCollapse(), log(15, lambda n: grid(**made)))
