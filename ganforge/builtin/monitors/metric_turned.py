@@ -24,7 +24,8 @@ class MetricTurned(Monitor):
     values: PositiveInt = Field(default=3, description="measured since the best one, at least")
     noises: float = Field(default=2.0, gt=0, description="how many standard deviations of its noise it is worse by")
     ignore: tuple[str, ...] = Field(
-        default=("pixel-variance",), description="values that are not the better, the further they go"
+        default=("pixel-variance", "memorised", "nearest-train-ratio", "data-copying", "lpips-", "feature-"),
+        description="how values begin that others look at, or that are not the better, the further they go",
     )
     share: float = Field(default=0.1, ge=0, description="and by how much of the best value")
 
@@ -38,7 +39,10 @@ class MetricTurnedWatcher(Watcher):
 
     def __init__(self, monitor: MetricTurned, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
-        self.series = {name: Series(name) for name in plan.better if name not in monitor.ignore}
+        self.series = {name: Series(name) for name in plan.better if self._judged(name)}
+
+    def _judged(self, name: str) -> bool:
+        return not name.startswith(self.monitor.ignore) and not name.endswith(("-of-real", "-expected", "-std"))
 
     def look(self, line: Line) -> list[Finding]:
         """Return a warning for each metric that has turned, the one that wasted most first; they share a name."""

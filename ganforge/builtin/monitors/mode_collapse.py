@@ -10,12 +10,15 @@ from ganforge.builtin.monitors.course import Likeness, Streak, gentler
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
+VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
+NOT_OURS = ("-of-real", "-expected", "-within-classes")  # how values end that are not of the samples, or not of all
+
 
 class ModeCollapse(Monitor):
     """Speaks where generated samples are all alike, or have lost most of the variety that they had.
 
     Samples of fixed latents are compared with each other, as real samples are: their mean distance, that to the nearest
-    other one, and the share that has a twin.
+    other one, and the share that has a twin. So are metrics of variety with the best that they were.
     """
 
     kind: Literal["mode-collapse"] = "mode-collapse"
@@ -28,6 +31,8 @@ class ModeCollapse(Monitor):
         default=0.5, gt=0, le=1, description="share of samples with a twin, beyond that of real ones"
     )
     fallen: float = Field(default=0.4, gt=0, lt=1, description="mean distance, over the highest so far")
+    lost: float = Field(default=0.5, gt=0, lt=1, description="a metric of variety, over the highest so far")
+    measurements: PositiveInt = Field(default=2, description="of such a metric, in a row")
     after_rounds: PositiveInt = Field(default=400, description="what an untrained generator makes is all alike, too")
     lines: PositiveInt = Field(default=3, description="lines of the log in a row")
 
@@ -42,14 +47,18 @@ class CollapseWatcher(Watcher):
     def __init__(self, monitor: ModeCollapse, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
         self.likeness, self.streak, self.distances = Likeness(), Streak(), Series("grid/distance")
+        self.metrics = [
+            Series(name) for name in plan.better if name.startswith(VARIETY) and not name.endswith(NOT_OURS)
+        ]
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where there is no variety, or no longer."""
         self.likeness.note(line)
-        if not self.distances.note(line) or line.round < self.monitor.after_rounds:
-            return []
-        signs = self._signs(line)
-        if self.streak.note(bool(signs)) < self.monitor.lines:
+        signs = self._lost(line)
+        if self.distances.note(line) and line.round >= self.monitor.after_rounds:
+            seen = self._signs(line)
+            signs += seen if self.streak.note(bool(seen)) >= self.monitor.lines else []
+        if not signs:
             return []
         plan, regularized = self.plan, "game.discriminator.regularizers"
         return [
@@ -66,6 +75,16 @@ class CollapseWatcher(Watcher):
                 ),
             )
         ]
+
+    def _lost(self, line: Line) -> list[str]:
+        """Return the metrics of variety that have fallen, where they were measured just now."""
+        signs = []
+        for series in self.metrics:
+            if series.note(line) and len(series) > self.monitor.measurements:
+                most, recent = max(series.values), series.last(self.monitor.measurements)
+                if max(recent) < self.monitor.lost * most:
+                    signs.append(f"{series.name} was {most:.3g} at its best and is {recent[-1]:.3g}")
+        return signs
 
     def _signs(self, line: Line) -> list[str]:
         monitor, likeness = self.monitor, self.likeness

@@ -22,6 +22,7 @@ class PartialCollapse(Monitor):
         default=0.2, gt=0, lt=1, description="distance within the least varied class, over real ones'"
     )
     overall: float = Field(default=0.4, gt=0, lt=1, description="distance of all samples, over real ones', at least")
+    worst: float = Field(default=4.0, gt=1, description="Frechet distance of the worst class, over the mean of all")
     after_rounds: PositiveInt = Field(default=400, description="what an untrained generator makes is all alike, too")
     lines: PositiveInt = Field(default=3, description="lines of the log in a row")
 
@@ -35,28 +36,49 @@ class PartialWatcher(Watcher):
 
     def __init__(self, monitor: PartialCollapse, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
-        self.likeness, self.streak = Likeness(), Streak()
+        self.likeness, self.streak, self.far = Likeness(), Streak(), Streak()
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where one class has no variety."""
         self.likeness.note(line)
+        classes = self._of_metrics(line)
+        if classes:
+            return [classes]
         within, overall = self.likeness.share(line, READING), self.likeness.share(line, "distance")
         if within is None or overall is None or line.round < self.monitor.after_rounds:
             return []
         if self.streak.note(within < self.monitor.within and overall > self.monitor.overall) < self.monitor.lines:
             return []
-        plan = self.plan
         return [
-            Finding(
-                name=self.monitor.kind,
-                symptom="the samples of at least one class are all alike",
-                evidence=f"in the least varied class the mean distance is {within:.1%} of that of real samples of one "
+            self._finding(
+                "the samples of at least one class are all alike",
+                f"in the least varied class the mean distance is {within:.1%} of that of real samples of one "
                 f"class, of all samples {overall:.0%} of real ones'; healthy: half and more",
-                cause="labels say more than latents: the generator learns one sample by heart for a class",
-                remedies=remedies(
-                    plan.added("game.discriminator.augmentations", "diffaugment"),
-                    gentler(plan, "generator", 0.5),
-                    plan.added("game.discriminator.regularizers", "r1", gamma=0.1),
-                ),
             )
         ]
+
+    def _of_metrics(self, line: Line) -> Finding | None:
+        """Return a finding where the worst class is far from the others, twice in a row."""
+        for name in line.values:
+            worst, mean = line.get(name), line.get(name.removesuffix("-worst"))
+            if not name.startswith("per-class") or not name.endswith("-worst") or worst is None or not mean:
+                continue
+            if self.far.note(worst > self.monitor.worst * mean) >= 2:
+                told = f"{name} is {worst:.4g}, the mean over classes {mean:.4g}"
+                healthy = f"healthy: under {self.monitor.worst:g} times that"
+                return self._finding("the samples of one class are much worse than the others'", f"{told}; {healthy}")
+        return None
+
+    def _finding(self, symptom: str, evidence: str) -> Finding:
+        plan = self.plan
+        return Finding(
+            name=self.monitor.kind,
+            symptom=symptom,
+            evidence=evidence,
+            cause="labels say more than latents: the generator learns one sample by heart for a class",
+            remedies=remedies(
+                plan.added("game.discriminator.augmentations", "diffaugment"),
+                gentler(plan, "generator", 0.5),
+                plan.added("game.discriminator.regularizers", "r1", gamma=0.1),
+            ),
+        )

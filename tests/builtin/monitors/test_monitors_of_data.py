@@ -116,5 +116,9 @@ def test_the_first_value_that_is_no_number_is_named_and_data_come_first() -> Non
     assert finding.remedies[0].startswith("game.discriminator.optimizer.lr=")
 
 
+def test_one_sample_has_no_neighbours_and_that_is_another_matter() -> None:
+    assert say(NonFinite(), log(1, lambda n: {}, DIGITS | {"real/nearest": math.inf, "real/distance": math.nan})) == []
+
+
 def test_a_metric_that_is_no_number_is_a_warning() -> None:
     assert first(NonFinite(), log(2, lambda n: {"fid": math.nan}))[1].severity == "warning"

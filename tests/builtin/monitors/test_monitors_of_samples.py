@@ -9,6 +9,7 @@ from support_monitors import BATCH, REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.builtin.monitors.constant_output import ConstantOutput
 from ganforge.builtin.monitors.course import noise, swings, turns
+from ganforge.builtin.monitors.memorisation import MemorisationMonitor
 from ganforge.builtin.monitors.metric_turned import MetricTurned
 from ganforge.builtin.monitors.mode_collapse import ModeCollapse
 from ganforge.builtin.monitors.partial_collapse import PartialCollapse
@@ -106,6 +107,42 @@ def test_metrics_that_have_not_turned(values: list[float], name: str) -> None:
 def test_fewer_modes_is_worse() -> None:
     values = [2.0, 8.0, 8.0, 3.0, 3.0, 2.0, 2.0, 1.0]
     assert say(MetricTurned(), measured(values, "modes-covered"), plan("r3gan_ring", MODES))
+
+
+def test_modes_that_were_lost_are_a_collapse_and_modes_that_come_are_not() -> None:
+    lost = measured([4.0, 8.0, 7.0, 3.0, 2.0], "modes-covered")
+    number, finding = first(ModeCollapse(), lost, "r3gan_ring", MODES)
+    assert number == 4, "two measurements in a row"
+    assert "modes-covered was 8 at its best and is 2" in finding.evidence
+    assert say(ModeCollapse(), measured([0.0, 2.0, 5.0, 8.0, 7.0], "modes-covered"), plan("r3gan_ring", MODES)) == []
+
+
+def test_a_class_far_from_the_others_by_its_metric() -> None:
+    def distances(worst: float) -> list[Line]:
+        values = {"per-class-fid": 20.0, "per-class-fid-worst": worst, "per-class-fid-three": worst}
+        return [Line.of(n * 6_400, n * 100, values) for n in range(1, 4)]
+
+    number, finding = first(PartialCollapse(), distances(120.0), "acgan_digits")
+    assert number == 1, "twice in a row"
+    assert "120" in finding.evidence
+    assert say(PartialCollapse(), distances(60.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"memorised-pixels": 0.6, "nearest-train-ratio-pixels": 0.9, "data-copying-pixels": -1.0}, "60%"),
+        ({"memorised": 0.01, "nearest-train-ratio": 0.2, "data-copying": -1.0}, "0.20"),
+        ({"memorised": 0.05, "nearest-train-ratio": 0.7, "data-copying": -9.0}, "-9.0"),
+    ],
+)
+def test_copies_of_training_images(values: dict[str, float], told: str) -> None:
+    lines = [Line.of(n * 6_400, n * 100, values) for n in range(1, 4)]
+    number, finding = first(MemorisationMonitor(), lines)
+    assert number == 1, "twice in a row"
+    assert told in finding.evidence
+    well = {"memorised": 0.01, "nearest-train-ratio": 1.1, "data-copying": -6.0}
+    assert say(MemorisationMonitor(), [Line.of(n * 6_400, n * 100, well) for n in range(1, 9)]) == []
 
 
 def test_slow_for_long_is_told_and_for_a_line_not() -> None:
