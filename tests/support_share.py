@@ -1,0 +1,96 @@
+"""Processes that measure together: run as `python -m support_share FOLDER` by each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from support_distributed import TESTS
+from support_exam import ArraySource, DiceGame, noise
+from support_features import Random
+
+from ganforge.builtin.metrics.fid import FrechetDistance
+from ganforge.builtin.metrics.inception_score import InceptionScore
+from ganforge.builtin.metrics.kid import KernelDistance
+from ganforge.builtin.metrics.pixel_variance import PixelVariance
+from ganforge.builtin.metrics.precision_recall import PrecisionRecall
+from ganforge.exam import Examination
+from ganforge.families import Metric
+from ganforge.launch import environment_of, free_port
+from ganforge.metric import Embedded, Samples, Want
+from ganforge.share import Share
+from ganforge.subject import GameSubject, Networks
+
+REAL, FAKE, FEW = 77, 150, 30  # neither whole batches, nor as many for each process; a few are the first one's alone
+METRICS: dict[str, Metric] = {
+    "fid": FrechetDistance(features=Random(), samples=FAKE),
+    "fid-of-few": FrechetDistance(features=Random(), samples=FEW, real=FEW),
+    "kid": KernelDistance(features=Random(), samples=FAKE, subset=20, subsets=5),
+    "inception-score": InceptionScore(features=Random(), samples=FAKE),
+    "precision-recall": PrecisionRecall(features=Random(), samples=FAKE, real=REAL),
+    "pixel-variance": PixelVariance(samples=FEW),
+}
+
+
+def examine(folder: Path) -> None:
+    """Measure everything twice, with reference statistics computed and kept, and write what the main process found."""
+    torch.set_num_threads(1)
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(accelerator.process_index)  # processes differ in what must not matter
+    share, source, game = Share(accelerator), ArraySource(noise(REAL, 3, 8, 8)), DiceGame((3, 8, 8))
+    game.frozen.eval()
+    before = {key: value.clone() for key, value in game.state_dict().items()}
+    views = {"features": Embedded(Random()), "logits": Embedded(Random(), "logits"), "samples": Samples()}
+    for turn in ("computed", "kept"):
+        networks = Networks(accelerator.device)
+        subject = GameSubject(game, source.spec, networks, 5, ema=True)
+        exam = Examination(subject, source, accelerator.device, folder / "cache", 5, share=share, networks=networks)
+        exam.take(want for metric in METRICS.values() for want in metric.wants(source))
+        exam.take([Want(view, FAKE) for view in views.values()])
+        if share.main:
+            values = {name: dict(metric.measure(exam).values) for name, metric in METRICS.items()}
+            (folder / f"{turn}.json").write_text(json.dumps({"values": values, "read": source.reads}))
+            save_file({key: exam.rows(view, FAKE).clone() for key, view in views.items()}, folder / f"{turn}.rows")
+        accelerator.wait_for_everyone()
+    assert all(torch.equal(value, before[key]) for key, value in game.state_dict().items()), "the live model changed"
+    assert game.training
+    assert game.norm.training
+    assert not game.frozen.training
+    assert not any(game.modes), "samples are drawn in evaluation mode, without gradients"
+    assert len(game.modes) == 2 * 2 * -(-FAKE // (64 * share.processes)), "every process draws its share only"
+
+
+def examine_in_processes(folder: Path, processes: int, timeout: float = 240) -> None:
+    """Let so many processes of their own measure together; what they find is in the folder."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    base = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "support_share", str(folder)],
+            env={**base, **(environment_of(rank, processes, port) if processes > 1 else {})},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    try:
+        errors = [child.communicate(timeout=timeout)[1] for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    assert [child.returncode for child in children] == [0] * processes, "\n".join(errors)
+
+
+if __name__ == "__main__":
+    np.random.seed(int(os.environ.get("RANK", "0")))
+    examine(Path(sys.argv[1]))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
