@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -36,15 +37,18 @@ def means(values: Sequence[float], width: int) -> list[float]:
     """Return `width` means of neighbours, of the finite ones; NaN where none is finite. Fewer values are drawn out."""
     if len(values) < 2:
         return list(values)
-    places = [(column * len(values) // width, -(-(column + 1) * len(values) // width)) for column in range(width)]
-    few = len(values) < width
-    parts = [[v for v in values[a : a + 1 if few else b] if math.isfinite(v)] for a, b in places]
+    if len(values) < width:
+        return [values[column * len(values) // width] for column in range(width)]
+    edges = [column * len(values) // width for column in range(width + 1)]
+    parts = [[v for v in values[a:b] if math.isfinite(v)] for a, b in itertools.pairwise(edges)]
     return [sum(part) / len(part) if part else math.nan for part in parts]
 
 
 def place(index: int, length: int, width: int) -> int:
     """Return the column of value `index` of `length` in a curve of `width` columns."""
-    return 0 if length < 2 else min(-(-index * width // length), width - 1)
+    if length < width:
+        return 0 if length < 2 else -(-index * width // length)
+    return ((index + 1) * width - 1) // length
 
 
 def is_wide(values: Sequence[float]) -> bool:
