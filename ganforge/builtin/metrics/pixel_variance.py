@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from ganforge.data import Source, to_float
 from ganforge.families import Better, Metric
@@ -17,29 +18,40 @@ class PixelVariance(Metric):
     """Variance over samples, averaged over pixels: near 0 when the generator makes one image for all latents.
 
     It is the squared pixel difference of two samples, halved and averaged over pairs and pixels; images are in [-1, 1],
-    points in data units. Collapse to one mode is the failure of Goodfellow 2016 (arXiv:1701.00160, sec. 5.1.1).
+    points in data units. Collapse to one mode is the failure of Goodfellow 2016 (arXiv:1701.00160, sec. 5.1.1). Values:
+    `pixel-variance`, and `pixel-variance-of-real`, of as many real samples where there are two: what to compare
+    with.
     """
 
     kind: Literal["pixel-variance"] = "pixel-variance"
-    samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples")
+    samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
 
     def tells(self) -> Mapping[str, Better]:
         """Return the names of its values, and which way each is better."""
-        return {"pixel-variance": "higher"}
+        return {"pixel-variance": "higher", "pixel-variance-of-real": "higher"}
 
     def wants(self, source: Source) -> Sequence[Want]:
-        """The samples themselves."""
-        return (Want(Samples(), self.samples),)
+        """Generated and real samples themselves."""
+        wanted = Want(Samples(), self.samples)
+        return (wanted, Want(Samples(), self.samples, "real")) if len(source) > 1 else (wanted,)
 
     def measure(self, exam: Exam) -> Measurement:
-        """Return the unbiased variance and its receipt."""
-        rows = exam.rows(Samples(), self.samples)
-        total = torch.zeros(rows.shape[1:], dtype=torch.float64)
-        squares = torch.zeros_like(total)
-        for part in torch.split(rows, 64):
-            samples = to_float(part).double()
-            total += samples.sum(0)
-            squares += samples.square().sum(0)
-        variance = (squares - total.square() / len(rows)) / (len(rows) - 1)
-        value = variance.clamp(min=0).mean().item()
-        return Measurement({"pixel-variance": value}, {**exam.receipt(), "fake": len(rows)})
+        """Return the unbiased variances and their receipt."""
+        fake = exam.rows(Samples(), self.samples)
+        values, counts = {"pixel-variance": variance(fake)}, {"fake": len(fake)}
+        if len(exam.source) > 1:
+            real = exam.rows(Samples(), self.samples, "real")
+            values["pixel-variance-of-real"], counts["real"] = variance(real), len(real)
+        return Measurement(values, {**exam.receipt(), **counts})
+
+
+def variance(samples: Tensor) -> float:
+    """Return the variance over samples [N, *shape] as they would be saved, averaged over pixels; N >= 2."""
+    total = torch.zeros(samples.shape[1:], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for part in torch.split(samples, 64):
+        numbers = to_float(part).double()
+        total += numbers.sum(0)
+        squares += numbers.square().sum(0)
+    found = (squares - total.square() / len(samples)) / (len(samples) - 1)
+    return found.clamp(min=0).mean().item()

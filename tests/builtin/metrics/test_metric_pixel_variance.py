@@ -44,4 +44,14 @@ def test_points_are_measured_in_their_own_units(tmp_path: Path) -> None:
 
 
 def test_more_is_better() -> None:
-    assert PixelVariance().tells() == {"pixel-variance": "higher"}
+    assert PixelVariance().tells() == {"pixel-variance": "higher", "pixel-variance-of-real": "higher"}
+
+
+def test_that_of_real_samples_is_beside_it_where_there_are_two(tmp_path: Path) -> None:
+    real = noise(30, 1, 4, 4, seed=2)
+    found = measured(PixelVariance(samples=20), exam_of(DiceGame((1, 4, 4)), ArraySource(real), tmp_path))
+    assert found.receipt["real"] == 20
+    # uniform levels: a variance of (2 / 255)^2 (256^2 - 1) / 12; 320 numbers tell it to 5 %
+    assert found.values["pixel-variance-of-real"] == pytest.approx((2 / 255) ** 2 * (256**2 - 1) / 12, rel=0.2)
+    alone = measured(PixelVariance(samples=20), exam_of(DiceGame((1, 4, 4)), ArraySource(real[:1], "one"), tmp_path))
+    assert set(alone.values) == {"pixel-variance"}
