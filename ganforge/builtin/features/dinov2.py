@@ -42,6 +42,7 @@ class DinoV2(PublishedFeatures):
 
     def assemble(self, content: Content) -> FeatureNetwork:
         """Make the network."""
+        state = content.state()
         network = VisionTransformer(*_SHAPES[self.model])
-        network.load_state_dict(content.state())
+        network.load_state_dict(state)
         return PreparedNetwork(network, f"dinov2-{self.model}", SIZE, IMAGENET)

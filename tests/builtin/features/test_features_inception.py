@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from support_exam import noise
+from support_inception import make_weights
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganforge.builtin.features.inception import Inception
@@ -17,27 +17,9 @@ from ganforge.builtin.features.published import Publication
 from ganforge.errors import GanforgeError
 
 
-class Shell(FeatureExtractorInceptionV3):
-    """The network as its layers initialise themselves."""
-
-    def load_state_dict(self, *_: object, **__: object) -> None:  # type: ignore[override]
-        return None
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of the right form, scaled so that differences reach the last layer (He et al. 2015)."""
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
-    state = Shell("shell", ["2048"], nothing).state_dict()
-    generator = torch.Generator().manual_seed(0)
-    for value in state.values():
-        if value.dim() > 1:
-            value.copy_(torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5)
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save(state, path)
-    return path
+    return make_weights(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 def test_the_features_are_torch_fidelitys(weights: Path) -> None:
