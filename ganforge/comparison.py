@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GanforgeError
+from ganforge.catalogue import Catalogue
+from ganforge.choice import RECIPE, no_run
+from ganforge.errors import GanforgeError, RecipeError
 from ganforge.evaluation import spread
 from ganforge.monitor import Direction
-from ganforge.plugins import Catalogue
 from ganforge.record import read_run
 from ganforge.tracking import read_lines
 
@@ -117,13 +118,15 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
     """Read a run, finished or not.
 
     Raises:
-        GanforgeError: the folder holds no run.
+        RecipeError: the folder holds no run.
     """
+    if not (folder / RECIPE).is_file():
+        raise RecipeError(no_run(folder))
     record = read_run(folder, catalogue)
     try:
-        recipe = flat(tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8")))
+        recipe = flat(tomllib.loads((folder / RECIPE).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise GanforgeError(f"{folder / 'recipe.toml'} cannot be read: {error}") from error
+        raise GanforgeError(f"{folder / RECIPE} cannot be read: {error}") from error
     log = _without_undone(read_lines(folder / "metrics.jsonl"))
     names = dict.fromkeys(name for line in log for name in line["values"] if "/" not in name)
     better = {name: way for name in names if (way := record.plan.direction(name)) is not None}
@@ -192,9 +195,30 @@ def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
 
     Keys are in the order of the recipes; where runs are tracked is left out.
     """
-    keys = dict.fromkeys(key for run in runs for key in run.recipe if not _is_apart(key))
+    keys = [key for key in merged([list(run.recipe) for run in runs]) if not _is_apart(key)]
     found = {key: [run.recipe.get(key) for run in runs] for key in keys}
     return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
+
+
+def merged(orders: Sequence[Sequence[str]]) -> list[str]:
+    """Return all keys of several lists, each new one after the one that it follows in its own list."""
+    found: list[str] = []
+    for order in orders:
+        at = 0
+        for key in order:
+            if key in found:
+                at = found.index(key) + 1
+            else:
+                found.insert(at, key)
+                at += 1
+    tables = list(dict.fromkeys(_table(key) for key in found))
+    return sorted(found, key=lambda key: tables.index(_table(key)))  # a stable sort: within a table nothing moves
+
+
+def _table(key: str) -> str:
+    """Return the table that a key is told with, such as game.discriminator."""
+    steps = key.split(".")
+    return ".".join(steps[: min(2, len(steps) - 1)])
 
 
 def _is_apart(key: str) -> bool:

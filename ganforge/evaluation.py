@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ganforge.catalogue import Catalogue
 from ganforge.component import Strict
 from ganforge.data import KnownModes, Source
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.exam import Examination
 from ganforge.families import Better, Metric
 from ganforge.metric import Receipt, Side
-from ganforge.plugins import Catalogue
 from ganforge.recipe_errors import Sources, explain
 from ganforge.recipe_file import parse_text
 from ganforge.slots import AnyDataset, AnyFeatures, AnyMetric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from ganforge.receipts import differing, groups, say
 ARROWS = {"lower": "↓", "higher": "↑"}
 GAP = 2  # columns between columns
 NARROW = 7  # a column is at least so wide
-LONGEST = 34  # a name on the left is cut beyond
+ENOUGH = 12  # and is not made narrower than this to let others stand beside it
+LONGEST = 34  # a name on the left goes on in the next line beyond
+_SIGNS = re.compile(r"[ ,/_.=-]")
 
 
 @dataclass(frozen=True)
@@ -35,29 +38,57 @@ def columns() -> int:
     return max(40, min(shutil.get_terminal_size().columns, 160))
 
 
-def table(heads: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Lay a table out, in pages below each other where it is wider than `width`."""
-    left = min(max((len(row.name) for row in rows if not row.head), default=0), LONGEST)
+def table(heads: Sequence[str], rows: Sequence[Row], width: int, corner: str = "") -> Iterator[str]:
+    """Lay a table out, in pages below each other where it is wider than `width`.
+
+    Entries that are wider than their column go on in the next line. `corner` stands above the names.
+    """
+    left = min(max([len(corner), *(len(row.name) for row in rows if not row.head)]), LONGEST)
+    room = width - left - 2
+    share = max((room - GAP * len(heads)) // max(len(heads), 1), ENOUGH)  # a column may have so much beside all others
     wide = [
         max([NARROW, len(head), *(len(row.cells[index]) for row in rows if row.cells)])
         for index, head in enumerate(heads)
     ]
-    room = width - left - 2
-    wide = [min(size, max(room - GAP, NARROW)) for size in wide]
+    if sum(wide) + GAP * len(wide) > room:
+        wide = [min(size, share, room - GAP) for size in wide]
     for page, shown in enumerate(_pages(wide, room)):
         if page:
             yield ""
-        tops = [_cut(heads[index], wide[index]).rjust(wide[index]) for index in shown]
-        yield click.style((" " * (left + 2) + "".join(" " * GAP + top for top in tops)).rstrip(), bold=True)
+        for line in _line(corner, [heads[index] for index in shown], [wide[index] for index in shown], left):
+            yield click.style(line, bold=True)
         for row in rows:
             if row.head:
                 yield click.style(row.name, fg="cyan")
                 continue
-            line = f"  {_cut(row.name, left).ljust(left)}"
-            for index in shown:
-                cell = _cut(row.cells[index], wide[index]).rjust(wide[index])
-                line += " " * GAP + (click.style(cell, bold=True) if row.bold == index else cell)
-            yield line.rstrip()
+            bold = shown.index(row.bold) if row.bold in shown else None
+            yield from _line(
+                row.name, [row.cells[index] for index in shown], [wide[index] for index in shown], left, bold
+            )
+
+
+def _line(name: str, cells: Sequence[str], wide: Sequence[int], left: int, bold: int | None = None) -> Iterator[str]:
+    """Yield a row of a table, in as many lines as its longest entry needs."""
+    names = broken(name, left)
+    names = names[:1] + [f"  {part}" for part in broken(" ".join(names[1:]), left - 2)] if len(names) > 1 else names
+    parts = [broken(cell, size) for cell, size in zip(cells, wide, strict=True)]
+    for height in range(max(map(len, [names, *parts]))):
+        line = f"  {(names[height] if height < len(names) else '').ljust(left)}"
+        for index, (part, size) in enumerate(zip(parts, wide, strict=True)):
+            cell = (part[height] if height < len(part) else "").rjust(size)
+            line += " " * GAP + (click.style(cell, bold=True) if index == bold else cell)
+        yield line.rstrip()
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Return a text in lines, broken where it has a space, else after a sign, else anywhere."""
+    lines = []
+    while len(text) > width:
+        ends = [match.end() for match in _SIGNS.finditer(text[:width])]
+        at = ends[-1] if ends and ends[-1] > width // 3 else width
+        lines.append(text[:at].rstrip())
+        text = text[at:].lstrip()
+    return [*lines, text]
 
 
 def _pages(wide: Sequence[int], room: int) -> Iterator[list[int]]:
@@ -71,14 +102,6 @@ def _pages(wide: Sequence[int], room: int) -> Iterator[list[int]]:
         used += GAP + size
     if page:
         yield page
-
-
-def _cut(text: str, width: int) -> str:
-    """Shorten a text in its middle: the ends tell names of runs apart."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 class Marks:
@@ -109,9 +132,9 @@ class Marks:
         """Explain the letters."""
         if not self._letters:
             return
-        yield from wrapped("Values with a letter came about in another way than the others of their line:", width)
+        yield from wrapped("values with a letter came about in another way than the others of their line:", width, "  ")
         for note, letter in self._letters.items():
-            yield from wrapped(f"{letter}  {note}", width, "  ", "     ")
+            yield from wrapped(f"{letter}  {note}", width, "    ", "       ")
 
 
 def _letter(index: int) -> str:

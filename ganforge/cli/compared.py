@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ganforge.cli.columns import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
-from ganforge.cli.progress import duration, number, rate
+from ganforge.cli.progress import duration, rate
 from ganforge.comparison import Measured, Run, counted, differences, grouped, mean_of, names_of
 from ganforge.receipts import differing, groups
 from ganforge.recipe_show import inline
@@ -38,16 +38,22 @@ def columns_of(runs: Sequence[Run]) -> list[Column]:
         return [Column(names[run.folder], (run,)) for run in runs]
     if len(recipes) == 1:
         whole = recipes[0]
-        return [*(Column(names[run.folder], (run,)) for run in whole), Column("mean ± std", tuple(whole), mean=True)]
-    return [Column(_common([names[run.folder] for run in group]), tuple(group)) for group in recipes]
+        return [*(Column(names[run.folder], (run,)) for run in whole), Column(_title(whole), tuple(whole), mean=True)]
+    return [Column(_common(group, [names[run.folder] for run in group]), tuple(group)) for group in recipes]
 
 
-def _common(names: Sequence[str]) -> str:
-    """Return what the names of several seeds have in common."""
+def _title(group: Sequence[Run]) -> str:
+    return f"mean ± std of {len(counted(group))}"
+
+
+def _common(group: Sequence[Run], names: Sequence[str]) -> str:
+    """Return what the names of several seeds have in common; the folder above them where that is nothing."""
+    if len(names) == 1:
+        return names[0]
     first = min(names, key=len)
     size = next((at for at in range(len(first)) if any(name[at] != first[at] for name in names)), len(first))
     stem = first[:size].removesuffix("seed").rstrip("-_. ")
-    return stem or names[0]
+    return stem or group[0].folder.resolve().parent.name
 
 
 def lines(runs: Sequence[Run]) -> Iterator[str]:
@@ -272,8 +278,3 @@ def _differ(runs: Sequence[Run], name: str) -> list[dict[str, Any]]:
         for run, receipt, kind in zip(those, receipts, kinds, strict=True)
         if kind != 0
     ]
-
-
-def brief(value: float) -> str:
-    """Return a value as tables have it."""
-    return number(value)

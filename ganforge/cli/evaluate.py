@@ -79,7 +79,9 @@ def command(
         given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
         wrong = [name for name, value in given.items() if value]
         if wrong and (run.exists() or against is not None):
-            raise RecipeError(f"{samples} is not the folder of a run, and {' and '.join(wrong)} ask about one")
+            raise RecipeError(
+                f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
+            )
         found = evaluate_files(samples, asked)
     click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganforge.assemble import open_reference
+from ganforge.catalogue import Catalogue
 from ganforge.checkpoint import PREFIX, saved
 from ganforge.choice import CHECKPOINTS, no_run
 from ganforge.cli.columns import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
@@ -20,10 +21,11 @@ from ganforge.cli.image_sets import like, named, open_pair
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.evaluation import Value, adjusted, examine, read_features, read_metric, usual_metrics
 from ganforge.folders import cache_folder
-from ganforge.plugins import Catalogue, load_catalogue
+from ganforge.plugins import load_catalogue
 from ganforge.receipts import describe_data, describe_reference, differing, say
 from ganforge.sampling import Trained, load_trained, pick_device
 from ganforge.subject import GameSubject, Networks, SourceSubject, Subject
+from ganforge.tracking import read_record
 
 if TYPE_CHECKING:
     from ganforge.data import Source
@@ -164,9 +166,11 @@ def _reference(trained: Trained, against: str | None, catalogue: Catalogue, cach
     try:
         source = open_reference(recipe.reference or recipe.data, trained.spec, cache, key)
     except GanforgeError as error:
+        place = read_record(trained.run).get("working_folder")
+        there = f"go to the folder where it was trained ({place})" if place else "go to the folder where it was trained"
         raise RecipeError(
-            f"{trained.run}: what its samples are compared with cannot be opened: {error}; go to the folder where it "
-            "was trained, or name other real samples with --against"
+            f"{trained.run}: the real samples that it is compared with cannot be opened: {error}; {there}, or name "
+            "others with --against"
         ) from error
     return describe_reference(recipe.data, recipe.reference), source
 
@@ -183,7 +187,9 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
             raise RecipeError(
                 f"{samples} is not the folder of a run; images are compared with others: name these with --against"
             )
-        raise RecipeError(no_run(Path(samples)))
+        raise RecipeError(
+            f"{no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare it with"
+        )
     device, cache = pick_device(asked.device), cache_folder()
     networks = Networks(device)
     data, source, real, reference = open_pair(
@@ -239,12 +245,12 @@ def lines(found: Evaluated) -> Iterator[str]:
             for value, letter in zip(values, letters, strict=True)
         ]
         rows.append(Row(direction(name, first.better), tuple(cells)))
-    yield from wrapped(f"{found.samples} against {found.reference}", width)
+    one = found.columns[0] if len(found.columns) == 1 else None
+    after = f" after {one.images:,} images" if one is not None and one.images is not None else ""
+    yield from wrapped(f"{found.samples}{after} against {found.reference}", width)
     yield ""
-    heads = [column.head for column in found.columns]
-    if len(heads) > 1:
-        yield "  images shown"
-    yield from table(heads, rows, width)
+    heads = [column.head for column in found.columns] if one is None else ["value"]
+    yield from table(heads, rows, width, "" if one is not None else "after so many images")
     yield ""
     betters = [value.better for value in names.values()]
     more = [f"mean ± standard deviation over {len(found.seeds)} seeds"] if len(found.seeds) > 1 else []
@@ -274,7 +280,7 @@ def _receipts(values: Sequence[Value], found: Evaluated, width: int) -> Iterator
             seen.append(([value.name], value.receipt))
         else:
             same.append(value.name)
-    for names, receipt in seen:
+    for names, receipt in seen if len(seen) > 1 else ():
         own = [say(name, receipt) for name in receipt if name not in common and name not in APART]
         yield from wrapped(f"{', '.join(names)}: {', '.join(own) or 'nothing else'}", width, "  ", "    ")
     yield from _warnings(receipts, width)

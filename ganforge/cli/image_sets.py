@@ -14,11 +14,11 @@ from ganforge.builtin.data.decoding import DAMAGE
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.shelf import BadFile
+from ganforge.catalogue import Catalogue
 from ganforge.data import DataSpec, Source
 from ganforge.errors import DataError, RecipeError
 from ganforge.evaluation import read_data
 from ganforge.families import Dataset
-from ganforge.plugins import Catalogue
 
 RECIPE = "recipe.toml"
 
