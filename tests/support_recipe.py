@@ -120,6 +120,9 @@ class ToyCount(families.Metric):
     samples: PositiveInt = Field(default=1000, description="how many")
     note: str | None = Field(default=None, description="a remark")
 
+    def tells(self):
+        return {"count": "higher"}
+
     def measure(self, exam):
         raise NotImplementedError
 
