@@ -11,6 +11,8 @@ from ganforge.builtin.monitors.course import Likeness, Streak, gentler, ignorant
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
+PLAYERS = ("discriminator", "generator")
+PROGRESS = 0.25  # how much nearer samples are to come in so many lines
 CROSS_ENTROPY = 2 * math.log(2)  # of a discriminator that knows nothing: what `loss` is measured by
 
 
@@ -42,8 +44,13 @@ class DiscriminatorTooStrong(Monitor):
     apart: float = Field(
         default=1.0, gt=0, description="and how far samples are from real ones in the plainest numbers"
     )
-    after_rounds: PositiveInt = Field(default=400, description="later: not before")
-    lines: PositiveInt = Field(default=6, description="later: lines of the log in a row, without getting nearer")
+    ahead: float = Field(
+        default=4.0, gt=0, description="its weights move so many times as far as the generator's: it has too many steps"
+    )
+    after_rounds: PositiveInt = Field(default=150, description="later: not before")
+    lines: PositiveInt = Field(
+        default=6, description="later: lines of the log in a row, twice as many where it does not run ahead"
+    )
 
     def build(self, plan: Plan) -> Watcher:
         """Make the watcher."""
@@ -55,12 +62,14 @@ class TooStrongWatcher(Watcher):
 
     def __init__(self, monitor: DiscriminatorTooStrong, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
-        self.likeness, self.streak, self.distances = Likeness(), Streak(), Series("apart")
+        self.likeness, self.distances = Likeness(), Series("apart")
+        self.stuck, self.runs = Streak(), Streak()
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where it wins."""
         self.likeness.note(line)
-        told = self._early(line) or self._later(line)
+        later = self._later(line)
+        told = self._early(line) or later
         if told is None:
             return []
         plan, steps = self.plan, self.plan.value("game.generator.every")
@@ -68,7 +77,7 @@ class TooStrongWatcher(Watcher):
             Finding(
                 name=self.monitor.kind,
                 symptom="the discriminator tells real from generated samples almost without error"
-                f"{', and the generator gets nowhere' if self.streak.length else ' from the start'}",
+                f"{', and the generator gets nowhere' if told == later else ' from the start'}",
                 evidence=told,
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
                 remedies=remedies(
@@ -81,13 +90,18 @@ class TooStrongWatcher(Watcher):
             )
         ]
 
+    def _scale(self) -> float:
+        """Return what losses are to be multiplied by so that they compare with the cross-entropy's."""
+        return (ignorant(self.plan) or CROSS_ENTROPY) / CROSS_ENTROPY
+
+    def _loss(self, line: Line) -> float | None:
+        """Return the loss where it says who wins: not the Wasserstein loss, nor one of 0, which nobody plays for."""
+        loss = line.get(self.monitor.reading)
+        return None if self.plan.kind("game.loss") == "wasserstein" or loss is None or loss <= 0 else loss
+
     def _early(self, line: Line) -> str | None:
-        monitor, loss = self.monitor, line.get(self.monitor.reading)
-        knowing_nothing = ignorant(self.plan)
-        if self.plan.kind("game.loss") == "wasserstein" or loss is None:
-            return None
-        limit = monitor.loss * (1.0 if knowing_nothing is None else knowing_nothing / CROSS_ENTROPY)
-        if not 0 <= loss < limit or not 0 < line.round <= monitor.within_rounds:
+        monitor, loss, limit = self.monitor, self._loss(line), self.monitor.loss * self._scale()
+        if loss is None or loss >= limit or not 0 < line.round <= monitor.within_rounds:
             return None
         return (
             f"{monitor.reading} was {loss:.4g} after {line.round} rounds, {line.images:,} images shown; under "
@@ -99,14 +113,22 @@ class TooStrongWatcher(Watcher):
         if separation is None or apart is None:
             return None
         self.distances.note(Line.of(line.images, line.round, {"apart": apart}))
-        before = self.distances.last(monitor.lines + 1)[0]
-        stuck = separation > monitor.separation and apart > monitor.apart and apart > before - 0.1
-        if self.streak.note(stuck and line.round >= monitor.after_rounds) < monitor.lines:
+        before = self.distances.last(monitor.lines + 1)
+        wins = separation > monitor.separation and apart > monitor.apart and line.round >= monitor.after_rounds
+        slow = len(before) > monitor.lines and apart > before[0] - PROGRESS
+        ways = [line.get(f"weights/{player}_moved") for player in PLAYERS]
+        ahead = ways[0] is not None and ways[1] is not None and ways[0] > monitor.ahead * ways[1]
+        runs, stuck = self.runs.note(wins and slow and ahead), self.stuck.note(wins and slow)
+        if runs < monitor.lines and stuck < 2 * monitor.lines:
             return None
-        norms = [line.get(f"{player}/gradient_norm") for player in ("discriminator", "generator")]
-        ratio = "" if None in norms else f"; gradient norms: discriminator {norms[0]:.3g}, generator {norms[1]:.3g}"
+        norms = [f"{p} {norm:.3g}" for p in PLAYERS if (norm := line.get(f"{p}/gradient_norm")) is not None]
+        told = (
+            f", and its weights move {ways[0] / max(ways[1], 1e-12):.0f} times as far as the generator's"
+            if ahead
+            else ""
+        )
         return (
-            f"for {self.streak.length} lines of the log more than {separation:.1%} of real samples score higher than "
-            f"generated ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1) and come "
-            f"no nearer{ratio}"
+            f"for {max(runs, stuck)} lines of the log {separation:.1%} of real samples score higher than generated "
+            f"ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1) and hardly come "
+            f"nearer{told}; gradient norms: {', '.join(norms)}"
         )

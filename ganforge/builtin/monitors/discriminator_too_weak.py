@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak
+from ganforge.builtin.monitors.course import Likeness, Streak, ignorant
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -46,7 +46,11 @@ class WeakWatcher(Watcher):
         separation, apart = line.get("discriminator/separation"), self.likeness.apart(line)
         if separation is None or apart is None or line.round < self.monitor.after_rounds:
             return []
-        if self.streak.note(separation < self.monitor.separation and apart > self.monitor.apart) < self.monitor.lines:
+        monitor, loss, nothing = self.monitor, line.get("discriminator/adversarial"), ignorant(self.plan)
+        knows_nothing = loss is not None and nothing is not None and abs(loss - nothing) < 0.01 * nothing
+        cannot = separation < monitor.separation and apart > monitor.apart
+        flat = knows_nothing and apart > 0.8 * monitor.apart
+        if self.streak.note(cannot or flat) < monitor.lines:
             return []
         plan, key = self.plan, "game.discriminator"
         strong = [
@@ -63,13 +67,15 @@ class WeakWatcher(Watcher):
             plan.scaled(plan.within(f"{key}.regularizers", kind, "gamma") or "", min(0.1, 10 / gamma))
             for kind, gamma in strong
         ]
+        told = f"in {separation:.0%} of pairs the real sample scores higher (50 % = chance)"
+        if flat and loss is not None:
+            told = f"its loss is {loss:.4g}, that of one that knows nothing is {nothing:.4g}"
         return [
             Finding(
                 name=self.monitor.kind,
                 symptom="the discriminator cannot tell generated samples from real ones, which look nothing like them",
-                evidence=f"in {separation:.0%} of pairs the real sample scores higher (50 % = chance), for "
-                f"{self.streak.length} lines, while samples are {apart:.1f} from real ones in the plainest numbers "
-                "(healthy: under 1)",
+                evidence=f"{told}, for {self.streak.length} lines, while samples are {apart:.1f} from real "
+                "ones in the plainest numbers (healthy: under 1)",
                 cause=held,
                 remedies=remedies(*weaker, *self._stronger(key)),
             )

@@ -38,15 +38,16 @@ class ExplodingWatcher(Watcher):
     def __init__(self, monitor: Exploding, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
         self.norms = {player: Series(f"{player}/gradient_norm") for player in ("discriminator", "generator")}
+        self.ways = {player: Series(f"weights/{player}_moved") for player in self.norms}
         self.streak = Streak()
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where something is out of hand."""
         if line.get("discriminator/gradient_norm") is None:
             return []
-        signs = [*self._scores(line), *self._gradients(line), *self._weights(line)]
-        leaps = any((line.get(f"weights/{player}_moved") or 0.0) > self.monitor.leap for player in self.norms)
-        if self.streak.note(bool(signs)) < self.monitor.lines and not leaps:
+        leaping = {player for player in self.norms if self._leaps(line, player)}
+        signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping)]
+        if self.streak.note(bool(signs)) < self.monitor.lines and not leaping:
             return []
         plan, player, key = self.plan, signs[0][0], "game.discriminator"
         free = plan.kind("game.loss") == "wasserstein" and not (
@@ -84,7 +85,17 @@ class ExplodingWatcher(Watcher):
                     found.append((player, f"{series.name} is {series.values[-1]:.3g}, it was {usual:.3g} at first"))
         return found
 
-    def _weights(self, line: Line) -> list[tuple[str, str]]:
+    def _leaps(self, line: Line, player: str) -> bool:
+        """Whether its weights went several times their own length, or far beyond what they had been doing."""
+        series = self.ways[player]
+        before = series.last(len(series))
+        if not series.note(line):
+            return False
+        way = series.values[-1]
+        settled = len(before) >= 5 and way > 0.5 and way > 10 * statistics.median(before)
+        return way > self.monitor.leap or settled
+
+    def _weights(self, line: Line, leaping: set[str]) -> list[tuple[str, str]]:
         ways = [(player, line.get(f"weights/{player}_moved")) for player in self.norms]
         return [
             (
@@ -92,5 +103,5 @@ class ExplodingWatcher(Watcher):
                 f"the {player}'s weights went {way:.2f} of their length since the line before (healthy: under 0.5)",
             )
             for player, way in ways
-            if way is not None and way > self.monitor.moved
+            if way is not None and way > (0.5 if player in leaping else self.monitor.moved)
         ]

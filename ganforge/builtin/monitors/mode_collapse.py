@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -12,6 +13,7 @@ from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 NOT_OURS = ("-of-real", "-expected", "-within-classes")  # how values end that are not of the samples, or not of all
+NARROW = 8  # numbers in a latent, under which there are too few for the variety of images
 
 
 class ModeCollapse(Monitor):
@@ -30,7 +32,12 @@ class ModeCollapse(Monitor):
     duplicates: float = Field(
         default=0.5, gt=0, le=1, description="share of samples with a twin, beyond that of real ones"
     )
-    fallen: float = Field(default=0.4, gt=0, lt=1, description="mean distance, over the highest so far")
+    fallen: float = Field(
+        default=0.35,
+        gt=0,
+        lt=1,
+        description="mean distance, over the highest so far, or over that of real ones where this is less",
+    )
     lost: float = Field(default=0.5, gt=0, lt=1, description="a metric of variety, over the highest so far")
     measurements: PositiveInt = Field(default=2, description="of such a metric, in a row")
     after_rounds: PositiveInt = Field(default=400, description="what an untrained generator makes is all alike, too")
@@ -55,19 +62,24 @@ class CollapseWatcher(Watcher):
         """Return a finding where there is no variety, or no longer."""
         self.likeness.note(line)
         signs = self._lost(line)
-        if self.distances.note(line) and line.round >= self.monitor.after_rounds:
-            seen = self._signs(line)
+        if self.distances.note(line):
+            seen = self._fallen(line) + (self._signs(line) if line.round >= self.monitor.after_rounds else [])
             signs += seen if self.streak.note(bool(seen)) >= self.monitor.lines else []
         if not signs:
             return []
         plan, regularized = self.plan, "game.discriminator.regularizers"
+        latent = plan.value("game.generator.network.latent")
+        narrow = latent is not None and latent < NARROW
         return [
             Finding(
                 name=self.monitor.kind,
                 symptom="generated samples are all alike: the generator makes few of the modes of the data",
                 evidence=f"{'; '.join(signs)}; healthy: half of real samples' and more",
-                cause="the generator has found what the discriminator of the moment believes, which does not catch up",
+                cause=f"a latent of {latent:.0f} number{'s' * (latent != 1)}: samples lie on a line or a thin sheet"
+                if latent is not None and narrow
+                else "the generator has found what the discriminator of the moment believes, which does not catch up",
                 remedies=remedies(
+                    plan.changed("game.generator.network.latent", 64) if narrow else None,
                     None if plan.kind("game.loss") == "wasserstein" else plan.changed("game.loss", "relativistic"),
                     plan.added(regularized, "r1", gamma=0.1),
                     plan.added(regularized, "r2", gamma=0.1),
@@ -88,7 +100,7 @@ class CollapseWatcher(Watcher):
 
     def _signs(self, line: Line) -> list[str]:
         monitor, likeness = self.monitor, self.likeness
-        signs, now, most = [], self.distances.values[-1], max(self.distances.values)
+        signs = []
         far, near = likeness.share(line, "distance"), likeness.share(line, "nearest")
         twins, of_real = line.get("grid/duplicates") or 0.0, likeness.real.get("duplicates", 0.0)
         if far is not None and far < monitor.distance:
@@ -97,6 +109,14 @@ class CollapseWatcher(Watcher):
             signs.append(f"to the nearest other one it is {near:.1%} of real samples'")
         if twins > of_real + monitor.duplicates:
             signs.append(f"{twins:.0%} of them have a twin, of real samples {of_real:.0%}")
-        if now < monitor.fallen * most and (far is None or far < 0.6):
-            signs.append(f"their mean distance was {most:.3g} at its highest and is {now:.3g}")
         return signs
+
+    def _fallen(self, line: Line) -> list[str]:
+        """Return that they have lost the variety that they had, if they had some."""
+        now, real = self.distances.values[-1], self.likeness.real.get("distance") or math.inf
+        far, most = self.likeness.share(line, "distance"), min(max(self.distances.values), real)
+        if line.round < self.monitor.after_rounds // 4 or far is None or far > 0.6 or most < 0.25 * real:
+            return []
+        if now >= self.monitor.fallen * most:
+            return []
+        return [f"their mean distance was {most:.3g} at its highest and is {now:.3g}, {far:.1%} of real samples'"]

@@ -113,6 +113,15 @@ def test_a_discriminator_that_tells_nothing_while_all_is_to_be_told_is_too_weak(
     assert say(DiscriminatorTooWeak(), alike) == [], "that is what the game is for"
 
 
+def test_a_flat_discriminator_has_the_loss_of_one_that_knows_nothing() -> None:
+    unlike = grid(0.2, mean=0.3) | {"discriminator/separation": 1.0}
+    lines = log(20, lambda n: healthy(n) | unlike | {"discriminator/adversarial": 1.3862})
+    number, finding = first(DiscriminatorTooWeak(), lines)
+    assert number * ROUNDS == 300 + 4 * ROUNDS
+    assert "1.386" in finding.evidence
+    assert say(DiscriminatorTooWeak(), lines, plan("dcgan_digits", "game.loss=hinge")) == [], "2 is nothing there"
+
+
 def test_too_strong_a_penalty_is_named_and_weakened() -> None:
     lines = log(20, lambda n: healthy(n) | grid(0.05, mean=0.3) | {"discriminator/separation": 0.5})
     strong = ("game.discriminator.network.norm=none", 'game.discriminator.regularizers=[{kind="r1", gamma=1e4}]')
@@ -128,8 +137,9 @@ def test_too_strong_a_penalty_is_named_and_weakened() -> None:
         (lambda n: {"generator/gradient_norm": 8.0 * 3**n}, "generator"),
         (lambda n: {"weights/generator_moved": 0.9}, "generator"),
         (lambda n: {"weights/generator_moved": 5.0 if n == 1 else 0.3}, "generator"),
+        (lambda n: {"weights/discriminator_moved": 0.6 if n == 9 else 0.02}, "discriminator"),
     ],
-    ids=["scores", "gradients", "weights", "a leap"],
+    ids=["scores", "gradients", "weights", "a leap at first", "a leap later"],
 )
 def test_numbers_without_bound(values, player: str) -> None:
     _, finding = first(Exploding(), log(20, lambda n: healthy(n) | values(n)))

@@ -57,10 +57,17 @@ def test_samples_that_are_alike_have_collapsed(made: dict[str, float], number: s
     assert finding.severity == "failure"
 
 
+def test_a_latent_of_one_number_is_the_cause() -> None:
+    lines = log(15, lambda n: grid(nearest=0.01))
+    _, finding = first(ModeCollapse(), lines, "dcgan_digits", "game.generator.network.latent=1")
+    assert finding.remedies[0] == "game.generator.network.latent=64"
+    assert "a latent of 1 number:" in finding.cause
+
+
 def test_variety_that_is_lost_is_a_collapse() -> None:
     lines = log(30, lambda n: grid(distance=0.6 if n < 15 else 0.6 * 0.85 ** (n - 15)))
     number, finding = first(ModeCollapse(), lines)
-    assert 0.85 ** (number - 15 - 2) < 0.4 <= 0.85 ** (number - 15 - 3)
+    assert 0.85 ** (number - 15 - 2) < 0.35 <= 0.85 ** (number - 15 - 3)
     assert "0.6 at its highest" in finding.evidence
 
 
