@@ -19,10 +19,10 @@ from battery.cases import Case
 from battery.planted import catalogue
 
 from ganforge.assemble import assemble
-from ganforge.cli.view import SilentView
+from ganforge.cli.view import MuteView
 from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
 from ganforge.errors import DivergedError
-from ganforge.monitor import Finding, lines_of
+from ganforge.monitor import lines_of
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.tasks.save import Save
@@ -114,13 +114,6 @@ class Notebook(NoTracker):
             self.said.append(dict(details))
 
 
-class Mute(SilentView):
-    """Findings are counted, not shown."""
-
-    def finding(self, images: int, finding: Finding) -> None:
-        pass
-
-
 def recipe_of(case: Case, seed: int, remedy: str | None = None) -> Recipe:
     """Return the recipe of a case, with a remedy or without."""
     always = (f"seed={seed}", "metrics=[]", 'tracking.kind="none"')
@@ -144,7 +137,7 @@ def play(case: Case, seed: int, remedy: str | None = None) -> Log:
             folder=folder,
             cache=folder,
             tracker=notebook,
-            show=Mute(),
+            show=MuteView(),
             monitors=monitors_of(recipe, _components()),
         )
         (panel,) = (task.panel for task in tasks if isinstance(task, Watch))
@@ -196,8 +189,10 @@ def judge(case: Case, seed: int, remedy: str | None, log: Log) -> Outcome:
     blamed = None
     if log.ended is not None:
         end = log.ended
-        found.append(Found(end["name"], end["severity"], log.rounds, True, end["evidence"], tuple(end["remedies"])))
-        blamed = ", ".join(f"{what} {end[what]}" for what in ("term", "layer") if end[what]) or "the data"
+        if end["name"] not in {said.name for said in found}:
+            found.append(Found(end["name"], end["severity"], log.rounds, True, end["evidence"], tuple(end["remedies"])))
+        blamed = ", ".join(f"{what} {end[what]}" for what in ("term", "layer") if end[what]) or "no term or layer"
+        blamed = "the batch" if "the batch itself" in end["evidence"] else blamed
     return Outcome(case.name, seed, log.rounds, log.seconds, tuple(found), remedy, blamed)
 
 
