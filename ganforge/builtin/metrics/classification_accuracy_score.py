@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -33,7 +34,7 @@ class ClassificationAccuracyScore(Metric):
     """
 
     kind: Literal["classification-accuracy-score"] = "classification-accuracy-score"
-    features: AnyFeatures = Field(description='that the classifier sees, such as "inception" or "pixels"')
+    features: AnyFeatures = Field(default=Inception(), description='that the classifier sees; or "pixels"')
     samples: int = Field(default=5_000, ge=2, le=1_000_000, description="generated samples to learn from")
     real: int = Field(default=10_000, ge=10, le=1_000_000, description="real samples to learn from and to test on")
     test: AnyDataset | None = Field(

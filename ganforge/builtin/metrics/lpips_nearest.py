@@ -15,7 +15,7 @@ from torch import Tensor
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
 from ganforge.builtin.metrics.embedded import embedded
-from ganforge.builtin.metrics.neighbours import nearest, nearest_others
+from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
 from ganforge.builtin.metrics.perceptual import perceived
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -29,9 +29,9 @@ class LpipsNearest(Metric):
 
     The nearest is looked for in cheap features first: LPIPS is taken to the `candidates` training images that are
     nearest there, and the least of it counts; the true least can be a little lower. Values: `lpips-nearest`, and
-    `lpips-nearest-of-real`, of training images to their nearest other one, to compare with: samples that are not copies
-    have no less. With other features they are called `feature-nearest-KIND` and are squared distances of
-    features.
+    `lpips-nearest-of-real`, of training images to their nearest other one that is not their mirror image, to compare
+    with: samples that are not copies have no less. With other features they are called `feature-nearest-KIND` and are
+    squared distances of features.
     """
 
     kind: Literal["lpips-nearest"] = "lpips-nearest"
@@ -66,14 +66,14 @@ class LpipsNearest(Metric):
             source = self.trained_on.open(exam.cache)
             reference, train = source.fingerprint, embedded(exam, self.search, source, f"{self.kind}.trained_on")
             images = partial(_images, source)
-        if len(train) <= self.candidates:
+        if len(train) <= self.candidates + 1:
             raise DataError(
-                f"{self.kind} with {self.candidates} candidates needs {self.candidates + 1} training images or more, "
+                f"{self.kind} with {self.candidates} candidates needs {self.candidates + 2} training images or more, "
                 f"and there are {len(train)}"
             )
         train = train.to(exam.device)
         there = nearest(exam.rows(view, self.samples).to(exam.device), train, self.candidates)[1]
-        others = nearest_others(train, self.candidates, self.samples)[1]
+        others = nearest_others(train, self.candidates + 1, self.samples)[1]
         fake = self._least(exam, exam.rows(Samples(), self.samples), there, images)
         real = self._least(exam, images(range(len(others))), others, images)
         receipt = {
@@ -93,9 +93,10 @@ class LpipsNearest(Metric):
         """Return the least squared distance [N] of samples to those training images [N, candidates]."""
         found = []
         for sample, numbers in zip(samples, candidates.tolist(), strict=True):
-            vectors = torch.cat(
-                list(perceived(exam, self.features, torch.cat([sample[None], images(numbers)])))
-            ).double()
+            near = images(numbers)
+            if len(near) > self.candidates:  # one more was looked for, since one may be the sample's mirror image
+                near = near[~mirrored(near, sample[None])][: self.candidates]
+            vectors = torch.cat(list(perceived(exam, self.features, torch.cat([sample[None], near])))).double()
             found.append((vectors[1:] - vectors[:1]).square().sum(1).min())
         return torch.stack(found)
 

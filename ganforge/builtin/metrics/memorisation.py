@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
-from ganforge.builtin.metrics.neighbours import nearest, nearest_others
+from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
 from ganforge.data import Source
 from ganforge.errors import DataError
 from ganforge.families import Better, Metric
@@ -23,6 +24,7 @@ from ganforge.slots import AnyDataset, AnyFeatures
 
 SAME = 1e-3  # of the deviation of the features: real samples nearer than that to another are copies of it
 FEW = 20  # samples of a cell, below which it tells nothing
+BATCH = 64
 
 
 class Memorisation(Metric):
@@ -30,8 +32,8 @@ class Memorisation(Metric):
 
     Distances are to the nearest of all training images in the space of some features. They are compared with those of
     held-out real images where there are such (`held_out`), or else with those of training images to their nearest other
-    one; real images that have a copy are left out of these. Values, with -KIND behind them where the features are not
-    Inception's:
+    one that is not its mirror image; real images that have a copy are left out of these. Values, with -KIND behind them
+    where the features are not Inception's:
 
     - `memorised`: the share of samples that are nearer to a training image than all but `quantile` of the real images
       are. If nothing is memorised it is about `quantile`, or less; copies raise it by their share.
@@ -81,15 +83,16 @@ class Memorisation(Metric):
         """
         view = Embedded(self.features)
         if self.trained_on is None:
-            train, reference = exam.rows(view, sys.maxsize, "real"), exam.source.fingerprint
+            train, reference, images = exam.rows(view, sys.maxsize, "real"), exam.source.fingerprint, exam.real
         else:
             source = self.trained_on.open(exam.cache)
-            train, reference = embedded(exam, self.features, source, f"{self.kind}.trained_on"), source.fingerprint
-            train = train[torch.from_numpy(Sampler(0, len(train)).permutation(0))]
+            reference, order = source.fingerprint, Sampler(0, len(source)).permutation(0)
+            train = embedded(exam, self.features, source, f"{self.kind}.trained_on")[torch.from_numpy(order)]
+            images = partial(_images, source, order)
         train, fake = train.to(exam.device), exam.rows(view, self.samples).to(exam.device)
         if self.held_out is None:
             real = train[: self.samples]
-            real_far = nearest_others(train, first=self.samples)[0][:, 0]
+            real_far = alone_distances(train, len(real), images)
             compared = "training images with their nearest others"
         else:
             source = self.held_out.open(exam.cache)
@@ -130,6 +133,26 @@ class Memorisation(Metric):
 
     def _name(self, value: str) -> str:
         return value if isinstance(self.features, Inception) else f"{value}-{self.features.kind}"
+
+
+def alone_distances(train: Tensor, count: int, images: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    """Return distances [count] of the first training images to their nearest other, but for a mirrored twin.
+
+    Args:
+        train: features [N, D].
+        count: how many.
+        images: returns training images by number.
+    """
+    far, places = nearest_others(train, 2, first=count)
+    twins = []
+    for start in range(0, count, BATCH):
+        part = range(start, min(start + BATCH, count))
+        twins.append(mirrored(images(part), images(places[part.start : part.stop, 0].tolist())))
+    return torch.where(torch.cat(twins).to(far.device), far[:, 1], far[:, 0])
+
+
+def _images(source: Source, order: np.ndarray, numbers: Sequence[int]) -> Tensor:
+    return source.batch(order[np.asarray(numbers, dtype=np.int64)])["image"]
 
 
 def cells_of(train: Tensor, sets: Sequence[Tensor], cells: int) -> list[np.ndarray]:

@@ -56,3 +56,8 @@ def nearest_others(vectors: Tensor, count: int = 1, first: int | None = None) ->
         far.append(least.values)
         places.append(least.indices)
     return torch.cat(far), torch.cat(places)
+
+
+def mirrored(images: Tensor, others: Tensor) -> Tensor:
+    """Return which samples [N, *shape] are exactly the others flipped left to right, [N]: twins in mirrored data."""
+    return (images == others.flip(-1)).flatten(1).all(1)

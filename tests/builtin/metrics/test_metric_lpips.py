@@ -100,18 +100,19 @@ def test_the_nearest_is_found_and_the_real_ones_are_beside_it(network: FeatureNe
     real, fakes = noise(9, 3, R, R), noise(4, 3, R, R, seed=1)
     fakes[0] = real[5]
     exam = exam_of(game_of(fakes), ArraySource(real), tmp_path)
-    found = measured(LpipsNearest(samples=4, candidates=8), exam)
+    found = measured(LpipsNearest(samples=4, candidates=7), exam)
     least = [sorted(lpips(network, fake, image) for image in real) for fake in fakes]
     assert least[0][0] == 0
     assert found.values["lpips-nearest"] <= np.mean([near[1] for near in least])
     small = [np.asarray(Pixels(size=16).build()(torch.from_numpy(x))["features"]) for x in (fakes, real)]
-    candidates = np.argsort(cdist(*small), axis=1)[:, :8]
+    candidates = np.argsort(cdist(*small), axis=1)[:, :7]
     of_fakes = [min(lpips(network, fakes[i], real[j]) for j in candidates[i]) for i in range(4)]
     assert found.values["lpips-nearest"] == pytest.approx(np.mean(of_fakes), rel=1e-5)
     ordered = looked_at(exam, 4, "real").numpy()
-    of_real = [min(lpips(network, one, two) for two in real if not np.array_equal(one, two)) for one in ordered]
-    assert found.values["lpips-nearest-of-real"] == pytest.approx(np.mean(of_real), rel=1e-5)
-    assert {"search": "pixels-16", "candidates": 8, "fake": 4, "real": 9}.items() <= found.receipt.items()
+    of_real = [sorted(lpips(network, one, two) for two in real if not np.array_equal(one, two)) for one in ordered]
+    least, second = (np.mean([near[place] for near in of_real]) for place in (0, 1))
+    assert least - 1e-9 <= found.values["lpips-nearest-of-real"] <= second, "of the eight others, seven are compared"
+    assert {"search": "pixels-16", "candidates": 7, "fake": 4, "real": 9}.items() <= found.receipt.items()
 
 
 def test_copies_are_near_even_where_the_search_is_coarse(tmp_path: Path) -> None:
@@ -122,6 +123,25 @@ def test_copies_are_near_even_where_the_search_is_coarse(tmp_path: Path) -> None
     assert found.values["feature-nearest-pixels"] == pytest.approx(0, abs=1e-9)
     # uniform noise in [-1, 1]: two images differ by 2/3 in each of 192 numbers, squared, on average
     assert found.values["feature-nearest-pixels-of-real"] == pytest.approx(128, rel=0.1)
+
+
+def test_mirror_images_in_the_data_are_no_neighbours(tmp_path: Path) -> None:
+    real = noise(20, 3, 8, 8)
+    both = np.concatenate([real, real[..., ::-1]])
+    metric = LpipsNearest(features=Pixels(), search=Pixels(size=1), candidates=2, samples=40)
+    found = measured(metric, exam_of(game_of(real), ArraySource(both), tmp_path))
+    near = nearly_alike(both)
+    assert found.values["feature-nearest-pixels-of-real"] == pytest.approx(near, rel=1e-5)
+
+
+def nearly_alike(both: np.ndarray) -> float:
+    """Mean squared distance to the nearer of the two that mean colours are nearest of, but the image and its twin."""
+    flat, colours = both.reshape(len(both), -1) / 127.5 - 1, both.mean((2, 3)) / 127.5 - 1
+    across = cdist(colours, colours)
+    for number in range(len(both)):
+        across[number, [number, (number + 20) % 40]] = np.inf
+    nearest = np.argsort(across, axis=1)[:, :2]  # an image and its twin have the same colours: both are compared
+    return float(np.mean([cdist(flat[i, None], flat[nearest[i]], "sqeuclidean").min() for i in range(len(both))]))
 
 
 class Given(Dataset):
@@ -146,5 +166,5 @@ def test_too_few_are_refused(tmp_path: Path) -> None:
     one = exam_of(DiceGame((1, 4, 4)), ArraySource(noise(1, 1, 4, 4)), tmp_path)
     with pytest.raises(DataError, match="at least 2 real"):
         measured(LpipsDiversity(features=Pixels()), one)
-    with pytest.raises(DataError, match="needs 5 training images or more, and there are 1"):
+    with pytest.raises(DataError, match="needs 6 training images or more, and there are 1"):
         measured(LpipsNearest(features=Pixels(), samples=2), one)

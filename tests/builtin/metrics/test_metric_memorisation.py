@@ -108,6 +108,18 @@ def test_held_out_samples_take_the_place_of_training_ones_and_training_data_can_
         found(fakes, tmp_path, held_out=Given(seed=2, side=2))
 
 
+def test_mirror_images_in_the_data_are_not_what_is_typical(tmp_path: Path) -> None:
+    symmetric = pictures(TRAIN, 0).astype(int)
+    symmetric = (symmetric + symmetric[..., ::-1]) // 2
+    real = symmetric + np.random.default_rng(6).integers(-2, 3, symmetric.shape)  # each nearly its own mirror image
+    real = np.clip(real, 0, 255).astype(np.uint8)
+    plain = found(real[1_000:], tmp_path, real[:1_000])
+    both = found(real[1_000:], tmp_path, np.concatenate([real[:1_000], real[:1_000, ..., ::-1]]))
+    assert both.values["nearest-train-ratio-pixels"] == pytest.approx(
+        plain.values["nearest-train-ratio-pixels"], abs=0.1
+    )
+
+
 def nearest_of(images: np.ndarray, to: np.ndarray) -> np.ndarray:
     flat = [x.reshape(len(x), -1) / 127.5 - 1 for x in (images, to)]
     return cdist(*flat).min(1)

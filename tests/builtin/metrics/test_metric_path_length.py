@@ -136,6 +136,17 @@ def test_both_ends_have_one_noise_and_one_label(tmp_path: Path) -> None:
     assert plain.mean() == pytest.approx(still.mean(), rel=0.3)
 
 
+def test_a_path_does_not_depend_on_its_batch(tmp_path: Path) -> None:
+    game = PathGame(Linear(0.1, noisy=True))
+    view = Steps(Pixels(), "z", "full", 1e-2, crop=False)
+    alone = view.rows(exam_of(game, SOURCE, tmp_path).subject.see(3, 5))
+    np.testing.assert_allclose(alone[:, 0], steps(game, tmp_path, 64)[3:8], rtol=1e-3)
+    one, two = ends(game, tmp_path, 64)
+    assert abs(float((one * two).sum(1).mean())) < 1.5, (
+        "the ends of a path are independent: 0, give or take sqrt(6 / 64)"
+    )
+
+
 def test_the_least_and_the_greatest_percent_are_left_out(tmp_path: Path) -> None:
     exam = exam_of(PathGame(Linear()), SOURCE, tmp_path)
     found = measured(PathLength(features=Pixels(), samples=300, epsilon=1e-2), exam)
