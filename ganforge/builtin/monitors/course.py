@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ganforge.monitor import Line, Plan
 
@@ -108,7 +108,15 @@ def noise(values: Sequence[float]) -> float:
 def gentler(plan: Plan, player: str, factor: float = 0.25) -> str | None:
     """Return the override that slows a player down: to the customary rate from far above it, else by `factor`."""
     key = f"game.{player}.optimizer"
-    rate = plan.value(f"{key}.lr")
-    if rate is not None and rate > 20 * CUSTOMARY_LR and "adam" in (plan.kind(key) or "adam"):
-        return plan.changed(f"{key}.lr", CUSTOMARY_LR)
+    rate, high = plan.at(f"{key}.lr"), 20 * CUSTOMARY_LR
+    ends = [rate["start"], rate["end"]] if isinstance(rate, Mapping) else [plan.value(f"{key}.lr") or 0.0]
+    if max(ends) > high and "adam" in (plan.kind(key) or "adam"):
+        return plan.changed(f"{key}.lr", min(ends) if min(ends) < high else CUSTOMARY_LR)
     return plan.scaled(f"{key}.lr", factor)
+
+
+def faster(plan: Plan, player: str, other: str) -> str | None:
+    """Return the override that gives a player the other's learning rate, where its own is less than a third of it."""
+    key, theirs = f"game.{player}.optimizer.lr", f"game.{other}.optimizer.lr"
+    mine, rate = plan.value(key), plan.value(theirs)
+    return plan.changed(key, plan.at(theirs)) if mine is not None and rate is not None and 3 * mine < rate else None

@@ -83,6 +83,7 @@ class TooStrongWatcher(Watcher):
                 remedies=remedies(
                     plan.changed("game.generator.every", 1) if steps is not None and steps > 1 else None,
                     gentler(plan, "discriminator"),
+                    plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),
                     plan.added("game.discriminator.augmentations", "ada") if "grid/contrast" in line.values else None,
@@ -116,17 +117,14 @@ class TooStrongWatcher(Watcher):
         before = self.distances.last(monitor.lines + 1)
         wins = separation > monitor.separation and apart > monitor.apart and line.round >= monitor.after_rounds
         slow = len(before) > monitor.lines and apart > before[0] - PROGRESS
-        ways = [line.get(f"weights/{player}_moved") for player in PLAYERS]
-        ahead = ways[0] is not None and ways[1] is not None and ways[0] > monitor.ahead * ways[1]
+        way, other = (line.get(f"weights/{player}_moved") for player in PLAYERS)
+        times = 0.0 if way is None or other is None else way / max(other, 1e-12)
+        ahead = times > monitor.ahead
         runs, stuck = self.runs.note(wins and slow and ahead), self.stuck.note(wins and slow)
         if runs < monitor.lines and stuck < 2 * monitor.lines:
             return None
         norms = [f"{p} {norm:.3g}" for p in PLAYERS if (norm := line.get(f"{p}/gradient_norm")) is not None]
-        told = (
-            f", and its weights move {ways[0] / max(ways[1], 1e-12):.0f} times as far as the generator's"
-            if ahead
-            else ""
-        )
+        told = f", and its weights move {times:.0f} times as far as the generator's" if ahead else ""
         return (
             f"for {max(runs, stuck)} lines of the log {separation:.1%} of real samples score higher than generated "
             f"ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1) and hardly come "

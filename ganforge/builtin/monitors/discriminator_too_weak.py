@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, ignorant
+from ganforge.builtin.monitors.course import Likeness, Streak, faster, ignorant
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -45,6 +45,8 @@ class WeakWatcher(Watcher):
         self.likeness.note(line)
         separation, apart = line.get("discriminator/separation"), self.likeness.apart(line)
         if separation is None or apart is None or line.round < self.monitor.after_rounds:
+            return []
+        if line.get("discriminator/adversarial") == 0.0:  # nobody plays for it
             return []
         monitor, loss, nothing = self.monitor, line.get("discriminator/adversarial"), ignorant(self.plan)
         knows_nothing = loss is not None and nothing is not None and abs(loss - nothing) < 0.01 * nothing
@@ -91,6 +93,7 @@ class WeakWatcher(Watcher):
         dropout = plan.value(f"{key}.network.dropout")
         return [
             *wider,
+            faster(plan, "discriminator", "generator"),
             plan.changed(f"{key}.network.dropout", 0.0) if dropout else None,
             plan.scaled(f"{key}.optimizer.lr", 4),
         ]

@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, gentler
+from ganforge.builtin.monitors.course import Likeness, Streak, faster, gentler
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 NOT_OURS = ("-of-real", "-expected", "-within-classes")  # how values end that are not of the samples, or not of all
+DEEP = ("generator", "discriminator")
 NARROW = 8  # numbers in a latent, under which there are too few for the variety of images
 
 
@@ -80,6 +81,8 @@ class CollapseWatcher(Watcher):
                 else "the generator has found what the discriminator of the moment believes, which does not catch up",
                 remedies=remedies(
                     plan.changed("game.generator.network.latent", 64) if narrow else None,
+                    faster(plan, "discriminator", "generator"),
+                    *(plan.changed(f"game.{player}.network.norm", "batch") for player in DEEP if self._bare(player)),
                     None if plan.kind("game.loss") == "wasserstein" else plan.changed("game.loss", "relativistic"),
                     plan.added(regularized, "r1", gamma=0.1),
                     plan.added(regularized, "r2", gamma=0.1),
@@ -87,6 +90,12 @@ class CollapseWatcher(Watcher):
                 ),
             )
         ]
+
+    def _bare(self, player: str) -> bool:
+        """Whether a deep convolutional network has no normalisation, nor a penalty that would forbid it."""
+        network, penalties = f"game.{player}.network", self.plan.kinds("game.discriminator.regularizers")
+        bare = self.plan.kind(network) == "dcgan" and self.plan.at(f"{network}.norm") == "none"
+        return bare and (player == "generator" or not penalties)
 
     def _lost(self, line: Line) -> list[str]:
         """Return the metrics of variety that have fallen, where they were measured just now."""

@@ -16,6 +16,7 @@ from ganforge.builtin.monitors.saturated_augmentation import SaturatedAugmentati
 from ganforge.builtin.monitors.vanishing_generator_gradient import VanishingGeneratorGradient
 from ganforge.families import Monitor
 
+LOSS = "discriminator/adversarial"
 MONITORS = (
     DeadPlayer(),
     DiscriminatorOverfits(),
@@ -109,6 +110,8 @@ def test_a_discriminator_that_tells_nothing_while_all_is_to_be_told_is_too_weak(
     number, finding = first(DiscriminatorTooWeak(), lines)
     assert number * ROUNDS == 300 + 4 * ROUNDS
     assert "52%" in finding.evidence
+    unplayed = log(20, lambda n: healthy(n) | grid(**unlike) | {"discriminator/separation": 0.5} | {LOSS: 0.0})
+    assert say(DiscriminatorTooWeak(), unplayed) == [], "nobody plays for a loss of 0"
     alike = log(20, lambda n: healthy(n) | grid(0.9) | {"discriminator/separation": 0.52})
     assert say(DiscriminatorTooWeak(), alike) == [], "that is what the game is for"
 
@@ -144,6 +147,24 @@ def test_too_strong_a_penalty_is_named_and_weakened() -> None:
 def test_numbers_without_bound(values, player: str) -> None:
     _, finding = first(Exploding(), log(20, lambda n: healthy(n) | values(n)))
     assert finding.remedies[0].startswith(f"game.{player}.optimizer.lr=")
+
+
+@pytest.mark.parametrize(
+    ("rate", "remedy"),
+    [
+        ("0.1", "0.0002"),
+        ("1e-3", "0.00025"),
+        ("{start=1e-3, end=0.1, after_images=64_000, images=80_000}", "0.001"),
+        (
+            "{start=1e-3, end=1e-4, images=80_000}",
+            '{start=0.00025, end=2.5e-05, images=80000, after_images=0, shape="linear"}',
+        ),
+    ],
+)
+def test_a_learning_rate_far_too_high_is_made_customary(rate: str, remedy: str) -> None:
+    lines = log(3, lambda n: healthy(n) | {"weights/generator_moved": 5.0})
+    _, finding = first(Exploding(), lines, "dcgan_digits", f"game.generator.optimizer.lr={rate}")
+    assert finding.remedies[0] == f"game.generator.optimizer.lr={remedy}"
 
 
 def test_a_critic_that_nothing_holds_back_gets_a_constraint_first() -> None:
