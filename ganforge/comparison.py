@@ -226,11 +226,19 @@ def _is_apart(key: str) -> bool:
 
 
 def grouped(runs: Sequence[Run]) -> list[list[Run]]:
-    """Put runs together that differ by their seed alone, in the order in which they come."""
-    found: dict[str, list[Run]] = {}
+    """Put runs together that differ by their seed alone, in the order in which they come.
+
+    A seed that was played twice by the same rules tells nothing about chance: the second run is in a group of its own.
+    """
+    found: list[list[Run]] = []
     for run in runs:
-        found.setdefault(run.rules, []).append(run)
-    return [sorted(group, key=lambda run: run.seed) for group in found.values()]
+        fitting = [group for group in found if group[0].rules == run.rules]
+        free = [group for group in fitting if all(other.seed != run.seed for other in group)]
+        if free:
+            free[0].append(run)
+        else:
+            found.append([run])
+    return [sorted(group, key=lambda run: run.seed) for group in found]
 
 
 def counted(group: Sequence[Run]) -> list[Run]:
