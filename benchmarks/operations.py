@@ -23,6 +23,7 @@ from ganforge.assemble import build_runner
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
 from ganforge.folders import cache_folder
+from ganforge.memory import keep_freed_memory
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.runner import Runner
@@ -66,6 +67,7 @@ def operations_per_round(runner: Runner, batch: dict[str, Tensor]) -> float:
 def count(recipe: Recipe) -> float:
     """Return the operations per round of a recipe at the end of its run, with data of noise in the shape of its own."""
     spec = _spec(recipe)
+    keep_freed_memory()  # as `ganforge run` does
     runner = build_runner(recipe, spec, Accelerator(cpu=True))
     runner.images = recipe.run.images
     image = torch.rand(BATCH, *spec.shape).mul(2).sub(1)
