@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher
 
@@ -24,13 +25,14 @@ class BlankData(Monitor):
         return BlankDataWatcher(self)
 
 
-class BlankDataWatcher(Watcher):
+class BlankDataWatcher(AtStart):
     """Looks at the line before training."""
 
     def __init__(self, monitor: BlankData) -> None:
+        super().__init__()
         self.monitor = monitor
 
-    def look(self, line: Line) -> list[Finding]:
+    def check(self, line: Line) -> list[Finding]:
         """Return a finding where too many samples are constant."""
         share = line.get("data/constant")
         if share is None or share < self.monitor.share:

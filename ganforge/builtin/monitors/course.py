@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
-from ganforge.monitor import Line, Plan
+from ganforge.monitor import Finding, Line, Plan, Watcher
 
 CUSTOMARY_LR = 2e-4  # of Adam, in most recipes of GANs
 IGNORANT = {"minimax": 2 * math.log(2), "non-saturating": 2 * math.log(2), "hinge": 2.0, "relativistic": math.log(2)}
@@ -19,6 +20,23 @@ def ignorant(plan: Plan) -> float | None:
         return ((plan.value("game.loss.b") or 1.0) - (plan.value("game.loss.a") or 0.0)) ** 2 / 4
     loss = IGNORANT.get(kind or "")
     return None if loss is None else 2 * loss if plan.at("game.loss.average") is True else loss
+
+
+class AtStart(Watcher):
+    """Looks at the line before training, and says what it found there ever after: data do not change."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding] = []
+
+    def look(self, line: Line) -> list[Finding]:
+        """Return what was found before training."""
+        if line.images == 0 and "data/count" in line.values:
+            self.found = self.check(line)
+        return self.found
+
+    @abstractmethod
+    def check(self, line: Line) -> list[Finding]:
+        """Return what is wrong with the data of this line."""
 
 
 class Streak:

@@ -55,7 +55,7 @@ class DeadPlayerWatcher(Watcher):
         """Whether a schedule has taken the learning rate to less than a hundredth of what it was at its highest."""
         key = f"game.{player}.optimizer.lr"
         now, then = self.plan.value(key, images), self.plan.value(key)
-        return now is not None and then is not None and (now < 0.01 * then or images >= self.plan.images)
+        return now is not None and then is not None and now < 0.01 * then
 
     def _finding(self, player: str, way: float, line: Line) -> Finding:
         key = f"game.{player}"

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
+from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -22,13 +23,14 @@ class LittleData(Monitor):
         return LittleDataWatcher(self, plan)
 
 
-class LittleDataWatcher(Watcher):
+class LittleDataWatcher(AtStart):
     """Looks at the line before training."""
 
     def __init__(self, monitor: LittleData, plan: Plan) -> None:
+        super().__init__()
         self.monitor, self.plan = monitor, plan
 
-    def look(self, line: Line) -> list[Finding]:
+    def check(self, line: Line) -> list[Finding]:
         """Return a warning where there are few samples and nothing is done about it."""
         count, key = line.get("data/count"), "game.discriminator.augmentations"
         helped = {"ada", "apa", "diffaugment"} & set(self.plan.kinds(key)) or self.plan.at("game.generator.start")

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher
 
@@ -24,13 +25,14 @@ class RepeatedData(Monitor):
         return RepeatedDataWatcher(self)
 
 
-class RepeatedDataWatcher(Watcher):
+class RepeatedDataWatcher(AtStart):
     """Looks at the line before training."""
 
     def __init__(self, monitor: RepeatedData) -> None:
+        super().__init__()
         self.monitor = monitor
 
-    def look(self, line: Line) -> list[Finding]:
+    def check(self, line: Line) -> list[Finding]:
         """Return a finding where there is one sample, or too many copies."""
         count, share = line.get("data/count"), line.get("data/duplicates")
         if count is None or share is None or (count > 1 and share < self.monitor.share):

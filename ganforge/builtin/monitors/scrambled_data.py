@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher
 
@@ -27,13 +28,14 @@ class ScrambledData(Monitor):
         return ScrambledWatcher(self)
 
 
-class ScrambledWatcher(Watcher):
+class ScrambledWatcher(AtStart):
     """Looks at the line before training."""
 
     def __init__(self, monitor: ScrambledData) -> None:
+        super().__init__()
         self.monitor = monitor
 
-    def look(self, line: Line) -> list[Finding]:
+    def check(self, line: Line) -> list[Finding]:
         """Return a warning where neighbours are not alike."""
         down, across = line.get("data/roughness_down"), line.get("data/roughness_across")
         if down is None or across is None or min(down, across) <= 0:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher
 
@@ -22,13 +23,14 @@ class UnlabelledData(Monitor):
         return UnlabelledDataWatcher(self)
 
 
-class UnlabelledDataWatcher(Watcher):
+class UnlabelledDataWatcher(AtStart):
     """Looks at the line before training."""
 
     def __init__(self, monitor: UnlabelledData) -> None:
+        super().__init__()
         self.monitor = monitor
 
-    def look(self, line: Line) -> list[Finding]:
+    def check(self, line: Line) -> list[Finding]:
         """Return a finding where labels tell nothing."""
         labelled, seen = line.get("data/labelled"), line.get("data/classes_seen")
         if labelled is None or seen is None:

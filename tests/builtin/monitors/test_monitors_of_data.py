@@ -61,6 +61,8 @@ def test_they_say_what_is_wrong_before_the_first_round(
 ) -> None:
     line, finding = first(monitor, log(1, lambda n: {}, DIGITS | group("data", **wrong)))
     assert line == 0
+    said = say(monitor, log(3, lambda n: grid(), DIGITS | group("data", **wrong)))
+    assert [number for number, _ in said] == [0, 1, 2, 3], "it holds: data do not change"
     assert finding.severity == severity
     assert number in finding.evidence
 

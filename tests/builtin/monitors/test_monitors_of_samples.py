@@ -9,6 +9,7 @@ from support_monitors import BATCH, REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.builtin.monitors.constant_output import ConstantOutput
 from ganforge.builtin.monitors.course import noise, swings, turns
+from ganforge.builtin.monitors.dead_codes import DeadCodes
 from ganforge.builtin.monitors.memorisation import MemorisationMonitor
 from ganforge.builtin.monitors.metric_turned import MetricTurned
 from ganforge.builtin.monitors.mode_collapse import ModeCollapse
@@ -90,6 +91,20 @@ def test_one_class_that_collapses_is_not_all() -> None:
     assert "10.0%" in finding.evidence
     assert say(ModeCollapse(), lines) == []
     assert say(PartialCollapse(), log(15, lambda n: grid(0.1))) == [], "all samples are alike: another's to say"
+
+
+@pytest.mark.parametrize(("sort", "weight", "alive"), [("categorical", 1.0, 2.2), ("continuous", 0.1, 0.2)])
+def test_codes_that_samples_tell_nothing_about(sort: str, weight: float, alive: float) -> None:
+    def information(nats: float):
+        return lambda n: grid() | {f"generator/{sort}-information": -weight * nats}
+
+    number, finding = first(DeadCodes(), log(25, information(0.005)), "infogan_digits")
+    assert number * ROUNDS == 750 + 3 * ROUNDS
+    assert sort in finding.symptom
+    assert "0.005 nats" in finding.evidence
+    assert finding.remedies[0].startswith(f"game.{sort}_weight=")
+    assert say(DeadCodes(), log(25, information(alive)), plan("infogan_digits")) == []
+    assert say(DeadCodes(), log(25, information(0.005)), plan("dcgan_digits")) == [], "no such game"
 
 
 def measured(values: list[float], name: str = "reverse-kl") -> list[Line]:
