@@ -216,6 +216,25 @@ def test_nothing_is_mirrored_twice_and_nothing_is_left_out(tmp_path: Path):
     folder.close()
 
 
+def test_what_is_played_after_a_roll_back_is_mirrored_too(tmp_path: Path):
+    folder = support.begin(tmp_path, None)
+    book, done = Notebook(), dict[str, object]()
+    follower = Follower(tmp_path, done, nothing)
+    follower.begin(book, {})
+    for images, values in ((10, {"x": 1.0}), (20, {"x": 2.0}), (10, {"run/life": 1.0}), (20, {"x": 3.0})):
+        folder.metrics(images, 0, values)
+    details = {"name": "collapse", "evidence": "0.1 of 0.9", "remedies": ["a=1", "b=2"]}
+    folder.event(20, "finding", "all alike", details)
+    follower.follow(book)
+    Follower(tmp_path, done, nothing).follow(book)
+    assert [(value, images) for name, value, images in book.points if name == "x"] == [(1, 10), (2, 20), (3, 20)]
+    assert [(name, images) for name, _, images in book.points if name.startswith("finding")] == [
+        ("finding/collapse", 20)
+    ]
+    assert book.wanted["finding.collapse"] == "all alike (at 20 images)\n0.1 of 0.9\n--set a=1\n--set b=2"
+    folder.close()
+
+
 def test_other_processes_record_nothing(tmp_path: Path):
     tracker = NoTracker()
     tracker.metrics(1, 1, {"x": 1.0})

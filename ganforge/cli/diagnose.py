@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,9 @@ def _head(record: Record, width: int) -> Iterator[str]:
     colour = {"finished": "green", "running": "cyan"}.get(status, "red")
     yield f"  {click.style(str(record.folder), bold=True)}"
     shown = f"{record.images:,} of {budget:,} images shown{share}"
-    yield f"  {click.style(status, fg=colour, bold=True)}, {shown}{_times(run)}"
+    yield f"  {click.style(status, fg=colour, bold=True)}, {shown}"
+    if run.get("start"):
+        yield click.style(f"  {_times(run)}", dim=True)
     if run.get("reason"):
         yield click.style(click.wrap_text(str(run["reason"]), width, "  ", "  "), dim=True)
     if record.panel.life:
@@ -130,14 +132,13 @@ def _head(record: Record, width: int) -> Iterator[str]:
         yield click.style(click.wrap_text(notice, width, "  ", "  "), dim=True)
 
 
-def _times(run: Any) -> str:
+def _times(run: Mapping[str, Any]) -> str:
     from ganforge.cli.progress import duration
 
-    start, end = run.get("start"), run.get("end")
-    if not start:
-        return ""
-    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(start))
-    return f", begun {began}" + (f", took {duration(end - (run.get('resumed') or start))}" if end else "")
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["start"]))
+    since = run.get("resumed") or run["start"]
+    took = f", took {duration(run['end'] - since)}" if run.get("end") else ""
+    return f"begun {began}{' and resumed' if run.get('resumed') else ''}{took}, on {run.get('device', 'cpu')}"
 
 
 def _since(case: Case, record: Record, before: int) -> str:

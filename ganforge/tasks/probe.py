@@ -37,6 +37,8 @@ class Probe(Task):
     def begin(self, session: Session) -> None:
         """At the start of a run, look at the data and at what an untrained generator makes."""
         self._remember(session)
+        if session.images == 0:
+            session.extra["data/count"] = float(len(session.source))  # every process knows that there will be a line
         if session.main and session.images == 0:
             session.extra |= {f"data/{name}": value for name, value in checks(session.source).items()}
             if self.samples:

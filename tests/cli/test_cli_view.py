@@ -11,6 +11,7 @@ from rich.console import Console
 from ganforge.cli.live import LiveView
 from ganforge.cli.progress import Pace, Scores, duration, number, rate
 from ganforge.cli.view import PlainView, SilentView, make_view, terms
+from ganforge.monitor import Finding
 
 LOGGED = {
     "discriminator/adversarial": 1.2345,
@@ -219,6 +220,37 @@ def test_what_others_print_meanwhile_scrolls_above(capsys):
     assert "unfinished" in shown
     assert "[bold]of us[/bold]" in shown
     assert capsys.readouterr().err == ""
+
+
+FINDING = Finding(
+    name="mode-collapse",
+    symptom="the generated samples are all alike, whatever the latents are, and have been so for a while",
+    evidence="grid/distance is 0.0123 and was 0.31; real samples are 0.42 apart",
+    cause="the generator found one sample that the discriminator takes for real",
+    remedies=('game.discriminator.regularizers.0={kind="gradient-penalty", weight=10.0, every=1, centre=0}',),
+)
+
+
+def test_a_finding_is_told_above_the_view_and_its_remedies_can_be_pasted():
+    view, console, _ = live(60)
+    with view:
+        view.finding(12_000, FINDING)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue()).replace("\r", "").split("\n")
+    told = lines[next(at for at, line in enumerate(lines) if "! mode-collapse" in line) :]
+    assert told[0].strip() == "! mode-collapse  after 12,000 images"
+    assert all(len(line) <= 60 for line in told if "--set" not in line)
+    assert any(line.endswith(f"--set '{FINDING.remedies[0]}'") for line in told), "a remedy stays on one line"
+    words = " ".join(" ".join(told).split())
+    assert "have been so for a while" in words
+
+
+def test_plain_and_quiet_views_tell_findings_too(capsys):
+    with make_view(100, 0, True) as view:
+        view.finding(0, FINDING)
+    said = capsys.readouterr().err
+    assert "! mode-collapse  before the first round" in said
+    assert "evidence  grid/distance is 0.0123" in said
+    assert "try       --set 'game.discriminator" in said
 
 
 def test_no_color_means_no_color(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -186,3 +187,15 @@ def test_a_batch_that_cannot_be_shared_out(recipe: Path):
     assert "run.batch = 15 cannot be shared out evenly over 2 processes" in done.stderr
     assert "use a multiple of 2" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_processes_are_rolled_back_together(recipe: Path):
+    monitors = 'monitors=[{kind="discriminator-too-strong", loss=100.0, within_rounds=2, action="roll-back"}]'
+    changes = ["--set", monitors, "--set", "diagnosis.standard=false"]
+    done = run(recipe, "--out", str(recipe.parent / "two"), "--processes", "2", *changes)
+    assert done.returncode == 4, done.stderr
+    assert "ended because of discriminator-too-strong, after 3 roll-backs" in done.stderr
+    events = [json.loads(line) for line in (recipe.parent / "two" / "events.jsonl").read_text().splitlines()]
+    assert [event["kind"] for event in events].count("rolled-back") == 3
+    facts = load(saved(recipe.parent / "two" / "checkpoints")[-1]).facts
+    assert (facts["images"], facts["life"]) == (0, 3)
