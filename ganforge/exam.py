@@ -37,9 +37,10 @@ class _Sum:
         rows = rows.double()
         if rows.dim() != 2:
             raise RuntimeError(f"moments are of views [B, D], and this one gives {list(rows.shape)}")
-        total, products = rows.sum(0), rows.T @ rows
-        self.total = total if self.total is None else self.total + total
-        self.products = products if self.products is None else self.products + products
+        if self.total is None or self.products is None:
+            self.total, self.products = rows.new_zeros(rows.shape[1]), rows.new_zeros(rows.shape[1], rows.shape[1])
+        self.total += rows.sum(0)
+        self.products.addmm_(rows.T, rows)  # in place: at 2048 features, a quarter of the time of a sum
 
     def kept(self, share: Share, count: int) -> Kept:
         """Return all of it, from all processes."""
