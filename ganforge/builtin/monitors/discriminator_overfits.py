@@ -23,6 +23,7 @@ class DiscriminatorOverfits(Monitor):
     kind: Literal["discriminator-overfits"] = "discriminator-overfits"
     rank: ClassVar[int] = 22
     r_v: float = Field(default=0.6, gt=0, le=1, description="its median over the newest lines is more than this")
+    rising: float = Field(default=0.15, gt=0, le=1, description="where it was a third of that at first, a warning")
     lines: PositiveInt = Field(default=4, description="newest lines of the log")
 
     def build(self, plan: Plan) -> Watcher:
@@ -41,23 +42,28 @@ class OverfitWatcher(Watcher):
         """Return a finding where r_v is high, and not for a moment."""
         if not self.series.note(line) or len(self.series) < self.monitor.lines:
             return []
-        now, began = statistics.median(self.series.last(self.monitor.lines)), self.series.values[0]
-        if now <= self.monitor.r_v:
+        monitor, values = self.monitor, self.series.values
+        now, began = statistics.median(values[-monitor.lines :]), statistics.median(values[: monitor.lines])
+        rises = len(values) >= 2 * monitor.lines and now > monitor.rising and now > 3 * began
+        if now <= monitor.r_v and not rises:
             return []
         plan, keys = self.plan, "game.discriminator"
+        width = plan.value(f"{keys}.network.width")
         images = line.get("grid/contrast") is not None
         return [
             Finding(
-                name=self.monitor.kind,
-                symptom="the discriminator takes real samples that it was not trained on for generated ones",
-                evidence=f"r_v has been {now:.2f} (median of {self.monitor.lines} lines; {began:.2f} at first); "
-                f"healthy: under 0.5, over {self.monitor.r_v:g} it knows its samples by heart",
+                name=monitor.kind,
+                symptom="the discriminator takes real samples that it was not trained on for generated ones"
+                + (", more and more" if now <= monitor.r_v else ""),
+                evidence=f"r_v has been {now:.2f} (median of {monitor.lines} lines; {began:.2f} at first); "
+                f"healthy: under 0.5, over {monitor.r_v:g} it knows its samples by heart",
                 cause="too few real samples for this discriminator, shown too often without augmentation",
                 remedies=remedies(
                     plan.added(f"{keys}.augmentations", "ada") if images else None,
                     plan.added(f"{keys}.augmentations", "diffaugment") if images else None,
                     plan.added(f"{keys}.regularizers", "r1", gamma=1.0, every=16),
-                    plan.scaled(f"{keys}.network.width", 0.5),
+                    plan.changed(f"{keys}.network.width", int(width / 2)) if width and width >= 8 else None,
                 ),
+                severity="failure" if now > monitor.r_v else "warning",
             )
         ]

@@ -34,7 +34,7 @@ class ModeCollapse(Monitor):
         default=0.5, gt=0, le=1, description="share of samples with a twin, beyond that of real ones"
     )
     fallen: float = Field(
-        default=0.35,
+        default=0.3,
         gt=0,
         lt=1,
         description="mean distance, over the highest so far, or over that of real ones where this is less",

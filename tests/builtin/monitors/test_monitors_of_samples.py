@@ -77,7 +77,7 @@ def test_remedies_name_what_stands_out_in_the_recipe() -> None:
 def test_variety_that_is_lost_is_a_collapse() -> None:
     lines = log(30, lambda n: grid(distance=0.6 if n < 15 else 0.6 * 0.85 ** (n - 15)))
     number, finding = first(ModeCollapse(), lines)
-    assert 0.85 ** (number - 15 - 2) < 0.35 <= 0.85 ** (number - 15 - 3)
+    assert 0.85 ** (number - 15 - 2) < 0.3 <= 0.85 ** (number - 15 - 3)
     assert "0.6 at its highest" in finding.evidence
 
 
