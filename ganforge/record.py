@@ -78,11 +78,10 @@ def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) 
         notices.append("nothing was logged yet")
     panel = replay(lines, Panel(monitors, plan, action))
     events = read_lines(folder / "events.jsonl")
-    cases = [
-        *panel.cases,
-        *panel.undone,
-        *_said_then(events, {case.finding.name for case in panel.cases + panel.undone}),
-    ]
+    logged = [*panel.cases, *panel.undone]
+    said = _said_then(events, {case.finding.name for case in logged})
+    by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
+    cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
     return Record(folder, read_record(folder), plan, panel, tuple(cases), events, tuple(notices))
 
@@ -101,12 +100,13 @@ def _standard(catalogue: Catalogue) -> list[Monitor]:
 
 
 def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:
-    """Return what events tell of findings that the log alone does not give: gradients that were not finite, say."""
+    """Return what events tell of findings of the run itself (a gradient that was not finite), or of unknown monitors."""
     names = [field.name for field in fields(Finding)]
     cases: dict[str, Case] = {}
     for event in events:
         details = event.get("details") or {}
-        if event.get("kind") != "finding" or details.get("name") in known or "symptom" not in details:
+        by_monitor = bool(details.get("monitor"))
+        if event.get("kind") != "finding" or "symptom" not in details or (by_monitor and details["name"] in known):
             continue
         finding = Finding(**{name: details[name] for name in names if name in details})
         images = int(event["images"])

@@ -37,9 +37,10 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
             session.ledger.note(session.runner.play_round(session.next_batch()))
         except DivergedError as error:
             finding = diverged(error, plan_of(session.recipe))
-            session.tell(finding, show=session.recipe.diagnosis.action == "roll-back")
+            rolls_back = session.recipe.diagnosis.action == "roll-back"
+            session.tell(finding, show=rolls_back, life=session.life, term=error.term, layer=error.layer)
             verdict = Verdict("roll-back", finding.name, finding.symptom, session.images + 1)
-            if session.recipe.diagnosis.action != "roll-back" or not roll_back(session, tasks, verdict):
+            if not rolls_back or not roll_back(session, tasks, verdict):
                 raise error.with_remedies(finding.remedies) from error
             continue
         session.show.progress(session.images)
