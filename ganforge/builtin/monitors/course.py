@@ -40,14 +40,16 @@ class AtStart(Watcher):
 
 
 class Streak:
-    """Counts how many times in a row something held."""
+    """Counts how many times in a row something held, and for how many rounds."""
 
     def __init__(self) -> None:
-        self.length = 0
+        self.length = self.rounds = self._since = 0
 
-    def note(self, holds: bool) -> int:
+    def note(self, holds: bool, round_: int = 0) -> int:
         """Return the length of the streak with this time in it: 0 where it does not hold."""
+        self._since = self._since if self.length else round_
         self.length = self.length + 1 if holds else 0
+        self.rounds = round_ - self._since if holds else 0
         return self.length
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from ganforge.builtin.monitors.course import Likeness, Streak, gentler, ignorant
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
 PLAYERS = ("discriminator", "generator")
 PROGRESS = 0.25  # how much nearer samples are to come in so many lines
@@ -33,7 +33,9 @@ class DiscriminatorTooStrong(Monitor):
         gt=0,
         description="a discriminator's loss under this is almost nothing, where knowing nothing costs 1.39",
     )
-    within_rounds: PositiveInt = Field(default=100, description="only so early")
+    within_rounds: PositiveInt = Field(
+        default=100, description="only so early; or of the first line of the log, up to five times as late"
+    )
     reading: str = Field(default="discriminator/adversarial", min_length=1, description="reading that holds the loss")
     separation: float = Field(
         default=0.98,
@@ -48,8 +50,8 @@ class DiscriminatorTooStrong(Monitor):
         default=4.0, gt=0, description="its weights move so many times as far as the generator's: it has too many steps"
     )
     after_rounds: PositiveInt = Field(default=150, description="later: not before")
-    lines: PositiveInt = Field(
-        default=6, description="later: lines of the log in a row, twice as many where it does not run ahead"
+    rounds: PositiveInt = Field(
+        default=300, description="later: for so long, and twice as long where it does not run ahead"
     )
 
     def build(self, plan: Plan) -> Watcher:
@@ -62,7 +64,8 @@ class TooStrongWatcher(Watcher):
 
     def __init__(self, monitor: DiscriminatorTooStrong, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
-        self.likeness, self.distances = Likeness(), Series("apart")
+        self.likeness, self.first = Likeness(), 0
+        self.distances: list[tuple[int, float]] = []  # rounds, and how far samples were
         self.stuck, self.runs = Streak(), Streak()
 
     def look(self, line: Line) -> list[Finding]:
@@ -102,31 +105,34 @@ class TooStrongWatcher(Watcher):
 
     def _early(self, line: Line) -> str | None:
         monitor, loss, limit = self.monitor, self._loss(line), self.monitor.loss * self._scale()
-        if loss is None or loss >= limit or not 0 < line.round <= monitor.within_rounds:
+        self.first = self.first or line.round
+        early = max(monitor.within_rounds, min(self.first, 5 * monitor.within_rounds))
+        if loss is None or loss >= limit or not 0 < line.round <= early:
             return None
         return (
             f"{monitor.reading} was {loss:.4g} after {line.round} rounds, {line.images:,} images shown; under "
-            f"{limit:.2g} within the first {monitor.within_rounds} rounds the generator gets hardly any gradient"
+            f"{limit:.2g} within the first {early} rounds the generator gets hardly any gradient"
         )
 
     def _later(self, line: Line) -> str | None:
         monitor, separation, apart = self.monitor, line.get("discriminator/separation"), self.likeness.apart(line)
         if separation is None or apart is None:
             return None
-        self.distances.note(Line.of(line.images, line.round, {"apart": apart}))
-        before = self.distances.last(monitor.lines + 1)
+        self.distances.append((line.round, apart))
+        before = [far for round_, far in self.distances if round_ <= line.round - monitor.rounds][-1:]
         wins = separation > monitor.separation and apart > monitor.apart and line.round >= monitor.after_rounds
-        slow = len(before) > monitor.lines and apart > before[0] - PROGRESS
+        slow = bool(before) and apart > before[0] - PROGRESS
         way, other = (line.get(f"weights/{player}_moved") for player in PLAYERS)
         times = 0.0 if way is None or other is None else way / max(other, 1e-12)
         ahead = times > monitor.ahead
-        runs, stuck = self.runs.note(wins and slow and ahead), self.stuck.note(wins and slow)
-        if runs < monitor.lines and stuck < 2 * monitor.lines:
+        self.runs.note(wins and slow and ahead, line.round)
+        self.stuck.note(wins and slow, line.round)
+        if self.runs.rounds < monitor.rounds and self.stuck.rounds < 2 * monitor.rounds:
             return None
         norms = [f"{p} {norm:.3g}" for p in PLAYERS if (norm := line.get(f"{p}/gradient_norm")) is not None]
         told = f", and its weights move {times:.0f} times as far as the generator's" if ahead else ""
         return (
-            f"for {max(runs, stuck)} lines of the log {separation:.1%} of real samples score higher than generated "
+            f"for {self.stuck.rounds} rounds {separation:.1%} of real samples score higher than generated "
             f"ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1) and hardly come "
             f"nearer{told}; gradient norms: {', '.join(norms)}"
         )

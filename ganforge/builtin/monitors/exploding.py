@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import ClassVar, Literal
 
@@ -23,7 +24,7 @@ class Exploding(Monitor):
     growth: float = Field(default=300.0, gt=1, description="of a gradient's norm over the median of its first lines")
     leap: float = Field(default=2.0, gt=0, description="as `moved`: so far at once is enough to speak")
     moved: float = Field(
-        default=0.8, gt=0, description="way of a player's weights in a line of the log, over their length"
+        default=0.8, gt=0, description="way of a player's weights in a line of 50 rounds, over their length"
     )
     lines: PositiveInt = Field(default=3, description="lines of the log in a row")
 
@@ -39,14 +40,16 @@ class ExplodingWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.norms = {player: Series(f"{player}/gradient_norm") for player in ("discriminator", "generator")}
         self.ways = {player: Series(f"weights/{player}_moved") for player in self.norms}
-        self.streak = Streak()
+        self.streak, self.round = Streak(), 0
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where something is out of hand."""
         if line.get("discriminator/gradient_norm") is None:
             return []
-        leaping = {player for player in self.norms if self._leaps(line, player)}
-        signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping)]
+        stretch = math.sqrt(max(1.0, (line.round - self.round) / 50))
+        self.round = line.round
+        leaping = {player for player in self.norms if self._leaps(line, player, stretch)}
+        signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping, stretch)]
         if self.streak.note(bool(signs)) < self.monitor.lines and not leaping:
             return []
         plan, player, key = self.plan, signs[0][0], "game.discriminator"
@@ -85,7 +88,7 @@ class ExplodingWatcher(Watcher):
                     found.append((player, f"{series.name} is {series.values[-1]:.3g}, it was {usual:.3g} at first"))
         return found
 
-    def _leaps(self, line: Line, player: str) -> bool:
+    def _leaps(self, line: Line, player: str, stretch: float) -> bool:
         """Whether its weights went several times their own length, or far beyond what they had been doing."""
         series = self.ways[player]
         before = series.last(len(series))
@@ -93,9 +96,9 @@ class ExplodingWatcher(Watcher):
             return False
         way = series.values[-1]
         settled = len(before) >= 5 and way > 0.5 and way > 10 * statistics.median(before)
-        return way > self.monitor.leap or settled
+        return way > self.monitor.leap * stretch or settled
 
-    def _weights(self, line: Line, leaping: set[str]) -> list[tuple[str, str]]:
+    def _weights(self, line: Line, leaping: set[str], stretch: float) -> list[tuple[str, str]]:
         ways = [(player, line.get(f"weights/{player}_moved")) for player in self.norms]
         return [
             (
@@ -103,5 +106,5 @@ class ExplodingWatcher(Watcher):
                 f"the {player}'s weights went {way:.2f} of their length since the line before (healthy: under 0.5)",
             )
             for player, way in ways
-            if way is not None and way > (0.5 if player in leaping else self.monitor.moved)
+            if way is not None and way > (0.5 if player in leaping else self.monitor.moved * stretch)
         ]

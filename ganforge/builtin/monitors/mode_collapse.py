@@ -14,6 +14,7 @@ from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 NOT_OURS = ("-of-real", "-expected", "-within-classes")  # how values end that are not of the samples, or not of all
 DEEP = ("generator", "discriminator")
+LEAST_ROUNDS = 100  # that variety is to be missing, however many lines these are
 NARROW = 8  # numbers in a latent, under which there are too few for the variety of images
 
 
@@ -65,7 +66,10 @@ class CollapseWatcher(Watcher):
         signs = self._lost(line)
         if self.distances.note(line):
             seen = self._fallen(line) + (self._signs(line) if line.round >= self.monitor.after_rounds else [])
-            signs += seen if self.streak.note(bool(seen)) >= self.monitor.lines else []
+            lasts = (
+                self.streak.note(bool(seen), line.round) >= self.monitor.lines and self.streak.rounds >= LEAST_ROUNDS
+            )
+            signs += seen if lasts else []
         if not signs:
             return []
         plan, regularized = self.plan, "game.discriminator.regularizers"

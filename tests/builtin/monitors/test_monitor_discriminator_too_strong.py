@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from support_monitors import ROUNDS, first, grid, log, plan, say
+from support_monitors import REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.builtin.monitors.discriminator_too_strong import DiscriminatorTooStrong
 from ganforge.monitor import Line, Plan
@@ -47,7 +47,7 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     ("images", "readings"),
     [
         (1_000, {READING: 0.1}),  # not under the threshold
-        (3_232, {READING: 0.01}),  # not early: 101 rounds
+        (16_032, {READING: 0.01}),  # not early: 501 rounds
         (1_000, {READING: -5.0}),  # a loss without a lower bound
         (1_000, {READING: 0.0}),  # a game without one
         (1_000, {READING: float("nan")}),
@@ -91,11 +91,11 @@ def stuck(n: int) -> dict[str, float]:
 
 def test_later_it_takes_samples_unlike_real_ones_that_come_no_nearer() -> None:
     number, finding = first(DiscriminatorTooStrong(), log(30, stuck))
-    assert number * ROUNDS == 350 + 11 * ROUNDS, "six lines to compare with, then twelve"
+    assert number * ROUNDS == 350 + 600, "300 rounds to compare with, then 600"
     assert "100.0%" in finding.evidence
     ahead = log(30, lambda n: stuck(n) | {"weights/discriminator_moved": 0.2})
     number, finding = first(DiscriminatorTooStrong(), ahead, "dcgan_digits", "game.generator.every=20")
-    assert number * ROUNDS == 350 + 5 * ROUNDS, "half as many where it runs ahead"
+    assert number * ROUNDS == 350 + 300, "half as many where it runs ahead"
     assert "10 times as far" in finding.evidence
     assert finding.remedies[0] == "game.generator.every=1"
 
@@ -110,3 +110,17 @@ def test_later_it_takes_samples_unlike_real_ones_that_come_no_nearer() -> None:
 )
 def test_told_apart_is_no_failure_by_itself(well) -> None:
     assert say(DiscriminatorTooStrong(), log(30, lambda n: stuck(n) | well(n))) == []
+
+
+def test_however_many_lines_there_are_it_takes_as_many_rounds() -> None:
+    dense = [line for n in range(60) for line in log(1, lambda _: stuck(1), REAL if n == 0 else {})[1 if n else 0 :]]
+    lines = [Line.of(n * 160, n * 5, line.values) for n, line in enumerate(dense)]
+    assert say(DiscriminatorTooStrong(), lines) == [], "300 rounds in 60 lines"
+    sparse = [Line.of(n * 16_000, n * 500, line.values) for n, line in enumerate(dense[:5])]
+    assert say(DiscriminatorTooStrong(), sparse)[0][0] == 4
+
+
+def test_the_first_line_is_early_enough_and_the_second_is_not() -> None:
+    lost = {READING: 0.01}
+    assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, lost)])
+    assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, {READING: 0.5}), Line.of(16_000, 500, lost)]) == []
