@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ganforge.catalogue import Catalogue
-from ganforge.component import Strict
+from ganforge.component import Component, Strict
 from ganforge.data import KnownModes, Source
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.exam import Examination
@@ -26,6 +26,7 @@ from ganforge.subject import Networks, Subject
 
 OF_IMAGES = ("fid", "kid", "precision-recall", "density-coverage", "pixel-variance")  # measured when nobody says what
 OF_POINTS = ("mode-coverage",)
+Spare = Callable[[str], None]  # is told why a metric is left out
 _OPTIONS = {"metric": "--metric", "data": "--against", "features": "--features"}
 
 
@@ -138,8 +139,16 @@ def usual_metrics(source: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
     return tuple(adapter.validate_python(kinds, context={"catalogue": catalogue}))
 
 
-def adjusted(metrics: Sequence[Metric], catalogue: Catalogue, **changes: Any) -> tuple[Metric, ...]:
+def adjusted(
+    metrics: Sequence[Metric], catalogue: Catalogue, spare: Spare | None = None, **changes: Any
+) -> tuple[Metric, ...]:
     """Return metrics with fields changed, in those that have such fields; None leaves a field as it is.
+
+    Args:
+        metrics: to change.
+        catalogue: the installed components.
+        spare: is told which metric cannot be so, and why: it is left out; None = that is an error.
+        changes: by the name of a field.
 
     Raises:
         RecipeError: no metric has such a field, or the value is out of its bounds.
@@ -149,7 +158,11 @@ def adjusted(metrics: Sequence[Metric], catalogue: Catalogue, **changes: Any) ->
         if all(name not in type(metric).model_fields for metric in metrics):
             kinds = ", ".join(metric.kind for metric in metrics)
             raise RecipeError(f"--{name}: none of the metrics {kinds} has a field '{name}'; leave it out")
-    return tuple(_with(metric, wanted, catalogue) for metric in metrics)
+    found = []
+    for metric in metrics:
+        with _sparing(spare):
+            found.append(_with(metric, wanted, catalogue))
+    return tuple(found)
 
 
 def _with(metric: Metric, wanted: Mapping[str, Any], catalogue: Catalogue) -> Metric:
@@ -161,8 +174,17 @@ def _with(metric: Metric, wanted: Mapping[str, Any], catalogue: Catalogue) -> Me
         return type(metric).model_validate({**said, **fitting}, context={"catalogue": catalogue})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"--{where} {first['input']}: {first['msg']} (metric '{metric.kind}')") from error
+        names = [str(first["loc"][0])] if first["loc"] else list(fitting)
+        given = " ".join(f"--{name} {_said(fitting[name])}" for name in names if name in fitting)
+        fault = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(
+            f"{given}: {metric.kind}: {fault}; all its fields can be set in a table: "
+            f"--metric '{{kind = \"{metric.kind}\", ...}}'"
+        ) from error
+
+
+def _said(value: Any) -> str:
+    return value.kind if isinstance(value, Component) else str(value)
 
 
 def examine(
@@ -175,6 +197,7 @@ def examine(
     *,
     more: Receipt | None = None,
     tell: Callable[[Side, int, int], None] | None = None,
+    spare: Spare | None = None,
 ) -> list[Value]:
     """Measure metrics once for each seed, each time in one pass over the samples.
 
@@ -187,34 +210,62 @@ def examine(
         cache: a folder for reference statistics.
         more: entries that are added to receipts.
         tell: is told whose samples are looked at, how many were, and how many will be.
+        spare: is told which metric cannot be measured here, and why: it is left out; None = that is an error.
 
     Raises:
-        GanforgeError: a metric cannot be measured here; its kind is named.
+        GanforgeError: a metric cannot be measured here (its kind is named), or none can.
     """
     first = Examination(subject_of(seeds[0]), reference, networks.device, cache, seeds[0], networks=networks)
+    possible: list[Metric] = []
     for metric in metrics:
-        with _named(metric):
+        with _sparing(spare), _named(metric):
             first.try_out(metric.wants(reference))
-    found: dict[str, list[tuple[float, Receipt]]] = {}
-    told: dict[str, tuple[Metric, Better | None]] = {}
+            possible.append(metric)
+    found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
         exam = Examination(subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell)
-        exam.take(want for metric in metrics for want in metric.wants(reference))
-        for metric in metrics:
-            with _named(metric):
+        exam.take(want for metric in possible for want in metric.wants(reference))
+        failed: list[Metric] = []
+        for number, metric in enumerate(metrics):
+            if all(metric is not other for other in possible):
+                continue
+            failed.append(metric)
+            with _sparing(spare), _named(metric):
                 measured = metric.measure(exam)
-            receipt = {"metric": metric.kind, **measured.receipt, **(more or {})}
-            for name, value in measured.values.items():
-                if told.setdefault(name, (metric, metric.tells().get(name)))[0] is not metric:
-                    raise RecipeError(
-                        f"two of the metrics tell a value called {name}; measure one after the other, so that no value "
-                        "hides another"
-                    )
-                found.setdefault(name, []).append((float(value), receipt))
+                receipt = {"metric": metric.kind, **measured.receipt, **(more or {})}
+                for name, value in measured.values.items():
+                    found.setdefault((number, name), []).append((float(value), receipt))
+                failed.pop()
+        possible = [metric for metric in possible if all(metric is not other for other in failed)]
+    if not possible:
+        raise RecipeError("none of the metrics can be measured here; name others with --metric")
+    _check_names(found)
     return [
-        Value(name, metric.kind, better, tuple(seeds), *zip(*found[name], strict=True))
-        for name, (metric, better) in told.items()
+        Value(name, metrics[number].kind, metrics[number].tells().get(name), tuple(seeds), *zip(*told, strict=True))
+        for (number, name), told in found.items()
+        if any(metrics[number] is metric for metric in possible)
     ]
+
+
+def _check_names(found: Iterable[tuple[int, str]]) -> None:
+    names = [name for _, name in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RecipeError(
+            f"two of the metrics tell a value called {', '.join(twice)}; measure one after the other, so that no value "
+            "hides another"
+        )
+
+
+@contextmanager
+def _sparing(spare: Spare | None) -> Iterator[None]:
+    """Tell what goes wrong inside and go on after it, where that is wanted."""
+    try:
+        yield
+    except GanforgeError as error:
+        if spare is None:
+            raise
+        spare(str(error))
 
 
 @contextmanager

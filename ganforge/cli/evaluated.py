@@ -52,16 +52,26 @@ class Asked:
     leave_out: tuple[str, ...] = ()
 
     def chosen(self, recipes: Sequence[Metric], reference: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
-        """Return the metrics: those named, or else the recipe's, or else those usual for such samples."""
+        """Return the metrics: those named, or else the recipe's, or else what is usual for such samples and can be."""
         metrics = tuple(read_metric(text, catalogue) for text in self.metrics) or tuple(recipes)
         features = None if self.features is None else read_features(self.features, catalogue)
         changes = {"samples": self.samples, "real": self.real, "features": features}
-        return adjusted(metrics or usual_metrics(reference, catalogue), catalogue, **changes)
+        if metrics:
+            return adjusted(metrics, catalogue, **changes)
+        return adjusted(usual_metrics(reference, catalogue), catalogue, _leave_out, **changes)
+
+    def spare(self, recipes: Sequence[Metric]) -> Callable[[str], None] | None:
+        """Return who is told that a metric cannot be measured; None where somebody asked for each of them."""
+        return None if self.metrics or recipes else _leave_out
 
     def seeds(self, usual: int) -> tuple[int, ...]:
         """Return the seeds that samples are drawn with."""
         first = usual if self.seed is None else self.seed
         return tuple(range(first, first + self.repeat))
+
+
+def _leave_out(reason: str) -> None:
+    click.echo(f"left out: {reason}", err=True)
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,8 @@ def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation
 
         more: Receipt = {"images_shown": trained.images, "reference-data": compared}
         with _telling(f"{run} after {trained.images:,} images") as tell:
-            values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell)
+            spare = asked.spare(trained.recipe.metrics)
+            values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare)
         head = f"{trained.images:,}" + (f" ({checkpoint})" if checkpoint == "best" else "")
         columns.append(Column(head, trained.images, tuple(values)))
     return Evaluated(str(run), compared, seeds, tuple(columns))
@@ -212,7 +223,8 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
         return SourceSubject(source, networks, seed, order=seed)
 
     with _telling(samples) as tell:
-        values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell)
+        spare = asked.spare(())
+        values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare)
     return Evaluated(describe_data(data), compared, seeds, (Column("value", None, tuple(values)),))
 
 

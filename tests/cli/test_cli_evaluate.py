@@ -296,6 +296,11 @@ def test_sizes_come_from_the_files(capsys):
         ((RUN, "--metric", "{kind = fid}"), "not TOML"),
         ((RUN, "--metric", "mode-coverage"), "mode-coverage"),
         ((RUN, "--metric", "pixel-variance", "--features", "pixels"), "none of the metrics pixel-variance has a field"),
+        ((RUN, "--metric", "fid", "--metric", "fid", "--features", "pixels"), "tell a value called frechet-pixels"),
+        ((RUN, "--metric", "kid", "--samples", "50", "--features", "pixels"),
+         "--samples 50 --features pixels: kid: subset = 1000 is more than the 50 samples"),
+        ((RUN, "--metric", "pixel-variance", "--samples", "9999999"),
+         "--samples 9999999: pixel-variance: Input should be less than or equal to 1000000"),
         ((RUN, "--checkpoint", "7"), "runs/tiny has no checkpoint '7'; it has those at 64, 128 images"),
         ((RUN, "--resolution", "8"), "--resolution: a run's samples are as large as its generator makes them"),
         ((RUN, "--against", "digits", "--metric", "class-recognition"), "class-recognition"),
@@ -305,6 +310,16 @@ def test_sizes_come_from_the_files(capsys):
 )  # fmt: skip
 def test_errors_say_what_is_wrong(capsys, arguments, said):
     assert said in error(capsys, *arguments)
+
+
+def test_what_is_usual_is_measured_as_far_as_can_be(capsys, monkeypatch):
+    images(Path("few.zip"), 30, 13)
+    assert ganforge("evaluate", "few.zip", "--against", "data.zip", "--features", "pixels", "--json") == 0
+    out, err = capsys.readouterr()
+    names = {entry["name"] for entry in json.loads(out)["results"]}
+    assert {"frechet-pixels", "pixel-variance"} <= names
+    assert "left out: kid takes subsets of 1000 samples, and the data have 120" in err
+    assert not [name for name in names if name.startswith("kernel")]
 
 
 def test_usual_metrics_fit_the_samples():
