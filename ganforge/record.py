@@ -80,6 +80,8 @@ def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) 
     events = read_lines(folder / "events.jsonl")
     logged = [*panel.cases, *panel.undone]
     said = _said_then(events, {case.finding.name for case in logged})
+    for case in said:
+        case.holds = case.life == panel.life
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
@@ -100,7 +102,7 @@ def _standard(catalogue: Catalogue) -> list[Monitor]:
 
 
 def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:
-    """Return what events tell of findings of the run itself (a gradient that was not finite), or of unknown monitors."""
+    """Return what events tell of findings of the run itself (a gradient that was not finite) or of unknown monitors."""
     names = [field.name for field in fields(Finding)]
     cases: dict[str, Case] = {}
     for event in events:

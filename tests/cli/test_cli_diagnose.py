@@ -76,6 +76,21 @@ def test_json_and_findings_that_only_the_run_could_make(tmp_path: Path):
     assert "grid/variance" not in found["readings"]
 
 
+def test_what_the_run_itself_found_goes_before_what_its_log_tells(tmp_path: Path):
+    """As where a gradient was not finite, of which the log knows no layer."""
+    said = {"name": "discriminator-too-strong", "symptom": "first in layer d.1", "evidence": "e", "cause": "c"}
+    by_monitor = {**said, "monitor": "discriminator-too-strong", "symptom": "by a monitor"}
+    events = [
+        {"images": 1_000, "time": 0.0, "kind": "finding", "text": "", "details": details}
+        for details in (said, by_monitor)
+    ]
+    found = json.loads(diagnose(run_of(tmp_path / "run", [(1_000, STRONG)], events), "--json").output)["findings"]
+    assert [finding["symptom"] for finding in found] == ["first in layer d.1"]
+    only = json.loads(diagnose(run_of(tmp_path / "other", [(1_000, STRONG)], events[1:]), "--json").output)["findings"]
+    assert [finding["first"] for finding in only] == [1_000]
+    assert only[0]["symptom"] != "by a monitor", "the monitor says it anew"
+
+
 def test_a_run_that_was_rolled_back(tmp_path: Path):
     lines = [(1_000, FAIR), (2_000, STRONG), (1_000, {"run/life": 1.0}), (2_000, FAIR), (3_000, FAIR)]
     said = diagnose(run_of(tmp_path / "run", lines)).output
