@@ -55,7 +55,7 @@ class Asked:
         """Return the metrics: those named, or else the recipe's, or else what is usual for such samples and can be."""
         metrics = tuple(read_metric(text, catalogue) for text in self.metrics) or tuple(recipes)
         features = None if self.features is None else read_features(self.features, catalogue)
-        changes = {"samples": self.samples, "real": self.real, "features": features}
+        changes: dict[str, Any] = {"samples": self.samples, "real": self.real, "features": features}
         if metrics:
             return adjusted(metrics, catalogue, **changes)
         return adjusted(usual_metrics(reference, catalogue), catalogue, _leave_out, **changes)
