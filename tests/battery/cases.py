@@ -342,6 +342,13 @@ FAILURES = (
         ),
         ("saturated-augmentation",),
     ),
+    Case(
+        "dead codes",
+        "InfoGAN with next to no weight on the information of its codes",
+        "infogan_digits",
+        (*CONVS, *rounds(1_000, 32), "game.categorical_weight=1e-4", "game.continuous_weight=1e-4"),
+        ("dead-codes",),
+    ),
 )
 
 HEALTHY = (
@@ -426,7 +433,7 @@ HEALTHY = (
     ),
     Case("acgan_digits", "8x8, 16 channels", "acgan_digits", ACGAN),
     Case("cgan_digits", "8x8", "cgan_digits", (*DIGITS, *rounds(1_000, 32))),
-    Case("infogan_digits", "8x8, 16 channels", "infogan_digits", ACGAN),
+    Case("infogan_digits", "8x8, 16 channels", "infogan_digits", (*CONVS, *rounds(1_000, 32))),
 )
 
 CASES = (*FAILURES, *HEALTHY)

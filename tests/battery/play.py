@@ -22,7 +22,7 @@ from ganforge.assemble import assemble
 from ganforge.cli.view import MuteView
 from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
 from ganforge.errors import DivergedError
-from ganforge.monitor import lines_of
+from ganforge.monitor import Line, lines_of
 from ganforge.plugins import Catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.tasks.save import Save
@@ -69,7 +69,13 @@ class Log:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found in a run, in the order in which it was said; `remedy` is what was tried."""
+    """What was found in a run, in the order in which it was said.
+
+    Args:
+        remedy: that was tried.
+        blamed: term and layer that were not finite first.
+        variety: variance of samples at the end over that of real ones.
+    """
 
     case: str
     seed: int
@@ -77,7 +83,8 @@ class Outcome:
     seconds: float
     found: tuple[Found, ...]
     remedy: str | None = None
-    blamed: str | None = None  # term and layer that were not finite first
+    blamed: str | None = None
+    variety: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,7 +200,13 @@ def judge(case: Case, seed: int, remedy: str | None, log: Log) -> Outcome:
             found.append(Found(end["name"], end["severity"], log.rounds, True, end["evidence"], tuple(end["remedies"])))
         blamed = ", ".join(f"{what} {end[what]}" for what in ("term", "layer") if end[what]) or "no term or layer"
         blamed = "the batch" if "the batch itself" in end["evidence"] else blamed
-    return Outcome(case.name, seed, log.rounds, log.seconds, tuple(found), remedy, blamed)
+    return Outcome(case.name, seed, log.rounds, log.seconds, tuple(found), remedy, blamed, _variety(panel.lines))
+
+
+def _variety(lines: Sequence[Line]) -> float | None:
+    made, real = ([line.get(f"{group}/variance") for line in lines] for group in ("grid", "real"))
+    known = [value for value in made if value is not None]
+    return known[-1] / real[0] if known and real[0] else None
 
 
 def _components() -> Catalogue:

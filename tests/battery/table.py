@@ -14,12 +14,16 @@ FAILURE_HEADS = (
     "| planted | what it is | found | after rounds | right name first | healed | what is said first |",
     "|---|---|---|---|---|---|---|",
 )
-HEALTHY_HEADS = ("| recipe | made smaller | rounds | false alarms | warnings |", "|---|---|---|---|---|")
+HEALTHY_HEADS = (
+    "| recipe | made smaller | rounds | variety | false alarms | warnings |",
+    "|---|---|---|---|---|---|",
+)
 PREFACE = (
     "*Found*: a monitor said what was planted, or what follows. *Right name first*: nothing else was said before.",
     "*Healed*: the first remedy of what was found, or else the second, was applied to the same recipe and seed, and",
     "the finding was gone at the end; – where the mistake is in code or data, which no override mends, or nothing was",
-    "found. A *false alarm* is a finding of severity failure, which would stop a run that asks for it.",
+    "found. A *false alarm* is a finding of severity failure, which would stop a run that asks for it. *Variety*",
+    "shows without monitors that runs are well: the least variance of samples at the end, by that of real ones.",
 )
 AIMS = "Aims: 95 % found within 2,000 rounds, the right name first in 90 %, no false alarm."
 
@@ -144,7 +148,9 @@ def _healthy(case: Case, outcomes: Sequence[Outcome]) -> str:
         return ", ".join(_counted(name, count, len(outcomes)) for name, count in sorted(counts.items()))
 
     false = _of(alarmed, len(outcomes)) + (f": {named(alarms)}" if alarms else "")
-    return f"| {case.name} | {case.what} | {outcomes[0].rounds:,} | {false} | {named(warnings) or 'none'} |"
+    varieties = [outcome.variety for outcome in outcomes if outcome.variety is not None]
+    variety = f"{min(varieties):.2f}" if varieties else "–"
+    return f"| {case.name} | {case.what} | {outcomes[0].rounds:,} | {variety} | {false} | {named(warnings) or 'none'} |"
 
 
 def _counted(name: str, count: int, of: int) -> str:

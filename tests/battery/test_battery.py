@@ -148,8 +148,8 @@ def test_the_page_counts_what_was_found():
         Trial(outcome(rest, found("dead-player", 100)), (outcome(rest, remedy="a=1"),)),
     ]
     healthy = [
-        outcome(well, seed=0),
-        outcome(well, found("mode-collapse", severity="warning"), seed=1),
+        replace(outcome(well, seed=0), variety=0.5),
+        replace(outcome(well, found("mode-collapse", severity="warning"), seed=1), variety=0.25),
         outcome(well, found("oscillation", holds=False), seed=2),
     ]
     text = page(failing, healthy, COMMAND)
@@ -166,8 +166,17 @@ def test_the_page_counts_what_was_found():
         f"| generator at rest | {rest.what} | 1 of 1 | 100 | 1 of 1 | 1 of 1: `a=1` | dead-player |"
     )
     assert rows["dcgan_digits"] == (
-        f"| dcgan_digits | {well.what} | 1,500 | 1 of 3: oscillation (1) | mode-collapse (1) |"
+        f"| dcgan_digits | {well.what} | 1,500 | 0.25 | 1 of 3: oscillation (1) | mode-collapse (1) |"
     )
+
+
+def test_variety_is_that_of_the_last_grid_over_that_of_real_samples():
+    lines = [
+        {"images": 0, "round": 0, "values": {"real/variance": 0.5, "grid/variance": 0.0}},
+        {"images": 32, "round": 1, "values": {"grid/variance": 0.2}},
+        {"images": 32, "round": 1, "values": {"some-metric": 1.0}},
+    ]
+    assert judge(case_of("dcgan_digits"), 0, None, Log(1, 1.0, lines)).variety == pytest.approx(0.4)
 
 
 def test_what_ended_a_run_is_found_and_blamed():
