@@ -76,14 +76,16 @@ def resume_equals(table: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("game", "network", "augmentation"), CASES)
 def test_all_that_play_changes_is_in_the_checkpoint(game: str, network: str, augmentation: str | None):
-    """What a round moves but a checkpoint does not hold would be lost; only what every turn starts anew may be."""
+    """What a round moves but a checkpoint does not hold would be lost; only what every round starts anew may be."""
     runner = runner_of(game_example(game, network, augmentation), SPEC, batch=8)
     first, second = batches(runner, ToySource(SPEC), 2)
     runner.play_round(first)
     held = {id(tensor) for tensor in runner.game.state_dict(keep_vars=True).values()}
     unheld = {name: buffer for name, buffer in runner.game.named_buffers() if id(buffer) not in held}
+    runner.game.begin_round(runner.images)
     before = {name: buffer.clone() for name, buffer in unheld.items()}
     runner.play_round(second)
+    runner.game.begin_round(runner.images)
     assert [name for name, buffer in unheld.items() if not torch.equal(buffer, before[name])] == []
 
 
