@@ -12,6 +12,7 @@ from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
+QUALITY = ("high-quality", "precision", "density")  # how metrics begin that tell whether single samples are good
 NOT_OURS = ("-of-real", "-expected", "-within-classes")  # how values end that are not of the samples, or not of all
 DEEP = ("generator", "discriminator")
 LEAST_ROUNDS = 100  # that variety is to be missing, however many lines these are
@@ -56,9 +57,9 @@ class CollapseWatcher(Watcher):
     def __init__(self, monitor: ModeCollapse, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
         self.likeness, self.streak, self.distances = Likeness(), Streak(), Series("grid/distance")
-        self.metrics = [
-            Series(name) for name in plan.better if name.startswith(VARIETY) and not name.endswith(NOT_OURS)
-        ]
+        ours = [name for name in plan.better if not name.endswith(NOT_OURS)]
+        self.metrics = [Series(name) for name in ours if name.startswith(VARIETY)]
+        self.quality = [Series(name) for name in ours if name.startswith(QUALITY)]
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where there is no variety, or no longer."""
@@ -74,7 +75,7 @@ class CollapseWatcher(Watcher):
             return []
         plan, regularized = self.plan, "game.discriminator.regularizers"
         latent = plan.value("game.generator.network.latent")
-        narrow = latent is not None and latent < NARROW
+        narrow = latent is not None and latent < NARROW and "contrast" in self.likeness.real
         return [
             Finding(
                 name=self.monitor.kind,
@@ -102,10 +103,12 @@ class CollapseWatcher(Watcher):
         return bare and (player == "generator" or not penalties)
 
     def _lost(self, line: Line) -> list[str]:
-        """Return the metrics of variety that have fallen, where they were measured just now."""
+        """Return the metrics of variety that have fallen, where they were measured just now and samples are as good."""
+        measured = [series for series in self.quality if series.note(line)]
+        worse = any(series.values[-1] < self.monitor.lost * max(series.values) for series in measured)
         signs = []
         for series in self.metrics:
-            if series.note(line) and len(series) > self.monitor.measurements:
+            if series.note(line) and len(series) > self.monitor.measurements and not worse:
                 most, recent = max(series.values), series.last(self.monitor.measurements)
                 if max(recent) < self.monitor.lost * most:
                     signs.append(f"{series.name} was {most:.3g} at its best and is {recent[-1]:.3g}")

@@ -148,6 +148,15 @@ def test_modes_that_were_lost_are_a_collapse_and_modes_that_come_are_not() -> No
     assert say(ModeCollapse(), measured([0.0, 2.0, 5.0, 8.0, 7.0], "modes-covered"), plan("r3gan_ring", MODES)) == []
 
 
+def test_fewer_modes_of_worse_samples_are_no_collapse() -> None:
+    values = [(4.0, 0.1), (8.0, 0.2), (8.0, 0.2), (2.0, 0.01), (1.0, 0.0)]
+    lines = [
+        Line.of(n * 1_600, n * 50, {"modes-covered": modes, "high-quality": good})
+        for n, (modes, good) in enumerate(values, 1)
+    ]
+    assert say(ModeCollapse(), lines, plan("r3gan_ring", MODES)) == []
+
+
 def test_a_class_far_from_the_others_by_its_metric() -> None:
     def distances(worst: float) -> list[Line]:
         values = {"per-class-fid": 20.0, "per-class-fid-worst": worst, "per-class-fid-three": worst}
