@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -10,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.builtin.features.inception import Inception
+from ganforge.builtin.features.vgg16 import Vgg16
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.neighbours import distances, nearest_others
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -18,7 +18,8 @@ from ganforge.families import Better, Metric
 from ganforge.metric import Embedded, Exam, Measurement, Want
 from ganforge.slots import AnyFeatures
 
-ENOUGH = 10_000  # the paper's figures; values at different counts differ
+FEW = "balls around few samples are large, comparable at equal counts only"
+NEIGHBOURS = 5  # what the paper takes
 
 
 class DensityCoverage(Metric):
@@ -28,20 +29,21 @@ class DensityCoverage(Metric):
     balls that a generated sample lies in, over k: fidelity, above 1 where samples crowd. Coverage is the share of real
     samples with a generated one in their ball: variety. If both sets are of one distribution, density is expected to be
     1 and coverage 1 - (1/2)^k at equal counts; `coverage-expected` is that for the counts taken. Values:
-    `density`, `coverage` and `coverage-expected` with Inception features, and with -KIND behind them with others.
+    `density`, `coverage` and `coverage-expected` with the paper's choices only, VGG16 and k = 5; with other features
+    `density-KIND`, with another k `density-KIND-Knn`.
     """
 
     kind: Literal["density-coverage"] = "density-coverage"
-    features: AnyFeatures = Field(default=Inception(), description="in whose space samples are neighbours")
+    features: AnyFeatures = Field(default=Vgg16(), description="in whose space samples are neighbours")
     samples: int = Field(default=10_000, ge=1, le=1_000_000, description="generated samples")
     real: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
-        default=10_000, description="real samples, at most; memory and time grow with its square"
+        default=None, description="real samples; left out: as many as generated, or all there are"
     )
-    k: int = Field(default=5, ge=1, le=1_000, description="neighbours that a ball holds; the paper's choice is 5")
+    neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
 
     def tells(self) -> Mapping[str, Better]:
         """Return the names of its values, and which way each is better."""
-        return dict.fromkeys((self._name("density"), self._name("coverage"), self._name("coverage-expected")), "higher")
+        return dict.fromkeys((self._name(name) for name in ("density", "coverage", "coverage-expected")), "higher")
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Features of generated and real samples.
@@ -49,38 +51,43 @@ class DensityCoverage(Metric):
         Raises:
             DataError: there are too few real samples.
         """
-        if min(len(source), self.real or sys.maxsize) <= self.k:
+        if min(len(source), self._real) <= self.neighbours:
             raise DataError(
-                f"density-coverage with k = {self.k} needs {self.k + 1} real samples or more, and has {len(source)}"
+                f"{self.kind} looks for {self.neighbours} neighbours of each real sample, and has "
+                f"{min(len(source), self._real)} of them; set its neighbours lower, or its samples or real higher"
             )
-        return Want(self._view, self.samples), Want(self._view, self.real or sys.maxsize, "real")
+        return Want(self._view, self.samples), Want(self._view, self._real, "real")
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the three values and their receipt."""
         fake = exam.rows(self._view, self.samples).to(exam.device)
-        real = exam.rows(self._view, self.real or sys.maxsize, "real").to(exam.device)
-        density, coverage = density_coverage(real, fake, self.k)
-        values = (density, coverage, expected_coverage(len(real), len(fake), self.k))
-        few = min(len(real), len(fake))
-        told = f"{few:,} samples are fewer than {ENOUGH:,}: comparable at equal counts only"
+        real = exam.rows(self._view, self._real, "real").to(exam.device)
+        density, coverage = density_coverage(real, fake, self.neighbours)
+        values = (density, coverage, expected_coverage(len(real), len(fake), self.neighbours))
+        receipt = exam.receipt(self.features)
         return Measurement(
             dict(zip(self.tells(), values, strict=True)),
             {
-                **exam.receipt(self.features),
+                **receipt,
                 "fake": len(fake),
                 "real": len(real),
-                "k": self.k,
+                "neighbours": self.neighbours,
                 "dtype": "features float32, distances float64",
-                "warning": told if few < ENOUGH else None,
+                "warning": doubts(self.features, receipt, min(len(real), len(fake)), FEW),
             },
         )
+
+    @property
+    def _real(self) -> int:
+        return self.real or self.samples
 
     @property
     def _view(self) -> Embedded:
         return Embedded(self.features)
 
     def _name(self, value: str) -> str:
-        return value if isinstance(self.features, Inception) else f"{value}-{self.features.kind}"
+        suffix = "" if self.neighbours == NEIGHBOURS else f"-{self.neighbours}nn"
+        return value if isinstance(self.features, Vgg16) and not suffix else f"{value}-{self.features.kind}{suffix}"
 
 
 def density_coverage(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.builtin.features.lpips import Lpips
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import perceived
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -69,8 +70,17 @@ class LpipsDiversity(Metric):
             if within:
                 values[f"{self._name}-within-classes{tail}"] = sum(within) / len(within)
             counts[called] = len(rows)
-        dtype = "features float32, sums float64"
-        return Measurement(values, {**exam.receipt(self.features), **counts, "pairs": "all", "dtype": dtype})
+        receipt = exam.receipt(self.features)
+        return Measurement(
+            values,
+            {
+                **receipt,
+                **counts,
+                "pairs": "all",
+                "dtype": "features float32, sums float64",
+                "warning": doubts(self.features, receipt, min(counts.values()), "the mean is rough"),
+            },
+        )
 
     def _vectors(self, rows: Tensor, exam: Exam) -> Iterator[Tensor]:
         return perceived(exam, self.features, rows) if isinstance(self.features, Lpips) else iter(torch.split(rows, 64))

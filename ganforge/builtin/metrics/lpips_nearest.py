@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.embedded import embedded
 from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
 from ganforge.builtin.metrics.perceptual import perceived
@@ -76,16 +77,21 @@ class LpipsNearest(Metric):
         others = nearest_others(train, self.candidates + 1, self.samples)[1]
         fake = self._least(exam, exam.rows(Samples(), self.samples), there, images)
         real = self._least(exam, images(range(len(others))), others, images)
-        receipt = {
-            **exam.receipt(self.features),
-            "fake": len(fake),
-            "real": len(train),
-            "compared": len(real),
-            "trained-on": reference,
-            "search": exam.network(self.search).name,
-            "candidates": self.candidates,
-        }
-        return Measurement(dict(zip(self.tells(), (fake.mean().item(), real.mean().item()), strict=True)), receipt)
+        receipt = exam.receipt(self.features)
+        return Measurement(
+            dict(zip(self.tells(), (fake.mean().item(), real.mean().item()), strict=True)),
+            {
+                **receipt,
+                "fake": len(fake),
+                "real": len(train),
+                "compared": len(real),
+                "trained-on": reference,
+                "search": exam.network(self.search).name,
+                "candidates": self.candidates,
+                "dtype": "features float32, distances float64",
+                "warning": doubts(self.features, receipt, min(len(fake), len(real)), "the mean is rough"),
+            },
+        )
 
     def _least(
         self, exam: Exam, samples: Tensor, candidates: Tensor, images: Callable[[Sequence[int]], Tensor]

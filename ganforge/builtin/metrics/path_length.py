@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.builtin.features.lpips import Lpips
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import vectors_of
 from ganforge.data import Source
 from ganforge.dice import all_dice
@@ -23,7 +24,6 @@ from ganforge.network import Draw, StyleGenerator
 from ganforge.slots import AnyFeatures
 
 LARGEST = 256  # pixels: larger images are averaged down to that
-ENOUGH = 10_000
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ class PathLength(Metric):
         found = exam.rows(self._view, self.samples).flatten().double().numpy()
         low = np.percentile(found, self.discard, method="lower")
         high = np.percentile(found, 100 - self.discard, method="higher")
-        few = f"{len(found):,} paths are fewer than {ENOUGH:,}: the mean is rough"
+        receipt = exam.receipt(self.features)
         return Measurement(
             {self._name: float(found[(low <= found) & (found <= high)].mean())},
             {
-                **exam.receipt(self.features),
+                **receipt,
                 "fake": len(found),
                 "space": self.space,
                 "path": self.path,
@@ -144,7 +144,7 @@ class PathLength(Metric):
                 "crop": self.crop,
                 "discard": self.discard,
                 "dtype": "float32, not rounded to 8 bits",
-                "warning": few if len(found) < ENOUGH else None,
+                "warning": doubts(self.features, receipt, len(found), "the mean is rough"),
             },
         )
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.builtin.features.inception import Inception
+from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
 from ganforge.data import Source
 from ganforge.errors import DataError
@@ -18,7 +19,7 @@ from ganforge.families import Better, Metric
 from ganforge.metric import Embedded, Exam, Labels, Measurement, Moments, Want
 from ganforge.slots import AnyFeatures
 
-ENOUGH = 10_000  # samples of a class: fewer make its distance larger
+FEW = "so few are there of a class, biased upwards, comparable at equal counts only"
 
 
 class PerClassFrechet(Metric):
@@ -80,11 +81,8 @@ class PerClassFrechet(Metric):
             )
         left_out = [spec.class_names[n] if spec.class_names else str(n) for n in range(spec.classes) if n not in found]
         warnings = [f"classes without two samples on both sides are left out: {', '.join(left_out)}"] * bool(left_out)
-        if fewest < ENOUGH:
-            warnings.append(
-                f"as few as {fewest:,} samples of a class, fewer than {ENOUGH:,}: biased upwards, comparable at equal "
-                "counts only"
-            )
+        receipt = exam.receipt(self.features)
+        doubt = doubts(self.features, receipt, fewest, FEW)
         values = {self._name: float(np.mean(list(found.values()))), f"{self._name}-worst": max(found.values())}
         if self.each:
             names = [name.replace(" ", "-") for name in spec.class_names] or [str(n) for n in range(spec.classes)]
@@ -92,13 +90,13 @@ class PerClassFrechet(Metric):
         return Measurement(
             values,
             {
-                **exam.receipt(self.features),
+                **receipt,
                 "fake": len(fake),
                 "real": len(real),
                 "classes": len(found),
                 "fewest-of-a-class": fewest,
                 "dtype": "features float32, covariance float64",
-                "warning": "; ".join(warnings) or None,
+                "warning": "; ".join([*warnings, doubt] if doubt else warnings) or None,
             },
         )
 

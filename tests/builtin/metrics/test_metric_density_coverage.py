@@ -10,8 +10,8 @@ import torch
 from scipy.spatial.distance import cdist
 from support_exam import ArraySource, ConstantGame, DiceGame, exam_of, measured, noise
 
-from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.features.pixels import Pixels
+from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics import neighbours
 from ganforge.builtin.metrics.density_coverage import DensityCoverage, density_coverage, expected_coverage
 from ganforge.builtin.metrics.neighbours import nearest, nearest_others
@@ -73,21 +73,27 @@ def test_samples_of_one_mode_are_dense_and_cover_half() -> None:
     assert 0.4 < coverage < 0.51
 
 
-def test_the_receipt_is_complete_and_only_inceptions_values_have_plain_names(tmp_path: Path) -> None:
+def test_the_receipt_is_complete_and_only_the_papers_choices_have_plain_names(tmp_path: Path) -> None:
     images = noise(40, 3, 4, 4)
     game = ConstantGame(torch.from_numpy(images).float() / 127.5 - 1)
-    metric = DensityCoverage(features=Pixels(), samples=30, real=40, k=2)
+    metric = DensityCoverage(features=Pixels(), samples=30, real=40, neighbours=2)
     found = measured(metric, exam_of(game, ArraySource(images), tmp_path))
-    assert list(found.values) == ["density-pixels", "coverage-pixels", "coverage-expected-pixels"]
+    assert list(found.values) == [f"{name}-pixels-2nn" for name in ("density", "coverage", "coverage-expected")]
     assert set(found.values) == set(metric.tells())
-    assert found.values["coverage-pixels"] >= 30 / 40, "each real sample that was copied is covered"
-    assert {"features": "pixels-32", "fake": 30, "real": 40, "k": 2, "seed": 5}.items() <= found.receipt.items()
+    assert found.values["coverage-pixels-2nn"] >= 30 / 40, "each real sample that was copied is covered"
+    assert {
+        "features": "pixels-32",
+        "fake": 30,
+        "real": 40,
+        "neighbours": 2,
+        "seed": 5,
+    }.items() <= found.receipt.items()
     assert "10,000" in str(found.receipt["warning"])
-    assert set(DensityCoverage(features=Inception()).tells()) == {"density", "coverage", "coverage-expected"}
+    assert set(DensityCoverage(features=Vgg16()).tells()) == {"density", "coverage", "coverage-expected"}
 
 
 def test_too_few_real_samples_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="needs 6 real samples"):
+    with pytest.raises(DataError, match="looks for 5 neighbours of each real sample, and has 5"):
         measured(
             DensityCoverage(features=Pixels()), exam_of(DiceGame((1, 4, 4)), ArraySource(noise(5, 1, 4, 4)), tmp_path)
         )

@@ -33,7 +33,7 @@ def test_a_class_that_is_shifted_is_at_the_square_of_its_shift(tmp_path: Path) -
     assert found.values["per-class-frechet-pixels"] == pytest.approx(sum(each) / 3)
     assert found.values["per-class-frechet-pixels-worst"] == max(each)
     assert {"classes": 3, "fewest-of-a-class": 80, "fake": 240, "real": 240}.items() <= found.receipt.items()
-    assert "80 samples of a class" in str(found.receipt["warning"])
+    assert "80 samples are fewer than 10,000: so few are there of a class" in str(found.receipt["warning"])
 
 
 def test_classes_that_changed_places_show_though_the_whole_is_the_same(tmp_path: Path) -> None:
