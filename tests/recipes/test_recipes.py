@@ -21,7 +21,13 @@ def quick(path: Path, folder: Path) -> tuple[str, ...]:
     shape = recipe.data.open(folder).spec.shape
     batch = recipe.run.batch if len(shape) != 3 else OF_LARGE if shape[1] >= LARGE else BATCH
     changes = [f"run.batch={batch}", f"run.images={3 * batch}", "run.microbatches=1", 'run.precision="no"']
-    changes += [f"grid.samples={min(batch, BATCH)}", 'tracking.kind="none"', f"run.log_every_images={batch}"]
+    few = min(batch, BATCH)
+    changes += [
+        f"grid.samples={few}",
+        f"diagnosis.samples={few}",
+        'tracking.kind="none"',
+        f"run.log_every_images={batch}",
+    ]
     if any(metric.kind not in {"pixel-variance", "mode-coverage"} for metric in recipe.metrics):
         changes.append("metrics=[]")  # their features are not on every machine
     if recipe.checkpoints.best is not None:
