@@ -35,6 +35,7 @@ from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.inception_score import InceptionScore
 from ganforge.builtin.metrics.kid import KernelDistance
 from ganforge.data import Batch, DataSpec, Source, to_uint8
+from ganforge.dice import Roll, roll_dice
 from ganforge.exam import Examination
 from ganforge.families import Features, Metric
 from ganforge.game import Game
@@ -96,6 +97,7 @@ class EightBit(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Return images uint8 [B, 3, R, R]."""
+        roll_dice(self.generator, Roll(0, "benchmark", rows=len(latents), total=len(latents)))  # for StyleGAN's noise
         return to_uint8(self.generator(latents, None).float())
 
 
