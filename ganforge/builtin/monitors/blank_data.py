@@ -12,7 +12,10 @@ from ganforge.monitor import Finding, Line, Plan, Watcher
 
 
 class BlankData(Monitor):
-    """Speaks before training where many real samples are one plain colour: unread files, or a wrong scale."""
+    """Speaks before training where many real samples are one plain colour: unread files, or a wrong scale.
+
+    Data are to be checked before they are trained on (Breck et al. 2019, Data Validation for Machine Learning).
+    """
 
     kind: Literal["blank-data"] = "blank-data"
     rank: ClassVar[int] = 2

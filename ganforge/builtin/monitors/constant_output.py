@@ -12,7 +12,10 @@ from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
 
 class ConstantOutput(Monitor):
-    """Speaks where generated images are one plain colour each, long after the start."""
+    """Speaks where generated images are one plain colour each, long after the start.
+
+    That deep generators without normalisation do not begin to learn: Radford et al. 2015, arXiv:1511.06434, sec. 3.
+    """
 
     kind: Literal["constant-output"] = "constant-output"
     rank: ClassVar[int] = 45

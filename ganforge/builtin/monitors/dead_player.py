@@ -14,7 +14,10 @@ MOVED, NORM = "_moved", "gradient_norm"
 
 
 class DeadPlayer(Monitor):
-    """Speaks where the weights of a player stay where they are, although its learning rate has not been let down."""
+    """Speaks where the weights of a player stay where they are, although nothing let its learning rate down.
+
+    Both players have to learn, if at rates of their own (Heusel et al. 2017, arXiv:1706.08500).
+    """
 
     kind: Literal["dead-player"] = "dead-player"
     rank: ClassVar[int] = 12

@@ -12,7 +12,10 @@ from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
 
 class DiscriminatorTooWeak(Monitor):
-    """Speaks where the discriminator cannot tell generated samples from real ones that look nothing like them."""
+    """Speaks where the discriminator cannot tell generated samples from real ones that look nothing like them.
+
+    It has to keep up, or the generator makes whatever it likes (Goodfellow et al. 2014, arXiv:1406.2661, sec. 6).
+    """
 
     kind: Literal["discriminator-too-weak"] = "discriminator-too-weak"
     rank: ClassVar[int] = 26

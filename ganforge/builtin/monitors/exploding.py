@@ -16,7 +16,10 @@ SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
 
 
 class Exploding(Monitor):
-    """Speaks where scores or gradients grow far beyond what they were, or weights change beyond recognition."""
+    """Speaks where scores or gradients grow far beyond what they were, or weights change beyond recognition.
+
+    Of critics that nothing, or too little, holds back: Gulrajani et al. 2017, arXiv:1704.00028, sec. 3.
+    """
 
     kind: Literal["exploding"] = "exploding"
     rank: ClassVar[int] = 30

@@ -22,6 +22,8 @@ NARROW = 8  # numbers in a latent, under which there are too few for the variety
 class ModeCollapse(Monitor):
     """Speaks where generated samples are all alike, or have lost most of the variety that they had.
 
+    The generator always emits much the same, as Salimans et al. 2016, arXiv:1606.03498, sec. 3.2, describe it.
+
     Samples of fixed latents are compared with each other, as real samples are: their mean distance, that to the nearest
     other one, and the share that has a twin. So are metrics of variety with the best that they were.
     """

@@ -16,6 +16,8 @@ OF_TWO = ("/distance", "/nearest", "/duplicates", "/least_class_distance")  # re
 class NonFinite(Monitor):
     """Speaks where a value of the log is infinite or not a number, and names the first one.
 
+    Numbers beyond what the precision can hold are its usual cause (Micikevicius et al. 2018, arXiv:1710.03740).
+
     A step whose gradient is not finite is never taken: the runner ends the run there and names the layer. This monitor
     sees what does not reach a gradient: data, samples, readings; of metrics it only warns.
     """

@@ -14,7 +14,10 @@ READING = "least_class_distance"
 
 
 class PartialCollapse(Monitor):
-    """Speaks where the samples of at least one class are all alike, while those of all classes together are not."""
+    """Speaks where the samples of at least one class are all alike, while those of all classes together are not.
+
+    Variety within each class, as Odena et al. 2017, arXiv:1610.09585, sec. 4.2, measure it.
+    """
 
     kind: Literal["partial-collapse"] = "partial-collapse"
     rank: ClassVar[int] = 52

@@ -15,6 +15,8 @@ NONE_BELOW = -0.01  # numbers of images in [0, 1] or [0, 255] are above this
 class RangeMismatch(Monitor):
     """Speaks where images of the generator and real images, which belong in [-1, 1], have different ranges.
 
+    Real images are scaled to the range of the generator's tanh since Radford et al. 2015, arXiv:1511.06434, sec. 4.
+
     Generated ones that never were negative while real ones are: a sigmoid where a tanh should be. Real ones beyond what
     the generator reaches, or never negative: data that were not normalised.
     """

@@ -12,7 +12,10 @@ from ganforge.monitor import Finding, Line, Plan, Watcher
 
 
 class RepeatedData(Monitor):
-    """Speaks before training where the data set is one sample, or much of it copies of others of its samples."""
+    """Speaks before training where the data set is one sample, or much of it copies of others of its samples.
+
+    Good data sets have some near copies, too: 3 % of CIFAR-10's test images (Barz & Denzler 2020, arXiv:1902.00423).
+    """
 
     kind: Literal["repeated-data"] = "repeated-data"
     rank: ClassVar[int] = 4

@@ -14,8 +14,8 @@ from ganforge.monitor import Finding, Line, Plan, Watcher
 class ScrambledData(Monitor):
     """Warns before training where real images are noise, or change much faster one way than the other.
 
-    Photographs are smooth, and as smooth down as across (their power spectrum falls as 1/f^2 in both directions: Field
-    1987, J. Opt. Soc. Am. A 4). Rows read as channels, or a height and width that were exchanged, are not.
+    Photographs are smooth, and as smooth down as across: their power spectrum falls as 1/f^2 in both directions
+    (Field 1987, doi 10.1364/JOSAA.4.002379). Rows read as channels, or a height and width that were exchanged, are not.
     """
 
     kind: Literal["scrambled-data"] = "scrambled-data"

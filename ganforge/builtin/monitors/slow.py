@@ -13,7 +13,10 @@ from ganforge.monitor import Finding, Line, Plan, Series, Watcher
 
 
 class Slow(Monitor):
-    """Warns where images are shown at less than half the speed of before, and not by plan."""
+    """Warns where images are shown at less than half the speed of before, and not by plan.
+
+    What is compared is images in a second, as benchmarks of training do (Mattson et al. 2020, arXiv:1910.01500).
+    """
 
     kind: Literal["slow"] = "slow"
     rank: ClassVar[int] = 95

@@ -12,7 +12,10 @@ from ganforge.monitor import Finding, Line, Plan, Watcher
 
 
 class UnlabelledData(Monitor):
-    """Speaks before training where labelled data have no labels or one class only; warns where one has most."""
+    """Speaks before training where labelled data have no labels or one class only; warns where one has most.
+
+    What depends on labels cannot do without: Mirza & Osindero 2014, arXiv:1411.1784.
+    """
 
     kind: Literal["unlabelled-data"] = "unlabelled-data"
     rank: ClassVar[int] = 6
