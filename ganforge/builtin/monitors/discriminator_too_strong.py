@@ -119,9 +119,11 @@ class TooStrongWatcher(Watcher):
         if separation is None or apart is None:
             return None
         self.distances.append((line.round, apart))
-        before = [far for round_, far in self.distances if round_ <= line.round - monitor.rounds][-1:]
+        while len(self.distances) > 1 and self.distances[1][0] <= line.round - monitor.rounds:
+            self.distances.pop(0)  # there is one that is nearer to so many rounds ago
+        then, before = self.distances[0]
         wins = separation > monitor.separation and apart > monitor.apart and line.round >= monitor.after_rounds
-        slow = bool(before) and apart > before[0] - PROGRESS
+        slow = then <= line.round - monitor.rounds and apart > before - PROGRESS
         way, other = (line.get(f"weights/{player}_moved") for player in PLAYERS)
         times = 0.0 if way is None or other is None else way / max(other, 1e-12)
         ahead = times > monitor.ahead

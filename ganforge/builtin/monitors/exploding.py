@@ -14,6 +14,8 @@ from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
 
+RECENT = 200  # lines that a line is compared with
+
 
 class Exploding(Monitor):
     """Speaks where scores or gradients grow far beyond what they were, or weights change beyond recognition.
@@ -94,7 +96,7 @@ class ExplodingWatcher(Watcher):
     def _leaps(self, line: Line, player: str, stretch: float) -> bool:
         """Whether its weights went several times their own length, or far beyond what they had been doing."""
         series = self.ways[player]
-        before = series.last(len(series))
+        before = series.last(RECENT)
         if not series.note(line):
             return False
         way = series.values[-1]

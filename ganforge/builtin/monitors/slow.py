@@ -11,6 +11,8 @@ from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher
 
+RECENT = 200  # lines that a line is compared with
+
 
 class Slow(Monitor):
     """Warns where images are shown at less than half the speed of before, and not by plan.
@@ -20,7 +22,7 @@ class Slow(Monitor):
 
     kind: Literal["slow"] = "slow"
     rank: ClassVar[int] = 95
-    share: float = Field(default=0.4, gt=0, lt=1, description="of the median speed so far")
+    share: float = Field(default=0.4, gt=0, lt=1, description="of the median speed of up to 200 lines before")
     lines: PositiveInt = Field(default=6, description="lines of the log in a row")
 
     def build(self, plan: Plan) -> Watcher:
@@ -37,7 +39,7 @@ class SlowWatcher(Watcher):
 
     def look(self, line: Line) -> list[Finding]:
         """Return a warning where the speed has dropped for long."""
-        before = list(self.series.values)
+        before = self.series.last(RECENT)
         if self.grows or not self.series.note(line) or len(before) < 5:
             return []
         usual, now = statistics.median(before), self.series.values[-1]
