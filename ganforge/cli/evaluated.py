@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ganforge.metric import Receipt
 
 ENOUGH = 10_000  # generated samples below which a value is told with a warning
+NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
 APART = ("metric", "images_shown", "seed", "warning", "reference", "reference-data", "reference-samples")
 
 
@@ -292,8 +293,13 @@ def _receipts(values: Sequence[Value], found: Evaluated, width: int) -> Iterator
             seen.append(([value.name], value.receipt))
         else:
             same.append(value.name)
+    networks = dict.fromkeys(tuple(receipt.get(name) for name in NETWORK) for _, receipt in seen)
+    for network in networks if len(networks) > 1 else ():
+        if network[0] is not None:
+            told = dict(zip(NETWORK, network, strict=True))
+            yield from wrapped(", ".join(say(name, told) for name in NETWORK), width, "  ", "    ")
     for names, receipt in seen if len(seen) > 1 else ():
-        own = [say(name, receipt) for name in receipt if name not in common and name not in APART]
+        own = [say(name, receipt) for name in receipt if name not in {*common, *APART, *NETWORK[1:]}]
         yield from wrapped(f"{', '.join(names)}: {', '.join(own) or 'nothing else'}", width, "  ", "    ")
     yield from _warnings(receipts, width)
 

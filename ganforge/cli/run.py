@@ -16,7 +16,9 @@ import click
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to start here.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Play so many seeds, one after the other, and compare them.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Play so many seeds, in runs/RECIPE-seed0 and so on, and compare them."
+)
 @click.option("--dry-run", is_flag=True, help="Read and build everything, train nothing, write nothing.")
 @click.option("--quiet", is_flag=True, help="Say only what must be read.")
 @click.option("--sweep", hidden=True, help="What several seeds have in common, for MLflow.")

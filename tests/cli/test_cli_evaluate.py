@@ -360,6 +360,16 @@ def test_few_samples_are_warned_of_and_many_are_not():
     assert "!" not in many
 
 
+def test_a_feature_network_is_told_once():
+    network = {"features": "net", "weights-sha256": "f" * 64, "resizer": "none"}
+    values = (value("fid", 1, **network), value("precision", 1, neighbours=3, **network), value("variance", 1))
+    told = "\n".join(lines(Evaluated("run", "digits", (0,), (Column("1", 1, values),))))
+    assert told.count("features net, weights-sha256 ffffffffffff..., resizer none") == 1
+    assert re.findall(r"  (?:fid|precision|variance): .*", told) == [
+        "  fid: features net", "  precision: neighbours 3, features net", "  variance: nothing else",
+    ]  # fmt: skip
+
+
 def test_tables_keep_to_the_terminal(capsys):
     wanted = ("--metric", "pixel-variance", "--metric", '{kind = "fid", features = "pixels"}', "--samples", 32)
     assert ganforge("evaluate", RUN, *wanted, "--repeat", 2, "--checkpoint", "all") == 0
