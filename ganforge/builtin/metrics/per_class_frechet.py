@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ from torch import Tensor
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
-from ganforge.data import Source
+from ganforge.data import DataSpec, Source
 from ganforge.errors import DataError
 from ganforge.families import Better, Metric
 from ganforge.metric import Embedded, Exam, Labels, Measurement, Moments, Want
@@ -85,7 +86,7 @@ class PerClassFrechet(Metric):
         doubt = doubts(self.features, receipt, fewest, FEW)
         values = {self._name: float(np.mean(list(found.values()))), f"{self._name}-worst": max(found.values())}
         if self.each:
-            names = [name.replace(" ", "-") for name in spec.class_names] or [str(n) for n in range(spec.classes)]
+            names = value_names(spec)
             values |= {f"{self._name}-{names[number]}": value for number, value in found.items()}
         return Measurement(
             values,
@@ -104,6 +105,12 @@ class PerClassFrechet(Metric):
     def _name(self) -> str:
         inception = isinstance(self.features, Inception)
         return "per-class-fid" if inception else f"per-class-frechet-{self.features.kind}"
+
+
+def value_names(spec: DataSpec) -> Sequence[str]:
+    """Return what values call the classes: their names in letters and digits if these differ, else their numbers."""
+    names = [re.sub(r"[^A-Za-z0-9_.]+", "-", name) for name in spec.class_names]
+    return names if names and len(set(names)) == len(names) else [str(number) for number in range(spec.classes)]
 
 
 def moments_of(rows: Tensor) -> Moments:

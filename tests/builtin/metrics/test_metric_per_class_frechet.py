@@ -12,7 +12,7 @@ from support_labelled import Labelled, LabelledGame
 
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.features.pixels import Pixels
-from ganforge.builtin.metrics.per_class_frechet import PerClassFrechet, moments_of
+from ganforge.builtin.metrics.per_class_frechet import PerClassFrechet, moments_of, value_names
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
 
@@ -59,6 +59,18 @@ def test_classes_without_samples_are_left_out_and_named(tmp_path: Path) -> None:
     assert "left out: sea horse" in str(found.receipt["warning"])
     quiet = PerClassFrechet(features=Pixels(), samples=240, each=False)
     assert set(measured(quiet, exam_of(game_of(noise(240, 3, 2, 2)), source, tmp_path)).values) == set(quiet.tells())
+
+
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        (("sea horse", "ray/skate"), ["sea-horse", "ray-skate"]),
+        (("über", "ßber"), ["0", "1"]),  # both would be "-ber"
+        ((), ["0", "1"]),
+    ],
+)
+def test_what_values_call_classes(names: tuple[str, ...], called: list[str]) -> None:
+    assert value_names(DataSpec((3, 2, 2), 2, names)) == called
 
 
 def test_what_has_no_classes_is_refused(tmp_path: Path) -> None:
