@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,8 +46,8 @@ def play_seeds(order: Order, seeds: int) -> int:
         code = _play_one(order, recipe, sweep, seed, f"seed {seed} ({number} of {seeds})", first=number == 1)
         codes.append(code)
         if code > SIGNALLED:
-            again = f"--out {order.out} " if order.out else ""
-            say(f"stopped at seed {seed}; go on: ganforge run {order.recipe} --seeds {seeds} {again}--resume")
+            again = shlex.join([*arguments(replace(order, resume=True)), "--seeds", str(seeds)])
+            say(f"stopped at seed {seed}; go on: ganforge {again}")
             return code
     if not order.quiet:
         _summarise(order, list(sweep.folders.values()))
@@ -87,7 +88,9 @@ def _play_one(order: Order, recipe: Recipe, sweep: Sweep, seed: int, title: str,
 
 def arguments(order: Order) -> list[str]:
     """Return the command line that an order was made from."""
-    found = ["run", str(order.recipe), "--device", order.device, "--processes", str(order.processes)]
+    found = ["run", str(order.recipe)]
+    found += ["--device", order.device] if order.device != "auto" else []
+    found += ["--processes", str(order.processes)] if order.processes > 1 else []
     found += [part for override in order.overrides for part in ("--set", override)]
     found += [part for name in order.leave_out for part in ("--no-plugin", name)]
     found += ["--out", str(order.out)] if order.out else []

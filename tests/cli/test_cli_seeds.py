@@ -124,8 +124,9 @@ def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
         return train(session, tasks, stop)
 
     monkeypatch.setattr(play, "train", interrupted)
-    assert ganforge("--seeds", "3") == 130
-    assert "stopped at seed 5; go on: ganforge run ring.toml --seeds 3 --resume" in capsys.readouterr().err
+    assert ganforge("--seeds", "3", "--set", "metrics=[]") == 130
+    again = "go on: ganforge run ring.toml --device cpu --set 'metrics=[]' --resume --seeds 3\n"
+    assert f"stopped at seed 5; {again}" in capsys.readouterr().err
     assert record("runs/ring-seed5")["status"] == "killed"
     assert not Path("runs/ring-seed6").exists()
     monkeypatch.setattr(play, "train", train)
