@@ -72,8 +72,8 @@ class Outcome:
     """What was found in a run, in the order in which it was said.
 
     Args:
-        remedy: that was tried.
-        blamed: term and layer that were not finite first.
+        remedies: that were tried.
+        blamed: term and layer that were not finite first; of remedies, why the recipe refuses them.
         variety: variance of samples at the end over that of real ones.
     """
 
@@ -82,7 +82,7 @@ class Outcome:
     rounds: int
     seconds: float
     found: tuple[Found, ...]
-    remedy: str | None = None
+    remedies: tuple[str, ...] = ()
     blamed: str | None = None
     variety: float | None = None
 
@@ -121,19 +121,18 @@ class Notebook(NoTracker):
             self.said.append(dict(details))
 
 
-def recipe_of(case: Case, seed: int, remedy: str | None = None) -> Recipe:
-    """Return the recipe of a case, with a remedy or without."""
+def recipe_of(case: Case, seed: int, remedies: Sequence[str] = ()) -> Recipe:
+    """Return the recipe of a case, with remedies or without."""
     always = (f"seed={seed}", "metrics=[]", 'tracking.kind="none"')
-    more = [] if remedy is None else [remedy]
-    return read_recipe(RECIPES / f"{case.recipe}.toml", _components(), [*always, *case.overrides, *more])
+    return read_recipe(RECIPES / f"{case.recipe}.toml", _components(), [*always, *case.overrides, *remedies])
 
 
-def play(case: Case, seed: int, remedy: str | None = None) -> Log:
+def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
     """Play a case to its end, until something is not finite, or for a while after what was planted was found.
 
-    Of a recipe that is well, or with a remedy, all is played.
+    Of a recipe that is well, or with remedies, all is played.
     """
-    recipe = recipe_of(case, seed, remedy)
+    recipe = recipe_of(case, seed, remedies)
     began, notebook = time.process_time(), Notebook()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -151,7 +150,7 @@ def play(case: Case, seed: int, remedy: str | None = None) -> Log:
 
         def enough() -> bool:
             since = [found.first for found in panel.cases if found.finding.name in case.names]
-            return remedy is None and bool(since) and sum(line.images > since[0] for line in panel.lines) >= PATIENCE
+            return not remedies and bool(since) and sum(line.images > since[0] for line in panel.lines) >= PATIENCE
 
         ended = None
         try:
@@ -163,23 +162,23 @@ def play(case: Case, seed: int, remedy: str | None = None) -> Log:
     )
 
 
-def kept_log(case: Case, seed: int, remedy: str | None, folder: Path) -> Log:
+def kept_log(case: Case, seed: int, remedies: Sequence[str], folder: Path) -> Log:
     """Return the log of a run from a folder; play it where it is not there yet, or was stopped too soon."""
-    text = json.dumps([case.recipe, case.overrides, seed, remedy])
+    text = json.dumps([case.recipe, case.overrides, seed, list(remedies)])
     path = folder / f"{case.slug}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
     if path.is_file():
         log = Log(**json.loads(path.read_text()))
-        if log.whole or judge(case, seed, remedy, log).right(case) is not None:
+        if log.whole or judge(case, seed, remedies, log).right(case) is not None:
             return log
-    log = play(case, seed, remedy)
+    log = play(case, seed, remedies)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(log)))
     return log
 
 
-def judge(case: Case, seed: int, remedy: str | None, log: Log) -> Outcome:
+def judge(case: Case, seed: int, remedies: Sequence[str], log: Log) -> Outcome:
     """Show the log of a run to the monitors."""
-    recipe = recipe_of(case, seed, remedy)
+    recipe = recipe_of(case, seed, remedies)
     panel = replay(list(lines_of(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
     rounds = {line.images: line.round for line in panel.lines}
     found = [
@@ -200,7 +199,9 @@ def judge(case: Case, seed: int, remedy: str | None, log: Log) -> Outcome:
             found.append(Found(end["name"], end["severity"], log.rounds, True, end["evidence"], tuple(end["remedies"])))
         blamed = ", ".join(f"{what} {end[what]}" for what in ("term", "layer") if end[what]) or "no term or layer"
         blamed = "the batch" if "the batch itself" in end["evidence"] else blamed
-    return Outcome(case.name, seed, log.rounds, log.seconds, tuple(found), remedy, blamed, _variety(panel.lines))
+    return Outcome(
+        case.name, seed, log.rounds, log.seconds, tuple(found), tuple(remedies), blamed, _variety(panel.lines)
+    )
 
 
 def _variety(lines: Sequence[Line]) -> float | None:

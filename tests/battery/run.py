@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from ganforge.errors import GanforgeError
 from ganforge.memory import keep_freed_memory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,20 +30,28 @@ from battery.table import Trial, page, went_away
 
 PAGE = Path(__file__).parents[2] / "docs" / "battery.md"
 COMMAND = "python tests/battery/run.py"
-REMEDIES = 2  # of a finding, that are tried
+REMEDIES = 2  # of a finding, that are tried together at most
 
 
 def try_case(case: Case, seed: int, logs: Path, heal: bool = True) -> Trial:
-    """Play a case, and where something was found that an override can mend, its first remedies."""
-    outcome = judge(case, seed, None, kept_log(case, seed, None, logs))
+    """Play a case, and where an override can mend what was found, its first remedy, then that and the next."""
+    outcome = judge(case, seed, (), kept_log(case, seed, (), logs))
     right = outcome.right(case)
+    offered = right.remedies if right is not None and case.mendable and heal else ()
     tried: list[Outcome] = []
-    for remedy in right.remedies[:REMEDIES] if right is not None and case.mendable and heal else ():
-        attempt = judge(case, seed, remedy, kept_log(case, seed, remedy, logs))
-        tried.append(attempt)
-        if went_away(case, outcome, attempt):
+    for count in range(1, min(len(offered), REMEDIES) + 1):
+        tried.append(try_remedies(case, seed, offered[:count], logs))
+        if went_away(case, outcome, tried[-1]):
             break
     return Trial(outcome, tuple(tried))
+
+
+def try_remedies(case: Case, seed: int, remedies: Sequence[str], logs: Path) -> Outcome:
+    """Play a case with remedies; where the recipe refuses them, say so in `blamed`."""
+    try:
+        return judge(case, seed, remedies, kept_log(case, seed, remedies, logs))
+    except GanforgeError as error:
+        return Outcome(case.name, seed, 0, 0.0, (), tuple(remedies), blamed=f"refused: {error}")
 
 
 def begin() -> None:
@@ -72,8 +81,9 @@ def say(trial: Trial) -> str:
     said = ", ".join(f"{found.name} @{found.round}{'' if found.holds else ' (gone)'}" for found in outcome.found)
     text = f"{'ok  ' if good else 'MISS' if not case.healthy else 'FALSE'} {case.name} ({outcome.seed}): {said or '-'}"
     for attempt in trial.tried:
-        gone = went_away(case, outcome, attempt)
-        text += f"\n       {'healed' if gone else 'not healed'} by {attempt.remedy}: {', '.join(attempt.names) or '-'}"
+        gone = "healed" if went_away(case, outcome, attempt) else "not healed"
+        left = ", ".join(attempt.names) or attempt.blamed or "-"
+        text += f"\n       {gone} by {' and '.join(attempt.remedies)}: {left}"
     return f"{text}  [{outcome.rounds} rounds, {outcome.seconds:.1f} s]"
 
 

@@ -20,9 +20,9 @@ HEALTHY_HEADS = (
 )
 PREFACE = (
     "*Found*: a monitor said what was planted, or what follows. *Right name first*: nothing else was said before.",
-    "*Healed*: the first remedy of what was found, or else the second, was applied to the same recipe and seed, and",
-    "the finding was gone at the end; – where the mistake is in code or data, which no override mends, or nothing was",
-    "found. A *false alarm* is a finding of severity failure, which would stop a run that asks for it. *Variety*",
+    "*Healed*: the first remedy of what was found, or else the first two, were applied to the same recipe and seed,",
+    "and the finding was gone at the end; – where the mistake is in code or data, which no override mends, or nothing",
+    "was found. A *false alarm* is a finding of severity failure, which would stop a run that asks for it. *Variety*",
     "shows without monitors that runs are well: the least variance of samples at the end, by that of real ones.",
 )
 AIMS = "Aims: 95 % found within 2,000 rounds, the right name first in 90 %, no false alarm."
@@ -134,8 +134,8 @@ def _healed(case: Case, trials: Sequence[Trial]) -> str:
     tried = [trial for trial in trials if trial.tried]
     if not tried:
         return "–"
-    worked = Counter(attempt.remedy for trial in tried if (attempt := trial.healed(case)) is not None)
-    by = "; ".join(f"`{remedy}`" for remedy, _ in worked.most_common(2))
+    worked = Counter(attempt.remedies for trial in tried if (attempt := trial.healed(case)) is not None)
+    by = "; or ".join(" and ".join(f"`{remedy}`" for remedy in remedies) for remedies, _ in worked.most_common(2))
     return _of(sum(worked.values()), len(tried)) + (f": {by}" if by else "")
 
 

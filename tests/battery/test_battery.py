@@ -11,7 +11,7 @@ import torch
 from battery.cases import CASES, FAILURES, HEALTHY, Case
 from battery.planted import PlantedData, catalogue
 from battery.play import PATIENCE, Found, Log, Outcome, judge, kept_log, play, recipe_of
-from battery.run import COMMAND, PAGE, try_case
+from battery.run import COMMAND, PAGE, try_case, try_remedies
 from battery.table import FAILURE_HEADS, HEALTHY_HEADS, Trial, is_first, page, went_away
 
 from ganforge.builtin.data.digits import Digits
@@ -27,8 +27,10 @@ def found(name: str, round_: int = 50, *, holds: bool = True, severity: str = "f
     return Found(name, severity, round_, holds, "")
 
 
-def outcome(case: Case, *said: Found, seed: int = 0, blamed: str | None = None, remedy: str | None = None) -> Outcome:
-    return Outcome(case.name, seed, 1_500, 30.0, said, remedy, blamed)
+def outcome(
+    case: Case, *said: Found, seed: int = 0, blamed: str | None = None, remedies: tuple[str, ...] = ()
+) -> Outcome:
+    return Outcome(case.name, seed, 1_500, 30.0, said, remedies, blamed)
 
 
 # the cases themselves
@@ -78,7 +80,7 @@ def test_one_sample_of_many_is_not_a_number(tmp_path: Path):
 )
 def test_what_is_planted_is_found_and_named_first(name: str, rounds: int):
     case = case_of(name, rounds)
-    said = judge(case, 0, None, play(case, 0))
+    said = judge(case, 0, (), play(case, 0))
     assert said.right(case), said.names
     assert is_first(case, said), said.names
 
@@ -87,13 +89,13 @@ def test_the_term_that_was_not_finite_first_is_named():
     case = replace(case_of("NaN in the loss"), overrides=(*case_of("NaN in the loss").overrides, "run.images=9_600"))
     log = play(case, 0)
     assert log.rounds == 200
-    assert judge(case, 0, None, log).blamed == "term adversarial"
+    assert judge(case, 0, (), log).blamed == "term adversarial"
 
 
 @pytest.mark.parametrize("name", ["dcgan_digits", "vanilla_digits", "acgan_digits"])
 def test_nothing_is_said_of_what_is_well(name: str):
     case = case_of(name, 150)
-    assert judge(case, 0, None, play(case, 0)).alarms == ()
+    assert judge(case, 0, (), play(case, 0)).alarms == ()
 
 
 def test_the_remedy_mends_a_player_at_rest(tmp_path: Path):
@@ -103,23 +105,31 @@ def test_the_remedy_mends_a_player_at_rest(tmp_path: Path):
     assert trial.healed(case) is trial.tried[0]
 
 
+def test_remedies_that_the_recipe_refuses_do_not_heal(tmp_path: Path):
+    case = case_of("mode collapse")
+    attempt = try_remedies(case, 0, ["game.generator.optimizer.lr=-1"], tmp_path)
+    assert attempt.blamed is not None
+    assert attempt.blamed.startswith("refused: ")
+    assert not went_away(case, outcome(case, found("mode-collapse")), attempt)
+
+
 def test_a_failing_run_ends_a_little_after_it_was_found_out(tmp_path: Path):
     case = case_of("one image", 50)
     case = replace(case, overrides=(*case.overrides, "run.log_every_images=32"))
-    log = kept_log(case, 0, None, tmp_path)
+    log = kept_log(case, 0, (), tmp_path)
     assert (log.rounds, log.whole) == (PATIENCE, False)
-    assert kept_log(replace(case, names=("slow",)), 0, None, tmp_path).rounds == 50, "not for what is asked for now"
+    assert kept_log(replace(case, names=("slow",)), 0, (), tmp_path).rounds == 50, "not for what is asked for now"
 
 
 def test_a_log_that_was_kept_is_not_played_again(tmp_path: Path):
     case = case_of("one image", 1)
-    log = kept_log(case, 0, None, tmp_path)
+    log = kept_log(case, 0, (), tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_text(path.read_text().replace('"rounds": 1', '"rounds": 7'))
-    again = kept_log(case, 0, None, tmp_path)
+    again = kept_log(case, 0, (), tmp_path)
     assert (log.rounds, again.rounds) == (1, 7)
     assert again.lines == log.lines
-    kept_log(case, 1, None, tmp_path)
+    kept_log(case, 1, (), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -145,7 +155,7 @@ def test_the_page_counts_what_was_found():
         Trial(outcome(collapse, found("mode-collapse", 100), seed=0)),
         Trial(outcome(collapse, found("slow", 50, severity="warning"), found("mode-collapse", 300), seed=1)),
         Trial(outcome(collapse, seed=2)),
-        Trial(outcome(rest, found("dead-player", 100)), (outcome(rest, remedy="a=1"),)),
+        Trial(outcome(rest, found("dead-player", 100)), (outcome(rest, remedies=("a=1", "b=2")),)),
     ]
     healthy = [
         replace(outcome(well, seed=0), variety=0.5),
@@ -163,7 +173,7 @@ def test_the_page_counts_what_was_found():
         f"| mode collapse | {collapse.what} | 2 of 3 | 200, at most 300 | 1 of 3 | – | {said} |"
     )
     assert rows["generator at rest"] == (
-        f"| generator at rest | {rest.what} | 1 of 1 | 100 | 1 of 1 | 1 of 1: `a=1` | dead-player |"
+        f"| generator at rest | {rest.what} | 1 of 1 | 100 | 1 of 1 | 1 of 1: `a=1` and `b=2` | dead-player |"
     )
     assert rows["dcgan_digits"] == (
         f"| dcgan_digits | {well.what} | 1,500 | 0.25 | 1 of 3: oscillation (1) | mode-collapse (1) |"
@@ -176,13 +186,13 @@ def test_variety_is_that_of_the_last_grid_over_that_of_real_samples():
         {"images": 32, "round": 1, "values": {"grid/variance": 0.2}},
         {"images": 32, "round": 1, "values": {"some-metric": 1.0}},
     ]
-    assert judge(case_of("dcgan_digits"), 0, None, Log(1, 1.0, lines)).variety == pytest.approx(0.4)
+    assert judge(case_of("dcgan_digits"), 0, (), Log(1, 1.0, lines)).variety == pytest.approx(0.4)
 
 
 def test_what_ended_a_run_is_found_and_blamed():
     case = case_of("overflow")
     end = {"name": "non-finite", "severity": "failure", "evidence": "", "remedies": [], "term": None, "layer": "a.b"}
-    said = judge(case, 0, None, Log(12, 1.0, [], end))
+    said = judge(case, 0, (), Log(12, 1.0, [], end))
     assert said.names == ("non-finite",)
     assert (said.found[0].round, said.blamed) == (12, "layer a.b")
 
