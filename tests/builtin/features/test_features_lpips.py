@@ -108,7 +108,7 @@ def test_a_file_that_would_run_something_is_refused_unread(files: tuple[Path, Pa
         def __reduce__(self) -> tuple[object, ...]:
             return shutil.copy, (str(files[1]), str(mark))
 
-    path.write_bytes(pickle.dumps(Marks()))
+    path.write_bytes(pickle.dumps(Marks(), protocol=2))
     with pytest.raises(GanforgeError, match="does not hold the LPIPS weights"):
         Lpips(weights=files[0], linear=path).build()
     assert not mark.exists()
