@@ -61,8 +61,9 @@ class ExplodingWatcher(Watcher):
         free = plan.kind("game.loss") == "wasserstein" and not (
             plan.kinds(f"{key}.regularizers") or plan.kinds(f"{key}.constraints")
         )
+        weight = {} if "grid/contrast" in line.values else {"weight": 1.0}  # of points: less than of images
         held = [
-            plan.added(f"{key}.regularizers", "gradient-penalty"),
+            plan.added(f"{key}.regularizers", "gradient-penalty", **weight),
             plan.added(f"{key}.constraints", "spectral-norm"),
         ]
         slower = [gentler(plan, name) for name in (player, "discriminator", "generator")]

@@ -15,6 +15,7 @@ from ganforge.builtin.monitors.oscillation import Oscillation
 from ganforge.builtin.monitors.saturated_augmentation import SaturatedAugmentation
 from ganforge.builtin.monitors.vanishing_generator_gradient import VanishingGeneratorGradient
 from ganforge.families import Monitor
+from ganforge.monitor import Line
 
 LOSS = "discriminator/adversarial"
 MONITORS = (
@@ -171,6 +172,11 @@ def test_a_critic_that_nothing_holds_back_gets_a_constraint_first() -> None:
     lines = log(20, lambda n: healthy(n) | {"discriminator/real_score": 10.0 * 2**n})
     _, finding = first(Exploding(), lines, "wgan_gp_ring", "game.discriminator.regularizers=[]")
     assert finding.remedies[0] == 'game.discriminator.regularizers.0="gradient-penalty"'
+    points = [
+        Line.of(n, n, {k: v for k, v in line.values.items() if k != "grid/contrast"}) for n, line in enumerate(lines)
+    ]
+    _, finding = first(Exploding(), points, "wgan_gp_ring", "game.discriminator.regularizers=[]")
+    assert finding.remedies[0] == 'game.discriminator.regularizers.0={kind="gradient-penalty", weight=1.0}'
 
 
 def test_swings_that_do_not_shrink_are_oscillation_and_shrinking_ones_are_not() -> None:
