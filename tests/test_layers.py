@@ -71,6 +71,7 @@ ORDER = [
     "training",
     "assemble",
     "sampling",
+    "wishes",
     "evaluation",
     "comparison",
     "sweep",

@@ -24,7 +24,8 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
       ganforge compare runs/stylegan2_faces runs/stylegan2_faces-2
       ganforge compare runs/dcgan-seed* runs/wgan-seed* --out grids.png
     """
-    from ganforge.cli.compared import content, lines
+    from ganforge.cli.compared import lines
+    from ganforge.cli.compared_json import content
     from ganforge.cli.contact_sheet import write
     from ganforge.comparison import read
     from ganforge.errors import RecipeError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganforge.cli.evaluated import Evaluated
+    from ganforge.cli.measuring import Evaluated
 
 
 @click.command("evaluate")
@@ -64,7 +64,8 @@ def command(
       ganforge evaluate runs/stylegan2_faces --metric fid --samples 50000 --save
       ganforge evaluate a.zip --against b.zip --json
     """
-    from ganforge.cli.evaluated import Asked, evaluate_files, evaluate_run, lines
+    from ganforge.cli.evaluated import lines
+    from ganforge.cli.measuring import Asked, evaluate_files, evaluate_run
     from ganforge.errors import RecipeError
 
     asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)

@@ -17,8 +17,8 @@ from ganforge.builtin.data.shelf import BadFile
 from ganforge.catalogue import Catalogue
 from ganforge.data import DataSpec, Source
 from ganforge.errors import DataError, RecipeError
-from ganforge.evaluation import read_data
 from ganforge.families import Dataset
+from ganforge.wishes import read_data
 
 RECIPE = "recipe.toml"
 

@@ -16,9 +16,11 @@ from support import catalogue
 
 from ganforge import plugins
 from ganforge.cli import main
-from ganforge.cli.evaluated import Column, Evaluated, lines
-from ganforge.evaluation import Value, adjusted, read_metric, usual_metrics
+from ganforge.cli.evaluated import lines
+from ganforge.cli.measuring import Column, Evaluated
+from ganforge.evaluation import Value
 from ganforge.receipts import differing
+from ganforge.wishes import adjusted, read_metric, usual_metrics
 
 RECIPE = """
 seed = 3
@@ -87,7 +89,7 @@ def _here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANFORGE_CACHE", str(trained / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(plugins, "load_catalogue", lambda *_: catalogue())
-    monkeypatch.setattr("ganforge.cli.evaluated.load_catalogue", lambda *_: catalogue())
+    monkeypatch.setattr("ganforge.cli.measuring.load_catalogue", lambda *_: catalogue())
 
 
 RUN = "runs/tiny"
