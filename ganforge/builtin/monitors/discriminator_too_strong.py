@@ -49,6 +49,11 @@ class DiscriminatorTooStrong(Monitor):
     ahead: float = Field(
         default=4.0, gt=0, description="its weights move so many times as far as the generator's: it has too many steps"
     )
+    won: float = Field(
+        default=0.06,
+        gt=0,
+        description="later: a loss under this, for a third of `rounds`, is enough, come nearer or not",
+    )
     after_rounds: PositiveInt = Field(default=150, description="later: not before")
     rounds: PositiveInt = Field(
         default=300, description="later: for so long, and twice as long where it does not run ahead"
@@ -66,7 +71,7 @@ class TooStrongWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.likeness, self.first = Likeness(), 0
         self.distances: list[tuple[int, float]] = []  # rounds, and how far samples were
-        self.stuck, self.runs = Streak(), Streak()
+        self.stuck, self.runs, self.won = Streak(), Streak(), Streak()
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where it wins."""
@@ -84,9 +89,9 @@ class TooStrongWatcher(Watcher):
                 evidence=told,
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
                 remedies=remedies(
+                    plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
                     plan.changed("game.generator.every", 1) if steps is not None and steps > 1 else None,
                     gentler(plan, "discriminator"),
-                    plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),
                     plan.added("game.discriminator.augmentations", "ada") if "grid/contrast" in line.values else None,
@@ -129,12 +134,17 @@ class TooStrongWatcher(Watcher):
         ahead = times > monitor.ahead
         self.runs.note(wins and slow and ahead, line.round)
         self.stuck.note(wins and slow, line.round)
-        if self.runs.rounds < monitor.rounds and self.stuck.rounds < 2 * monitor.rounds:
+        loss = self._loss(line)
+        self.won.note(wins and loss is not None and loss < monitor.won * self._scale(), line.round)
+        held = (self.runs.rounds, self.stuck.rounds / 2, 3 * self.won.rounds)
+        if max(held) < monitor.rounds:
             return None
         norms = [f"{p} {norm:.3g}" for p in PLAYERS if (norm := line.get(f"{p}/gradient_norm")) is not None]
         told = f", and its weights move {times:.0f} times as far as the generator's" if ahead else ""
+        losing = " and hardly come nearer" if self.stuck.length or loss is None else f"; its loss is {loss:.3g}"
+        rounds = max(self.stuck.rounds, self.won.rounds)
         return (
-            f"for {self.stuck.rounds} rounds {separation:.1%} of real samples score higher than generated "
-            f"ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1) and hardly come "
-            f"nearer{told}; gradient norms: {', '.join(norms)}"
+            f"for {rounds} rounds {separation:.1%} of real samples score higher than generated "
+            f"ones, which are {apart:.1f} from real ones in the plainest numbers (healthy: under 1){losing}{told}; "
+            f"gradient norms: {', '.join(norms)}"
         )

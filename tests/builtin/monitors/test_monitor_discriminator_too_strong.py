@@ -100,6 +100,16 @@ def test_later_it_takes_samples_unlike_real_ones_that_come_no_nearer() -> None:
     assert finding.remedies[0] == "game.generator.every=1"
 
 
+def test_a_loss_of_almost_nothing_for_long_is_a_victory_too() -> None:
+    def won(n: int) -> dict[str, float]:
+        return stuck(n) | grid(contrast=0.01 * 1.15**n, distance=0.01 * 1.15**n) | {READING: 0.05 if n > 4 else 0.5}
+
+    number, finding = first(DiscriminatorTooStrong(), log(15, won), "vanilla_digits")
+    assert number * ROUNDS == 250 + 100, "although samples come nearer"
+    assert "0.05" in finding.evidence
+    assert finding.remedies[0] == 'game.loss="non-saturating"'
+
+
 @pytest.mark.parametrize(
     "well",
     [
