@@ -23,7 +23,7 @@ PREFACE = (
     "*Healed*: the first remedy of what was found, or else the first two, were applied to the same recipe and seed,",
     "and the finding was gone at the end; – where the mistake is in code or data, which no override mends, or nothing",
     "was found. A *false alarm* is a finding of severity failure, which would stop a run that asks for it. *Variety*",
-    "shows without monitors that runs are well: the least variance of samples at the end, by that of real ones.",
+    "tells without monitors how far a run came: the least variance of samples at the end, by that of real ones.",
 )
 AIMS = "Aims: 95 % found within 2,000 rounds, the right name first in 90 %, no false alarm."
 
