@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
+from ganforge.builtin.monitors.course import ada
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
@@ -59,7 +60,7 @@ class OverfitWatcher(Watcher):
                 f"healthy: under 0.5, over {monitor.r_v:g} it knows its samples by heart",
                 cause="too few real samples for this discriminator, shown too often without augmentation",
                 remedies=remedies(
-                    plan.added(f"{keys}.augmentations", "ada") if images else None,
+                    ada(plan) if images else None,
                     plan.added(f"{keys}.augmentations", "diffaugment") if images else None,
                     plan.added(f"{keys}.regularizers", "r1", gamma=1.0, every=16),
                     plan.changed(f"{keys}.network.width", int(width / 2)) if width and width >= 8 else None,

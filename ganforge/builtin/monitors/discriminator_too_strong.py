@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, gentler, ignorant
+from ganforge.builtin.monitors.course import Likeness, Streak, ada, gentler, ignorant
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -94,7 +94,7 @@ class TooStrongWatcher(Watcher):
                     gentler(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),
-                    plan.added("game.discriminator.augmentations", "ada") if "grid/contrast" in line.values else None,
+                    ada(plan) if "grid/contrast" in line.values else None,
                 ),
             )
         ]

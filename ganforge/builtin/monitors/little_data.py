@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import AtStart
+from ganforge.builtin.monitors.course import AtStart, ada
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -44,7 +44,7 @@ class LittleDataWatcher(AtStart):
                 evidence=f"{count:,.0f} real samples, each to be shown {self.plan.images / count:,.0f} times; under "
                 f"{self.monitor.count:,} the discriminator soon knows them by heart",
                 cause="a small data set, or a part of one taken by mistake",
-                remedies=remedies(self.plan.added(key, "ada"), self.plan.added(key, "diffaugment")) if image else (),
+                remedies=remedies(ada(self.plan), self.plan.added(key, "diffaugment")) if image else (),
                 severity="warning",
             )
         ]

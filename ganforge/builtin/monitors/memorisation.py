@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak
+from ganforge.builtin.monitors.course import Streak, ada
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -66,7 +66,7 @@ class MemorisationWatcher(Watcher):
             evidence="; ".join(signs),
             cause="too few training images for so long a run, and a discriminator that knows them by heart",
             remedies=remedies(
-                plan.added("game.discriminator.augmentations", "ada"),
+                ada(plan),
                 plan.changed("run.images", line.images // 2),
                 plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
             ),

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import noise
+from ganforge.builtin.monitors.course import ada, noise
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
 
@@ -85,7 +85,7 @@ class MetricTurnedWatcher(Watcher):
                     cause=cause + "samples lose variety",
                     remedies=remedies(
                         f"run.images={then}" if then else None,
-                        plan.added("game.discriminator.augmentations", "ada") if line_of_images(plan) else None,
+                        ada(plan) if line_of_images(plan) else None,
                         plan.scaled("game.discriminator.optimizer.lr", 0.5),
                         plan.scaled("game.generator.optimizer.lr", 0.5),
                     ),

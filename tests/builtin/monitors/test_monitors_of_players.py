@@ -204,7 +204,7 @@ def test_held_out_samples_that_look_generated() -> None:
     assert number == 6, "the median of 0.55, 0.6, 0.65, 0.7 is over 0.6"
     assert "0.62" in finding.evidence
     assert finding.severity == "failure"
-    assert 'game.discriminator.augmentations.0="ada"' in finding.remedies
+    assert 'game.discriminator.augmentations.0={kind="ada", speed_images=15000}' in finding.remedies, "of 60,000"
 
 
 def test_overfitting_that_only_begins_is_a_warning() -> None:
