@@ -58,7 +58,7 @@ def _lines(failing: Sequence[Trial], healthy: Sequence[Outcome], command: str) -
     yield "# The battery"
     yield ""
     yield (
-        f"Each failure is planted in a small recipe and run with {len(seeds)} seeds; so are recipes that are well.\n"
+        f"Each failure is planted in a small recipe and run with {len(seeds)} seed{'s' * (len(seeds) > 1)}; so are recipes that are well.\n"
         "The monitors watch with their defaults. This page is written by"
     )
     yield ""
