@@ -57,10 +57,9 @@ def _lines(failing: Sequence[Trial], healthy: Sequence[Outcome], command: str) -
     seeds = sorted({outcome.seed for outcome in healthy} | {trial.outcome.seed for trial in failing})
     yield "# The battery"
     yield ""
-    yield (
-        f"Each failure is planted in a small recipe and run with {len(seeds)} seed{'s' * (len(seeds) > 1)}; so are recipes that are well.\n"
-        "The monitors watch with their defaults. This page is written by"
-    )
+    times = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    yield f"Each failure is planted in a small recipe and run with {times}; so are recipes that are well. The"
+    yield "monitors watch with their defaults. This page is written by"
     yield ""
     yield f"    {command}"
     yield ""
