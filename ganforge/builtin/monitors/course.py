@@ -142,6 +142,14 @@ def faster(plan: Plan, player: str, other: str) -> str | None:
     return plan.changed(key, plan.at(theirs)) if mine is not None and rate is not None and 3 * mine < rate else None
 
 
+def slower(plan: Plan, player: str, other: str) -> str | None:
+    """Return the override that gives a player the other's learning rate, where its own is more than three times that."""
+    mine, rate = (plan.value(f"game.{name}.optimizer.lr") for name in (player, other))
+    if mine is None or rate is None or mine <= 3 * rate:
+        return None
+    return plan.changed(f"game.{player}.optimizer.lr", plan.at(f"game.{other}.optimizer.lr"))
+
+
 def ada(plan: Plan) -> str | None:
     """Return the override that adds ADA, quick enough to come to its full strength in a quarter of the run."""
     quick, usual = plan.images // 4, 500_000

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, ada, gentler, ignorant
+from ganforge.builtin.monitors.course import Likeness, Streak, ada, gentler, ignorant, slower
 from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
 
@@ -89,8 +89,9 @@ class TooStrongWatcher(Watcher):
                 evidence=told,
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
                 remedies=remedies(
-                    plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
+                    slower(plan, "discriminator", "generator"),
                     plan.changed("game.generator.every", 1) if steps is not None and steps > 1 else None,
+                    plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
                     gentler(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),

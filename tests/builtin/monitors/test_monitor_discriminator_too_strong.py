@@ -134,3 +134,9 @@ def test_the_first_line_is_early_enough_and_the_second_is_not() -> None:
     lost = {READING: 0.01}
     assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, lost)])
     assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, {READING: 0.5}), Line.of(16_000, 500, lost)]) == []
+
+
+def test_what_stands_out_in_the_recipe_is_mended_first() -> None:
+    fast = ("game.discriminator.optimizer.lr=2e-3", "game.generator.every=5")
+    _, finding = first(DiscriminatorTooStrong(), log(1, lambda n: {READING: 0.01}), "vanilla_digits", *fast)
+    assert finding.remedies[:2] == ("game.discriminator.optimizer.lr=0.0002", "game.generator.every=1")
