@@ -143,7 +143,7 @@ def faster(plan: Plan, player: str, other: str) -> str | None:
 
 
 def slower(plan: Plan, player: str, other: str) -> str | None:
-    """Return the override that gives a player the other's learning rate, where its own is more than three times that."""
+    """Return the override that gives a player the other's learning rate, where its own is over three times that."""
     mine, rate = (plan.value(f"game.{name}.optimizer.lr") for name in (player, other))
     if mine is None or rate is None or mine <= 3 * rate:
         return None
