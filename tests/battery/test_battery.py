@@ -199,7 +199,9 @@ def test_what_ended_a_run_is_found_and_blamed():
 
 def test_the_committed_page_is_of_the_form_that_the_command_makes():
     """Every case has its row, in order, under the same heads, and the same words around the numbers."""
-    made = page([Trial(outcome(case)) for case in FAILURES], [outcome(case) for case in HEALTHY], COMMAND).splitlines()
+    failing = [Trial(outcome(case, seed=seed)) for case in FAILURES for seed in range(2)]
+    healthy = [outcome(case, seed=seed) for case in HEALTHY for seed in range(2)]
+    made = page(failing, healthy, COMMAND).splitlines()
     committed = PAGE.read_text().splitlines()
     assert [first(line) for line in committed] == [first(line) for line in made], f"run: {COMMAND}"
     for heads in (FAILURE_HEADS, HEALTHY_HEADS):
