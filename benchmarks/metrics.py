@@ -201,7 +201,8 @@ def seconds(measure: Callable[[], list[float]]) -> np.ndarray:
     """Return how long one measurement takes, by the wall and by the processor."""
     start = np.array([time.perf_counter(), time.process_time()])
     measure()
-    return np.array([time.perf_counter(), time.process_time()]) - start
+    taken: np.ndarray = np.array([time.perf_counter(), time.process_time()]) - start
+    return taken
 
 
 def main() -> None:

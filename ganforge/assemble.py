@@ -14,7 +14,8 @@ from ganforge.data import DataSpec, Source
 from ganforge.diagnosis import Panel, plan_of
 from ganforge.dice import derive
 from ganforge.errors import GanforgeError, RecipeError, at_key
-from ganforge.families import Dataset, Monitor
+from ganforge.families import Dataset, Monitor, directions
+from ganforge.fields import nearest
 from ganforge.game import Game, GameComponent
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
@@ -169,6 +170,7 @@ def assemble(
     tasks: list[Task] = [Probe(every, watched.samples, held_out), Log(every)]
     tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
     if recipe.metrics:
+        _check_best(recipe)
         tasks.append(Evaluate(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
     tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action)))
@@ -220,6 +222,16 @@ def _held_out(data: Dataset, source: Source, game: Game, cache: Path) -> Source:
         if type(game).score is Game.score:
             game.score(torch.zeros(0))
     return held_out
+
+
+def _check_best(recipe: Recipe) -> None:
+    """Raise a `RecipeError` where no metric tells the value that the best checkpoint is to be chosen by."""
+    best, known = recipe.checkpoints.best, directions(recipe.metrics)
+    if best is not None and best not in known:
+        raise RecipeError(
+            f"checkpoints.best: no metric of this recipe tells '{best}'{nearest(best, known)} (they tell: "
+            f"{', '.join(sorted(known))}); name one of these, or leave best out"
+        )
 
 
 def _begin(runner: Runner, show: Show) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganforge.errors import DivergedError, RecipeError
-from ganforge.families import Monitor
+from ganforge.families import Monitor, directions
 from ganforge.monitor import Action, Finding, Line, Plan, Watcher, remedies
 from ganforge.recipe import Recipe
 from ganforge.slots import Kinds
@@ -15,8 +15,7 @@ from ganforge.slots import Kinds
 
 def plan_of(recipe: Recipe) -> Plan:
     """Return what watchers may know of a run of this recipe."""
-    better = {name: way for metric in recipe.metrics for name, way in metric.tells().items()}
-    return Plan(recipe.model_dump(mode="json", exclude_none=True), better)
+    return Plan(recipe.model_dump(mode="json", exclude_none=True), directions(recipe.metrics))
 
 
 def monitors_of(recipe: Recipe, kinds: Kinds) -> tuple[Monitor, ...]:

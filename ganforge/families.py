@@ -152,8 +152,8 @@ class Metric(Component):
     )
 
     @abstractmethod
-    def tells(self) -> Mapping[str, Better]:
-        """Return the names of its values, and which way each is better."""
+    def tells(self) -> Mapping[str, Better | None]:
+        """Return the names of its values, and which way each is better; None for a mere yardstick."""
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Say what is to be gathered from the samples, given the reference data; all metrics share one pass."""
@@ -162,6 +162,11 @@ class Metric(Component):
     @abstractmethod
     def measure(self, exam: Exam) -> Measurement:
         """Make a value of what was gathered; done by the main process alone."""
+
+
+def directions(metrics: Iterable[Metric]) -> dict[str, Better]:
+    """Return which way values get better, by name; those that are better neither way are left out."""
+    return {name: way for metric in metrics for name, way in metric.tells().items() if way is not None}
 
 
 class Monitor(Component):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from accelerate import Accelerator
 from support import catalogue, gan_table, recipe_of, runner_of
+from support_run import session_of
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganforge.assemble import build_game, build_runner, make_accelerator
@@ -77,3 +80,12 @@ def test_a_turn_of_nobody(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gan, "players", lambda self: {"generator": self.generator})
     with pytest.raises(GanforgeError, match="turns of discriminator, who is no player"):
         runner_of(gan_table(), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [("pixel-varianc", "did you mean 'pixel-variance'"), ("pixel-variance-of-real", "they tell: pixel")],
+)
+def test_the_best_checkpoint_is_chosen_by_a_value_that_gets_better_one_way(best: str, said: str, tmp_path: Path):
+    with pytest.raises(RecipeError, match=f"checkpoints.best: no metric of this recipe tells '{best}'.*{said}"):
+        session_of(tmp_path, metrics=[{"kind": "pixel-variance"}], checkpoints={"best": best})

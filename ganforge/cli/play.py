@@ -19,6 +19,7 @@ from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
 from ganforge.diagnosis import monitors_of
 from ganforge.errors import CheckpointError, GanforgeError
+from ganforge.families import directions
 from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
 from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
@@ -105,7 +106,7 @@ def _play(
     store = None if recipe.tracking.kind == "none" else _store(recipe, folder)
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
-    better = {name: way for metric in recipe.metrics for name, way in metric.tells().items()}
+    better = directions(recipe.metrics)
     with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
         fresh = not (order.resume and saved(folder / "checkpoints"))
         session, tasks = assemble(

@@ -9,7 +9,7 @@ from typing import Any
 from accelerate.utils import broadcast_object_list
 
 from ganforge.exam import Examination
-from ganforge.families import Metric
+from ganforge.families import Metric, directions
 from ganforge.receipts import describe_reference
 from ganforge.session import Session, Task, passed
 from ganforge.share import Share
@@ -86,7 +86,6 @@ class Evaluate(Task):
         value = values[self.best]
         if not math.isfinite(value):
             return
-        directions = {name: better for metric in self._now for name, better in metric.tells().items()}
-        sign = 1 if directions.get(self.best) == "lower" else -1
+        sign = 1 if directions(self._now).get(self.best) == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:
             session.best = (value, session.images)

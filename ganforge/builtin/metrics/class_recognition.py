@@ -28,9 +28,9 @@ class ClassRecognition(Metric):
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {"class-recognition": "higher", "class-recognition-of-real": "higher"}
+        return {"class-recognition": "higher", "class-recognition-of-real": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Samples and the classes that they were asked to be of.

@@ -44,9 +44,9 @@ class ClassificationAccuracyScore(Metric):
         default=0.1, gt=0, le=1e6, description="C of the regression: the less, the more it is regularized"
     )
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {f"cas-{self.features.kind}": "higher", f"cas-{self.features.kind}-of-real": "higher"}
+        return {f"cas-{self.features.kind}": "higher", f"cas-{self.features.kind}-of-real": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Features and labels of generated and real samples.

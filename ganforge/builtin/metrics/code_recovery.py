@@ -47,9 +47,9 @@ class CodeRecovery(Metric):
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {"code-recovery": "higher", "code-recognition-of-real": "higher"}
+        return {"code-recovery": "higher", "code-recognition-of-real": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Samples and the codes that they were made of."""

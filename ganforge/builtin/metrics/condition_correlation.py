@@ -25,7 +25,7 @@ class ConditionCorrelation(Metric):
     kind: Literal["condition-correlation"] = "condition-correlation"
     samples: int = Field(default=1_000, ge=3, le=1_000_000, description="generated samples")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"condition-correlation": "higher", "condition-error": "lower"}
 

@@ -41,9 +41,13 @@ class DensityCoverage(Metric):
     )
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return dict.fromkeys((self._name(name) for name in ("density", "coverage", "coverage-expected")), "higher")
+        return {
+            self._name("density"): "higher",
+            self._name("coverage"): "higher",
+            self._name("coverage-expected"): None,
+        }
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Features of generated and real samples.

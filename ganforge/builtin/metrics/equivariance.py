@@ -108,7 +108,7 @@ class TranslationEquivariance(Metric):
     samples: int = SAMPLES
     reach: float = Field(default=0.125, gt=0, le=0.25, description="farthest translation, in widths of the image")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"eq-t": "higher", "eq-t-frac": "higher"}
 
@@ -134,7 +134,7 @@ class RotationEquivariance(Metric):
     kind: Literal["eq-r"] = "eq-r"
     samples: int = SAMPLES
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"eq-r": "higher"}
 

@@ -41,9 +41,9 @@ class InceptionScore(Metric):
             raise ValueError(f"splits = {self.splits} leave less than two of {self.samples} samples to each")
         return self
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {self.value_name: "higher", f"{self.value_name}-std": "lower"}
+        return {self.value_name: "higher", f"{self.value_name}-std": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """The logits of generated samples.

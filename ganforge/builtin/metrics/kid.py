@@ -41,9 +41,9 @@ class KernelDistance(Metric):
             raise ValueError(f"subset = {self.subset} is more than the {fewest} samples that subsets are taken from")
         return self
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {self.value_name: "lower", f"{self.value_name}-std": "lower"}
+        return {self.value_name: "lower", f"{self.value_name}-std": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """The features of generated and real samples.

@@ -35,10 +35,10 @@ class LpipsDiversity(Metric):
     features: AnyFeatures = Field(default=Lpips(), description="that tell how far apart two images are")
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        names = [f"{self._name}{within}{tail}" for _, tail in SIDES for within in ("", "-within-classes")]
-        return dict.fromkeys(names, "higher")
+        names = [self._name, f"{self._name}-within-classes"]
+        return {f"{name}{tail}": None if tail else "higher" for _, tail in SIDES for name in names}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """The samples, or their features; and their labels, if there are classes.

@@ -44,9 +44,9 @@ class LpipsNearest(Metric):
     candidates: int = Field(default=4, ge=1, le=1_000, description="training images that each sample is compared with")
     samples: int = Field(default=500, ge=1, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {self._name: "higher", f"{self._name}-of-real": "higher"}
+        return {self._name: "higher", f"{self._name}-of-real": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """The samples, and cheap features of them and of all training images."""

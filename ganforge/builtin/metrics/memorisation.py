@@ -58,7 +58,7 @@ class Memorisation(Metric):
     quantile: float = Field(default=0.01, gt=0, lt=1, description="of real distances: nearer samples are memorised")
     cells: int = Field(default=8, ge=1, le=10_000, description="parts of the space that are tested apart")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         names = [self._name(name) for name in ("memorised", "nearest-train-ratio", "data-copying")]
         return dict(zip(names, ("lower", "higher", "higher"), strict=True))

@@ -34,7 +34,7 @@ class ModeCoverage(Metric):
         description="a mode is covered by this share of its fair number of good samples, or one",
     )
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"modes-covered": "higher", "high-quality": "higher", "reverse-kl": "lower"}
 

@@ -113,7 +113,7 @@ class PathLength(Metric):
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="paths; papers take 50,000 or 100,000")
     discard: float = Field(default=1.0, ge=0, lt=50, description="percent left out at either end")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the name of its value, and which way it is better."""
         return {self._name: "lower"}
 

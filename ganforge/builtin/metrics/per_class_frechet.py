@@ -38,7 +38,7 @@ class PerClassFrechet(Metric):
     real: Annotated[int, Field(ge=2)] | None = Field(default=None, description="real samples; left out: all there are")
     each: bool = Field(default=True, description="tell each class's distance too")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values but those of single classes, and which way each is better."""
         return {self._name: "lower", f"{self._name}-worst": "lower"}
 

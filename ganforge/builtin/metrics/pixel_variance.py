@@ -26,9 +26,9 @@ class PixelVariance(Metric):
     kind: Literal["pixel-variance"] = "pixel-variance"
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
-        return {"pixel-variance": "higher", "pixel-variance-of-real": "higher"}
+        return {"pixel-variance": "higher", "pixel-variance-of-real": None}
 
     def wants(self, source: Source) -> Sequence[Want]:
         """Generated and real samples themselves."""

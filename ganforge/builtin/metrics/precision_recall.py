@@ -44,7 +44,7 @@ class PrecisionRecall(Metric):
             raise ValueError(f"neighbours = {self.neighbours}, and each of {fewest} samples has {fewest - 1}")
         return self
 
-    def tells(self) -> Mapping[str, Better]:
+    def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return dict.fromkeys(self._names, "higher")
 
