@@ -19,11 +19,13 @@ class Autopsy:
         text: in a sentence without a full stop.
         term: the first term that is not finite, where one is.
         layer: the path in the game of the first module whose output or gradient is not finite, where there is one.
+        data: the entry of the batch that is not finite, where one is.
     """
 
     text: str
     term: str | None = None
     layer: str | None = None
+    data: str | None = None
 
 
 def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]) -> Autopsy | None:
@@ -40,7 +42,8 @@ def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, 
     for name, values in batch.items():
         if not _finite(values):
             rows = (~torch.isfinite(values.flatten(1)).all(1)).nonzero()[:, 0].tolist()
-            return Autopsy(f"the batch itself: '{name}' holds NaN or infinity in {len(rows)} of {len(values)} samples")
+            text = f"the batch itself: '{name}' holds NaN or infinity in {len(rows)} of {len(values)} samples"
+            return Autopsy(text, data=name)
     for name, weight in game.named_parameters():
         if not _finite(weight):
             return Autopsy(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])

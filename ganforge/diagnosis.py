@@ -146,17 +146,27 @@ class Panel:
 
 def diverged(error: DivergedError, plan: Plan) -> Finding:
     """Return the finding about a gradient that was not finite."""
-    player = f"game.{error.player}"
-    first = f"layer {error.layer}" if error.layer else f"term {error.term}" if error.term else "no single layer or term"
+    if error.data:
+        return Finding(
+            name="non-finite",
+            symptom=f"the data themselves hold NaN or infinity, in '{error.data}'",
+            evidence=str(error),
+            cause="samples that are broken where they are stored or decoded",
+        )
+    first = f", first in layer {error.layer}" if error.layer else f", first in term {error.term}" if error.term else ""
+    key = "game.{}.optimizer.lr".format
+    others = [name for name in plan.at("game", {}) if plan.value(key(name)) is not None and name != error.player]
+    players = [name for name in (error.player, *others) if name is not None]
+    fastest = sorted(players, key=lambda name: -(plan.value(key(name)) or 0.0))
     return Finding(
         name="non-finite",
-        symptom=f"the gradient of the {error.player} became NaN or infinite, first in {first}",
+        symptom=f"the gradient of the {error.player} became NaN or infinite{first}",
         evidence=str(error),
         cause="steps that are too long, or numbers beyond what the precision can hold",
         remedies=remedies(
-            plan.scaled(f"{player}.optimizer.lr", 0.25),
+            *(plan.scaled(key(name), 0.25) for name in fastest),
             plan.changed("run.precision", "no"),
-            plan.added(f"{player}.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
+            plan.added("game.discriminator.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
         ),
     )
 

@@ -40,15 +40,21 @@ class DivergedError(GanforgeError):
     exit_code = 3
 
     def __init__(
-        self, text: str, *, player: str | None = None, term: str | None = None, layer: str | None = None
+        self,
+        text: str,
+        *,
+        player: str | None = None,
+        term: str | None = None,
+        layer: str | None = None,
+        data: str | None = None,
     ) -> None:
         super().__init__(text)
-        self.player, self.term, self.layer = player, term, layer  # whose turn it was, and what went wrong first
+        self.player, self.term, self.layer, self.data = player, term, layer, data  # whose turn, what went wrong first
 
     def with_remedies(self, remedies: Sequence[str]) -> DivergedError:
         """Return it with what may be tried, as recipe overrides."""
         tries = "".join(f"\n  try --set {shlex.quote(remedy)}" for remedy in remedies)
-        return DivergedError(f"{self}{tries}", player=self.player, term=self.term, layer=self.layer)
+        return DivergedError(f"{self}{tries}", player=self.player, term=self.term, layer=self.layer, data=self.data)
 
 
 @contextmanager

@@ -149,15 +149,22 @@ class Runner:
         names = {parameter: name for name, parameter in self.game.named_parameters()}
         gradients = [(names[p], p.grad) for p in self.players[turn.player].parameters]
         bad = [name for name, gradient in gradients if gradient is not None and not torch.isfinite(gradient).all()]
-        found = self._autopsy(turn, batch)
+        where = f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}'"
+        if not bad:
+            largest, name = max((float(g.abs().max()), name) for name, g in gradients if g is not None and g.numel())
+            return DivergedError(
+                f"{where} is too large: its numbers are finite, up to {largest:.3g} in {name}, but its norm is more "
+                f"than 32 bits can hold; the step was not taken. Its terms: {terms}",
+                player=turn.player,
+            )
+        found = self._autopsy(turn, batch) or Autopsy("not on this process")
         return DivergedError(
-            f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}' is not "
-            f"finite; the step was not taken. What went wrong first: "
-            f"{'not on this process' if found is None else found.text}. Its terms: {terms}. First parameters hit: "
-            f"{', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
+            f"{where} is not finite; the step was not taken. What went wrong first: {found.text}. Its terms: {terms}. "
+            f"First parameters hit: {', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
             player=turn.player,
-            term=None if found is None else found.term,
-            layer=None if found is None else found.layer,
+            term=found.term,
+            layer=found.layer,
+            data=found.data,
         )
 
     def _autopsy(self, turn: Turn, batch: Batch) -> Autopsy | None:

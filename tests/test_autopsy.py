@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from ganforge.autopsy import autopsy
 from ganforge.data import DataSpec
+from ganforge.diagnosis import diverged
 from ganforge.errors import DivergedError
+from ganforge.monitor import Plan
 
 SPEC = DataSpec((1, 8, 8))
 
@@ -65,8 +67,30 @@ def test_micro_batches_are_looked_at_one_by_one():
     batch = dict(batch)
     batch["image"] = batch["image"].clone()
     batch["image"][9] = torch.inf
-    with pytest.raises(DivergedError, match=r"the batch itself: 'image' holds NaN or infinity in 1 of 8 samples"):
+    with pytest.raises(
+        DivergedError, match=r"the batch itself: 'image' holds NaN or infinity in 1 of 8 samples"
+    ) as found:
         runner.play_round(batch)
+    said = diverged(found.value, Plan({}))
+    assert said.symptom == "the data themselves hold NaN or infinity, in 'image'"
+    assert said.remedies == (), "no learning rate mends broken data"
+
+
+def test_a_gradient_that_is_finite_and_whose_norm_is_not():
+    runner = runner_of(gan_table(), SPEC)
+    keep = runner.game.judge_duel
+    runner.game.judge_duel = lambda duel, regularizers: {
+        name: value * 1e30 for name, value in keep(duel, regularizers).items()
+    }
+    (batch,) = batches(runner, ToySource(SPEC), 1)
+    with pytest.raises(DivergedError, match=r"is too large: .* finite, up to .* in discriminator\.") as found:
+        runner.play_round(batch)
+    rates = {"generator": 1e-3, "discriminator": 10.0}
+    plan = Plan({"game": {name: {"optimizer": {"lr": lr}} for name, lr in rates.items()}})
+    assert diverged(found.value, plan).remedies[:2] == (
+        "game.discriminator.optimizer.lr=2.5",
+        "game.generator.optimizer.lr=0.00025",
+    ), "the faster player first"
 
 
 def test_a_loss_that_is_not_finite():
