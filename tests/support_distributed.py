@@ -34,7 +34,7 @@ def play(runner: Runner, spec: DataSpec, rounds: int) -> None:
 
 
 def run_case(case: Mapping[str, Any], folder: Path) -> None:
-    """Play a case to its end, saving at each cut; then once more from each cut. Saves the state into `folder`."""
+    """Play a case to its end, saving at each cut; then once more from each cut. Saves the state, and what the game reads, into `folder`."""
     spec = DataSpec.from_json(case["spec"])
 
     def runner() -> Runner:
@@ -43,9 +43,10 @@ def run_case(case: Mapping[str, Any], folder: Path) -> None:
         return made
 
     def keep(place_: Path, played: Runner) -> None:
-        state = played.state()
+        tensors, facts = played.state()
+        tensors |= {f"readings/{name}": value for name, value in played.game.readings().items()}
         if played.accelerator.is_main_process:
-            save(place_, played.images, Checkpoint(*state))
+            save(place_, played.images, Checkpoint(tensors, facts))
         played.accelerator.wait_for_everyone()
 
     whole, images = runner(), {}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from support import runner_of
-from support_exam import ArraySource, ConstantGame, DiceGame, exam_of, noise
+from support_exam import ArraySource, ConstantGame, DrawnGame, exam_of, measured, noise
 from torch import Tensor
 
 from ganforge.builtin.data.shapes import Shapes
@@ -98,7 +98,7 @@ class Artist(GeneratorNetwork):
         return to_float(self.source._drawn(wanted, torch.zeros(len(labels), dtype=torch.long)))
 
 
-class ArtistGame(DiceGame):
+class ArtistGame(DrawnGame):
     def __init__(self, generator: GeneratorNetwork) -> None:
         super().__init__((1, 32, 32))
         self.generator = generator
@@ -110,15 +110,15 @@ class ArtistGame(DiceGame):
 def test_condition_correlation_is_one_for_who_draws_what_was_asked(tmp_path: Path):
     source = Shapes(shapes=("disc",)).open(tmp_path)
     metric = ConditionCorrelation(samples=200)
-    good = metric.measure(exam_of(ArtistGame(Artist(source, 1.0)), source, tmp_path))
+    good = measured(metric, exam_of(ArtistGame(Artist(source, 1.0)), source, tmp_path))
     assert good.values["condition-correlation"] > 0.999
     assert good.values["condition-error"] < 0.02
     assert good.receipt["fake"] == 200
-    bad = metric.measure(exam_of(ArtistGame(Artist(source, -1.0)), source, tmp_path))
+    bad = measured(metric, exam_of(ArtistGame(Artist(source, -1.0)), source, tmp_path))
     assert bad.values["condition-correlation"] < -0.999
 
 
 def test_condition_correlation_needs_conditions(tmp_path: Path):
     exam = exam_of(ConstantGame(torch.zeros(1, 1, 8, 8)), ArraySource(noise(4, 1, 8, 8)), tmp_path)
     with pytest.raises(DataError, match="can be measured"):
-        ConditionCorrelation().measure(exam)
+        measured(ConditionCorrelation(), exam)
