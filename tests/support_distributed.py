@@ -34,7 +34,7 @@ def play(runner: Runner, spec: DataSpec, rounds: int) -> None:
 
 
 def run_case(case: Mapping[str, Any], folder: Path) -> None:
-    """Play a case to its end, saving at each cut; then once more from each cut. Saves the state, and what the game reads, into `folder`."""
+    """Play a case to its end, saving at each cut; then once more from each cut. Saves into `folder`."""
     spec = DataSpec.from_json(case["spec"])
 
     def runner() -> Runner:
