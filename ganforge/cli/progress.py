@@ -67,8 +67,7 @@ class Scores:
     """The newest and the best value of each metric, and the images shown then.
 
     Args:
-        better: by the name of the value, or by the kind of metric that it begins with (`fid` for
-            `fid-inception-v3`); other values have no best.
+        better: by the name of the value; others, such as the same of real samples, have no best.
     """
 
     def __init__(self, better: Mapping[str, Direction]) -> None:
@@ -80,16 +79,12 @@ class Scores:
         """Take in new values."""
         for name, value in values.items():
             self.newest[name] = (value, images)
-            better = self._direction(name)
+            better = self.better.get(name)
             if better is None or math.isnan(value):
                 continue
             sign = 1 if better == "lower" else -1
             if name not in self.best or sign * value < sign * self.best[name][0]:
                 self.best[name] = (value, images)
-
-    def _direction(self, name: str) -> Direction | None:
-        fitting = [kind for kind in self.better if name == kind or name.startswith(f"{kind}-")]
-        return self.better[max(fitting, key=len)] if fitting else None
 
 
 def metrics_of(values: Mapping[str, float]) -> dict[str, float]:
