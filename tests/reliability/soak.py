@@ -2,8 +2,8 @@
 
     python tests/reliability/soak.py --minutes 60 --out /tmp/soak
 
-Plays `soak.toml` as `ganforge run` does: ADA, lazy R1, averages, grids, three metrics, checkpoints and the best of them,
-all monitors, and MLflow in an SQLite file. Every minute it notes the memory, descriptors and threads of the trainer and
+Plays `soak.toml` as `ganforge run` does: ADA, lazy R1, averages, grids, three metrics, checkpoints and the best of
+them, all monitors, and MLflow in an SQLite file. Every minute it notes the memory, descriptors and threads of the trainer and
 of the process that mirrors into MLflow, the files in the run's folder, and how many images were shown per second of the
 trainer's CPU time: not of the clock's, since others may be at work on the machine. At the end it asks for an end by
 SIGTERM, fits a line through each, and judges.
@@ -12,6 +12,7 @@ SIGTERM, fits a line through each, and judges.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -95,10 +96,7 @@ def samples(trainer: psutil.Process, folder: Path, until: float, every: float, s
 
 def speeds(seen: Sequence[Sample]) -> list[float]:
     """Return images per second of the trainer's CPU time, between neighbours."""
-    return [
-        (b["images"] - a["images"]) / (b["trainer/cpu"] - a["trainer/cpu"])
-        for a, b in zip(seen, seen[1:], strict=False)
-    ]
+    return [(b["images"] - a["images"]) / (b["trainer/cpu"] - a["trainer/cpu"]) for a, b in itertools.pairwise(seen)]
 
 
 def judge(seen: Sequence[Sample]) -> tuple[list[str], list[str]]:
