@@ -23,6 +23,7 @@ from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.sampler import Sampler
 from ganforge.session import Session, Show, Task
+from ganforge.shared_norm import own_norms, share_norms
 from ganforge.tasks.evaluate import Evaluate
 from ganforge.tasks.log import Log
 from ganforge.tasks.probe import Probe
@@ -73,7 +74,9 @@ def _processes_to_join(processes: int) -> int:
     return int(said)
 
 
-def build_game(recipe: GameComponent, spec: DataSpec, seed: int, device: torch.device) -> Game:
+def build_game(
+    recipe: GameComponent, spec: DataSpec, seed: int, device: torch.device, *, sync_batchnorm: bool = False
+) -> Game:
     """Build a game with the same weights on every process, constraints attached, on the device, channels last."""
     torch.manual_seed(derive(seed, "weights"))
     game = recipe.build(spec)
@@ -82,6 +85,8 @@ def build_game(recipe: GameComponent, spec: DataSpec, seed: int, device: torch.d
             f"game '{recipe.kind}' needs the label of every sample, and {1 - spec.labelled:.1%} of the data have none; "
             "choose the game semi-supervised, or leave data.labelled out"
         )
+    if sync_batchnorm:
+        share_norms(game)
     for name, player in recipe.players().items():
         for constraint in player.constraints:
             constraint.attach(game.get_submodule(name))
@@ -104,7 +109,8 @@ def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Ru
                 f"{name} = {batch} cannot be shared out evenly over {accelerator.num_processes} processes x "
                 f"{recipe.run.microbatches} microbatches; use a multiple of {shares}"
             )
-    game = build_game(recipe.game, spec, recipe.seed, accelerator.device)
+    shared = recipe.run.sync_batchnorm and accelerator.num_processes > 1
+    game = build_game(recipe.game, spec, recipe.seed, accelerator.device, sync_batchnorm=shared)
     turns = game.turns()
     players = {
         name: Player(name, game.get_submodule(name), player, main_share(turns, name))
@@ -174,7 +180,7 @@ def assemble(
         tasks.append(Evaluate(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
     tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action)))
-    tasks.append(Save(keep.every_images, keep.keep, keep.best))
+    tasks.append(Save(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
     return session, tasks
 
 
@@ -252,14 +258,21 @@ def _begin(runner: Runner, show: Show) -> dict[str, str]:
 
 def _warn_of_split_groups(runner: Runner, show: Show) -> None:
     """Say so where sharing out the batch changes what a discriminator with batch statistics sees."""
-    shares = runner.accelerator.num_processes * runner.microbatches
+    processes = runner.accelerator.num_processes
+    shares = processes * runner.microbatches
     if shares == 1:
         return
     rows = [batch // shares for _, batch in runner.batches]
-    if runner.game.whole_batch:
+    if runner.game.whole_batch and runner.microbatches > 1:
         show.say(
-            f"{type(runner.game).__name__} looks at each share of the batch as a whole, and a share is {rows[0]} of "
-            f"{rows[0] * shares}: results will differ from those of one process without microbatches"
+            f"{type(runner.game).__name__} looks at each micro-batch as a whole, and one is {rows[0] * processes} of "
+            f"{rows[0] * shares}: results will differ from those without microbatches"
+        )
+    norms = [norm for norm in own_norms(runner.game) if norm.training]
+    if norms and processes > 1:
+        show.say(
+            f"{len(norms)} BatchNorms take their statistics of each process's share of the batch, {rows[0]} samples: "
+            "results will differ from those of one process. --set run.sync_batchnorm=true shares them"
         )
     for module in runner.game.modules():
         if not isinstance(module, DiscriminatorNetwork) or module.batch_group <= 1:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ganforge.disk import make_folder, need, put, remove, sha256, size, sync
 from ganforge.errors import CheckpointError
+from ganforge.migrations import FORMAT, migrate
 
-FORMAT = 1
 TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
 PREFIX = "images-"
+MOST = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
+_NAME = re.compile(rf"{PREFIX}(\d{{12,18}})")
+_UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
+
+
+class _Measured(TypedDict):
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -37,24 +45,25 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
     final, aside = path_of(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
+    facts = json.dumps({"format": FORMAT, **content.facts}, indent=1)
+    wanted = sum(tensor.nbytes for tensor in content.tensors.values()) + len(facts)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        make_folder(folder)
+        remove(aside)
+        need(folder, wanted)
         aside.mkdir()
-        tensors = {path: tensor.detach().cpu().contiguous() for path, tensor in content.tensors.items()}
-        _check_space(folder, sum(tensor.nbytes for tensor in tensors.values()))
-        save_file(tensors, aside / TENSORS)
-        (aside / FACTS).write_text(json.dumps(content.facts, indent=1))
-        (aside / MANIFEST).write_text(_manifest(aside, images))
+        save_file(_plain(content.tensors), aside / TENSORS)
+        (aside / FACTS).write_text(facts)
+        told = {name: _measure(aside / name) for name in (TENSORS, FACTS)}
+        (aside / MANIFEST).write_text(_manifest(FORMAT, images, told))
         for path in (*aside.iterdir(), aside):
-            _sync(path)
-        _remove(final)  # played again after a resume
-        aside.rename(final)
-        _sync(folder)
+            sync(path)
+        put(aside, final)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        _clear(aside)
         raise CheckpointError(
-            f"the checkpoint {final} could not be written ({error}); older ones are untouched"
+            f"the checkpoint {final} could not be written ({error}); it takes {size(wanted)}. Older ones are "
+            "untouched: make room or mend the folder, and go on with --resume"
         ) from error
     return final
 
@@ -64,48 +73,107 @@ def path_of(folder: Path, images: int) -> Path:
     return folder / f"{PREFIX}{images:012d}"
 
 
+def images_of(checkpoint: Path) -> int:
+    """Return the images shown that a checkpoint's name tells."""
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
 def load(checkpoint: Path) -> Checkpoint:
-    """Read one checkpoint.
+    """Read one checkpoint, of this format or an older one.
 
     Raises:
-        CheckpointError: a file is missing, was changed or is of another format.
+        CheckpointError: a file is missing, was changed or added, or is of a newer format.
     """
     try:
-        text = (checkpoint / MANIFEST).read_text()
+        _look_over(checkpoint)
+        text = _text(checkpoint / MANIFEST)
         manifest = json.loads(text)
-        if manifest["format"] != FORMAT:
+        format_, files = manifest["format"], manifest["files"]
+        if not isinstance(format_, int) or format_ < 1:
+            raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it names no format")
+        if format_ > FORMAT:
             raise CheckpointError(
-                f"{checkpoint} is of format {manifest['format']}; this ganforge reads format {FORMAT}"
+                f"{checkpoint} is of format {format_}, which a newer ganforge wrote; this one reads up to {FORMAT}"
             )
+        found: dict[str, _Measured] = {}
         for name in (TENSORS, FACTS):
-            if _sha256(checkpoint / name) != manifest["files"][name]["sha256"]:
+            there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
+            if there != told:
+                raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
+            found[name] = _measure(checkpoint / name)
+            if found[name]["sha256"] != files[name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
-        facts = json.loads((checkpoint / FACTS).read_text())
-        if text != _manifest(checkpoint, facts["images"]):
+        facts = json.loads(_text(checkpoint / FACTS))
+        if text != _manifest(facts.pop("format", 1), facts["images"], found):
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
-        return Checkpoint(load_file(checkpoint / TENSORS), facts)
-    except CheckpointError:
-        raise
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
+    except CheckpointError as error:
+        raise CheckpointError(_about(checkpoint, str(error))) from error
+    except _UNREADABLE as error:
         raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _manifest(checkpoint: Path, images: int) -> str:
+def _about(checkpoint: Path, text: str) -> str:
+    return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
+
+
+def _look_over(checkpoint: Path) -> None:
+    """See that a checkpoint is a folder of three plain files; hidden ones, which systems leave about, do not count."""
+    if checkpoint.is_symlink() or not checkpoint.is_dir():
+        what = "a link" if checkpoint.is_symlink() else "a file" if checkpoint.exists() else "missing"
+        raise CheckpointError(f"{checkpoint} is {what}; expected a folder of {TENSORS}, {FACTS} and {MANIFEST}")
+    entries = {entry.name: entry for entry in os.scandir(checkpoint)}
+    for name in (MANIFEST, FACTS, TENSORS):
+        if name not in entries:
+            raise CheckpointError(f"{checkpoint} has no {name}")
+        if not entries[name].is_file(follow_symlinks=False):
+            raise CheckpointError(f"{checkpoint / name} is no plain file")
+    strange = sorted(name for name in entries if name not in (TENSORS, FACTS, MANIFEST) and name[0] != ".")
+    if strange:
+        raise CheckpointError(
+            f"{checkpoint} holds what its manifest does not describe ({', '.join(strange[:3])}); move that elsewhere"
+        )
+
+
+def _text(path: Path) -> str:
+    """Read a file of JSON, if it is not absurdly large."""
+    if path.stat().st_size > MOST[path.name]:
+        raise CheckpointError(f"{path} was changed or damaged: it is larger than {MOST[path.name]:,} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def _measure(file: Path) -> _Measured:
+    return {"sha256": sha256(file), "bytes": file.stat().st_size}
+
+
+def _manifest(format_: int, images: int, files: Mapping[str, _Measured]) -> str:
     """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
-    files = {
-        name: {"sha256": _sha256(checkpoint / name), "bytes": (checkpoint / name).stat().st_size}
-        for name in (TENSORS, FACTS)
-    }
-    return json.dumps({"format": FORMAT, "images": images, "files": files}, indent=1)
+    return json.dumps({"format": format_, "images": images, "files": files}, indent=1)
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as safetensors takes them: on the CPU, contiguous, no two in the same memory."""
+    plain: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for path, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        plain[path] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return plain
 
 
 def saved(folder: Path) -> list[Path]:
-    """Return the checkpoints in `folder`, oldest first; what was never finished is not among them."""
-    return sorted(path for path in folder.glob(f"{PREFIX}*") if path.is_dir()) if folder.is_dir() else []
+    """Return what has the name of a checkpoint in `folder`, oldest first; unfinished ones have another name."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=images_of)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
     """Read the newest checkpoint that is whole; return it, its place, and why newer ones were passed over.
+
+    The newest is the one of most images shown; what the clock said when it was written does not matter.
 
     Raises:
         CheckpointError: there is none.
@@ -120,45 +188,52 @@ def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
     raise CheckpointError(f"{folder} holds no checkpoint that can be read{reasons}")
 
 
-def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints and the one of `best` images shown."""
-    for path in saved(folder)[:-keep]:
-        if path.name != f"{PREFIX}{best or 0:012d}":
-            _remove(path)
-    for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
-        shutil.rmtree(path, ignore_errors=True)
+def prune(folder: Path, images: int, *, keep: int, best: int | None = None, every: int | None = None) -> None:
+    """Delete the checkpoints that need not be kept, after the one of `images` images shown was saved.
+
+    Those of more images are left alone: they were passed over, and are played again.
+
+    Args:
+        folder: of the checkpoints.
+        images: shown by now.
+        keep: how many of the newest stay.
+        best: images shown of one that stays, too.
+        every: the first after each multiple of so many images stays for good.
+
+    Raises:
+        CheckpointError: one cannot be deleted.
+    """
+    past = [path for path in saved(folder) if images_of(path) <= images]
+    for_good = {images_of(path) // every: path for path in reversed(past) if images_of(path) >= every} if every else {}
+    stays = {*past[-keep:], *for_good.values(), *([] if best is None else [path_of(folder, best)])}
+    try:
+        for path in past:
+            if path not in stays:
+                _remove(path)
+        for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
+            remove(path)
+    except OSError as error:
+        raise CheckpointError(f"an old checkpoint in {folder} could not be deleted ({error})") from error
 
 
 def discard(folder: Path, images: int) -> None:
     """Delete the checkpoints of more than `images` images shown."""
     for path in saved(folder):
-        if path > path_of(folder, images):
+        if images_of(path) > images:
             _remove(path)
 
 
 def _remove(checkpoint: Path) -> None:
-    """Delete a checkpoint, if it is there; at no moment does half of it stand under its name."""
-    if checkpoint.exists():
-        aside = checkpoint.with_name(f".{checkpoint.name}.old")
-        shutil.rmtree(aside, ignore_errors=True)
-        checkpoint.rename(aside)
-        shutil.rmtree(aside)
+    """Delete a checkpoint; at no moment does half of it stand under its name."""
+    aside = checkpoint.with_name(f".{checkpoint.name}.old")
+    remove(aside)
+    checkpoint.rename(aside)
+    remove(aside)
 
 
-def _check_space(folder: Path, wanted: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < wanted * 1.05 + 2**20:
-        raise OSError(f"{wanted / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _clear(aside: Path) -> None:
+    """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        remove(aside)
+    except OSError:
+        return

@@ -14,7 +14,7 @@ from torch import Tensor
 import ganforge
 from ganforge.data import Source
 from ganforge.errors import GanforgeError
-from ganforge.metric import Built, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
+from ganforge.metric import Built, CutShortError, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
 from ganforge.reference import Kept, recall, remember
 from ganforge.share import Share
 from ganforge.subject import GameSubject, Networks, SourceSubject, Subject, real_order
@@ -70,6 +70,7 @@ class Examination(Exam):
         share: over which processes the work is spread; the main one keeps the rows.
         networks: feature networks that were built before.
         tell: is told, batch by batch, whose samples are looked at, how many were, and how many will be.
+        stop: whether this process was asked for an end; looked at between batches.
     """
 
     def __init__(
@@ -83,11 +84,12 @@ class Examination(Exam):
         share: Share | None = None,
         networks: Networks | None = None,
         tell: Callable[[Side, int, int], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
         self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
         self.share = share or Share()
         self.networks = networks or Networks(device)
-        self.tell = tell
+        self.tell, self.stop = tell, stop
         self._known: dict[Want, Kept] = {}
 
     def take(self, wants: Iterable[Want]) -> None:
@@ -95,6 +97,7 @@ class Examination(Exam):
 
         Raises:
             GanforgeError: a sample is NaN or infinite, or features cannot be had or do not look at such samples.
+            CutShortError: some process was asked for an end.
         """
         wants = [want for want in dict.fromkeys(self._clip(want) for want in wants) if want not in self._known]
         for want in wants:
@@ -132,6 +135,8 @@ class Examination(Exam):
         size = max(1, min(MOST, NUMBERS // max(self.source.spec.size, 1)))
         with subject.asked(), torch.no_grad():
             for first in range(0, max(longest.values()), size * self.share.processes):
+                if self.stop is not None and self.share.any(self.stop()):
+                    raise CutShortError
                 start = first + size * self.share.index
                 seen = subject.see(start, size)
                 told = {view: _finite(view, view.rows(seen), start) for view, n in longest.items() if first < n}
@@ -152,6 +157,15 @@ class Examination(Exam):
             self._known[sum_.want] = kept = sum_.kept(self.share, sum_.want.count)
             if sum_.want.of == "real" and self.share.main:
                 remember(self, sum_.want, kept)
+
+    def pause(self) -> None:
+        """Called by the main process alone, between the parts of what takes seconds.
+
+        Raises:
+            CutShortError: it was asked for an end.
+        """
+        if self.stop is not None and self.stop():
+            raise CutShortError
 
     def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
         """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""

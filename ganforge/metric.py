@@ -21,6 +21,10 @@ Receipt = Mapping[str, str | int | float | bool | None]
 Side = Literal["generated", "real"]
 
 
+class CutShortError(Exception):
+    """An examination was cut short because the run is to end; it is done again when the run goes on."""
+
+
 class FeatureNetwork(nn.Module, ABC):
     """Turns images, uint8 [B, 3, H, W] in 0..255 of any size, into what metrics compare.
 
@@ -187,6 +191,9 @@ class Exam(ABC):
     @abstractmethod
     def moments(self, view: View, count: int, of: Side = "generated") -> Moments:
         """Return the mean and covariance of a view [B, D] that was wanted."""
+
+    def pause(self) -> None:  # noqa: B027 - most examinations are never cut short
+        """Called between the parts of what takes seconds; raises `CutShortError` where the run is to end."""
 
     @abstractmethod
     def real(self, numbers: Sequence[int]) -> Tensor:

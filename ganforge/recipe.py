@@ -53,6 +53,12 @@ class RunRecipe(Strict):
     microbatches: PositiveInt = Field(default=1, description="portions that a batch is computed in, to save memory")
     precision: Precision = Field(default="no", description="mixed precision: bf16, or no for float32")
     log_every_images: PositiveInt = Field(default=1_000, description="images shown between log lines")
+    sync_batchnorm: bool = Field(
+        default=False, description="BatchNorm takes its statistics over all processes, not over each one's share"
+    )
+    check_ranks_every: PositiveInt | None = Field(
+        default=None, description="rounds between comparisons of all processes' state, to the bit; for finding faults"
+    )
     batches: tuple[BatchRecipe, ...] = Field(default=(), description="other batches later on, in order of images shown")
 
     @model_validator(mode="after")
@@ -89,6 +95,9 @@ class CheckpointRecipe(Strict):
     every_images: PositiveInt = Field(default=50_000, description="images shown between checkpoints")
     keep: int = Field(default=2, ge=2, description="newest checkpoints to keep")
     best: str | None = Field(default=None, description="name of the metric value whose best checkpoint is kept too")
+    for_good_every_images: PositiveInt | None = Field(
+        default=None, description="images shown between checkpoints that are never deleted; left out: none"
+    )
 
 
 class DiagnosisRecipe(Strict):

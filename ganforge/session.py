@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from ganforge.monitor import Action, Finding, Line
 from ganforge.recipe import Recipe
 from ganforge.runner import Report, Runner
 from ganforge.sampler import Sampler
+from ganforge.share import Share
 from ganforge.tracking import Tracker
 
 
@@ -75,6 +77,11 @@ class Ledger:
         return {name: entry[0] / entry[1] for name, entry in self.sums.items()}
 
 
+def never() -> bool:
+    """Nobody asks for an end."""
+    return False
+
+
 @dataclass
 class Session:
     """One run: its runner, its data, its folder and who is told.
@@ -96,6 +103,8 @@ class Session:
         verdict: what a finding asks for, until the training loop has followed it.
         taken_over: by player, which weights of another run or of a file it began with.
         compared_with: real samples that metrics compare with; None = those that are learnt from.
+        stop: whether this process was asked for an end; training sets it.
+        cut_short: images shown before the round after which an evaluation was cut short, and is still to be done.
     """
 
     recipe: Recipe
@@ -115,6 +124,8 @@ class Session:
     verdict: Verdict | None = None
     taken_over: dict[str, str] = field(default_factory=dict)
     compared_with: Source | None = None
+    stop: Callable[[], bool] = never
+    cut_short: int | None = None
 
     @property
     def reference(self) -> Source:
@@ -146,6 +157,10 @@ class Session:
         """Whether the recipe asks for roll-backs, of whatever monitor."""
         return "roll-back" in (self.recipe.diagnosis.action, *(monitor.action for monitor in self.recipe.monitors))
 
+    def anyone_stops(self) -> bool:
+        """Whether any process was asked for an end; called on all of them."""
+        return Share(self.runner.accelerator).any(self.stop())
+
     def tell(self, finding: Finding, *, show: bool = True, **details: Any) -> None:
         """Write that something was found, with more `details`, and show it."""
         self.tracker.event(self.images, "finding", finding.symptom, {**asdict(finding), **details})
@@ -161,7 +176,9 @@ class Session:
     def next_batch(self) -> Batch:
         """Return this process's share of the next global batch, on the device."""
         runner = self.runner
-        batch = self.source.batch(self.sampler.at(runner.images + runner.first_row, runner.rows))
+        rows = runner.rows // runner.microbatches
+        places = [self.sampler.at(runner.images + start, rows) for start in runner.starts]
+        batch = self.source.batch(np.concatenate(places))
         return place(batch, runner.accelerator.device)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -176,6 +193,7 @@ class Session:
             "best": self.best,
             "findings": self.findings,
             "taken_over": self.taken_over,
+            "cut_short": self.cut_short,
             "data": self.source.fingerprint,
             "spec": self.source.spec.to_json(),
         }
@@ -188,7 +206,8 @@ class Session:
         self.metrics = dict(facts["metrics"])
         self.best = tuple(facts["best"]) if facts["best"] else None
         self.findings = list(facts["findings"])
-        self.taken_over = dict(facts.get("taken_over", {}))
+        self.taken_over = dict(facts["taken_over"])
+        self.cut_short = facts["cut_short"]
 
 
 class Task(ABC):
@@ -198,6 +217,8 @@ class Task(ABC):
         every_images: how often; None = only at the end.
         at_end: once more when the run is over.
     """
+
+    again: ClassVar[bool] = False  # whether it has to do with evaluations, which may be cut short and done again
 
     def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
         self.every_images, self.at_end = every_images, at_end

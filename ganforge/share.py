@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
@@ -37,6 +38,13 @@ class Share:
             return value
         found: Tensor = self._accelerator.reduce(value.to(self._accelerator.device), reduction="sum")
         return found
+
+    def any(self, answer: bool) -> bool:
+        """Return whether any process answers so, on every process."""
+        if self._accelerator is None:
+            return answer
+        wish = torch.tensor(float(answer), device=self._accelerator.device)
+        return bool(self._accelerator.reduce(wish, reduction="sum").item() > 0)
 
     def agree(self, answer: bool) -> bool:
         """Return the main process's answer, on every process."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
-
 from ganforge.diagnosis import diverged, plan_of
 from ganforge.errors import DivergedError
+from ganforge.metric import CutShortError
 from ganforge.rollback import roll_back
 from ganforge.session import Session, Task, Verdict
 from ganforge.tasks.save import Save
@@ -19,7 +18,8 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
     Args:
         session: the run, new or resumed.
         tasks: run in this order after a round in which they are due.
-        stop: asked between rounds; when it says so, a checkpoint is saved and the loop ends.
+        stop: asked between rounds, and between the batches of an evaluation; when it says so, a checkpoint is saved and
+            the loop ends. An evaluation that was cut short is done when the run goes on.
 
     Returns:
         Whether the run is over, rather than stopped. Where what was found stopped it, `session.verdict` says why.
@@ -27,33 +27,58 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
     Raises:
         DivergedError: a gradient was not finite, and the run is not to be rolled back.
     """
+    session.stop = stop
     for task in tasks:
         task.begin(session)
     if _given_up(session, tasks):
         return False
-    while not session.over:
-        before = session.images
-        try:
-            session.ledger.note(session.runner.play_round(session.next_batch()))
-        except DivergedError as error:
-            finding = diverged(error, plan_of(session.recipe))
-            rolls_back = session.recipe.diagnosis.action == "roll-back"
-            session.tell(finding, show=rolls_back, life=session.life, term=error.term, layer=error.layer)
-            verdict = Verdict("roll-back", finding.name, finding.symptom, session.images + 1)
-            if not rolls_back or not roll_back(session, tasks, verdict):
-                raise error.with_remedies(finding.remedies) from error
+    while not session.over or session.cut_short is not None:
+        before, goes_on = session.images, session.cut_short is not None
+        if session.cut_short is not None:
+            before, session.cut_short = session.cut_short, None
+        elif not _play_round(session, tasks):
             continue
-        session.show.progress(session.images)
-        for task in tasks:
-            if session.verdict is None and task.due(session, before):
-                task.run(session)
+        due = [task for task in tasks if task.again or not goes_on]
+        saved = _between(session, due, before)
         if session.verdict is not None:
             if _given_up(session, tasks):
                 return False
-        elif not session.over and _anyone_stops(session, stop):
-            _save(session, tasks, before)
+        elif session.cut_short is not None or (not session.over and session.anyone_stops()):
+            if not saved:
+                _save(session, tasks)
             return False
+        elif goes_on and not saved:
+            _save(session, tasks)  # in place of the one that says that there is something left to do
     return True
+
+
+def _play_round(session: Session, tasks: Sequence[Task]) -> bool:
+    """Play one round; return False where the run was rolled back instead."""
+    try:
+        session.ledger.note(session.runner.play_round(session.next_batch()))
+    except DivergedError as error:
+        finding = diverged(error, plan_of(session.recipe))
+        rolls_back = session.recipe.diagnosis.action == "roll-back"
+        session.tell(finding, show=rolls_back, life=session.life, term=error.term, layer=error.layer)
+        verdict = Verdict("roll-back", finding.name, finding.symptom, session.images + 1)
+        if not rolls_back or not roll_back(session, tasks, verdict):
+            raise error.with_remedies(finding.remedies) from error
+        return False
+    session.show.progress(session.images)
+    return True
+
+
+def _between(session: Session, tasks: Sequence[Task], before: int) -> bool:
+    """Run the tasks that are due; return whether a checkpoint was among them, which knows of what was cut short."""
+    saved = False
+    for task in tasks:
+        if session.verdict is None and task.due(session, before):
+            try:
+                task.run(session)
+            except CutShortError:
+                session.cut_short = before
+            saved = saved or isinstance(task, Save)
+    return saved
 
 
 def _given_up(session: Session, tasks: Sequence[Task]) -> bool:
@@ -66,19 +91,11 @@ def _given_up(session: Session, tasks: Sequence[Task]) -> bool:
             session.verdict = None
             return False
         return True  # the newest checkpoint is from before the symptom, or as good as it gets: it is left alone
-    _save(session, tasks, session.images)
+    _save(session, tasks)
     return True
 
 
-def _save(session: Session, tasks: Sequence[Task], before: int) -> None:
+def _save(session: Session, tasks: Sequence[Task]) -> None:
     for task in tasks:
-        if isinstance(task, Save) and not (before < session.images and task.due(session, before)):
+        if isinstance(task, Save):
             task.run(session)
-
-
-def _anyone_stops(session: Session, stop: Callable[[], bool]) -> bool:
-    accelerator = session.runner.accelerator
-    if accelerator.num_processes == 1:
-        return stop()
-    wish = torch.tensor(float(stop()), device=accelerator.device)
-    return bool(accelerator.reduce(wish, reduction="sum").item() > 0)

@@ -230,7 +230,7 @@ def _resume(order: Order, session: Session) -> int | None:
         session.tracker.event(session.images, "notice", f"passed over: {reason}")
     try:
         session.restore(checkpoint.tensors, checkpoint.facts)
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         first = str(error).strip().splitlines()
         raise CheckpointError(
             f"{path} does not fit this recipe ({' '.join(line.strip() for line in first[:3])}); resume with the recipe "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
 from ganforge.exam import Examination
 from ganforge.families import Metric, directions
+from ganforge.metric import CutShortError
 from ganforge.receipts import describe_reference
 from ganforge.session import Session, Task, passed
 from ganforge.share import Share
@@ -25,6 +27,8 @@ class Evaluate(Task):
         metrics: of the recipe.
         best: the name of the value that checkpoints are chosen by, if any.
     """
+
+    again = True
 
     def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
         super().__init__(None)
@@ -46,7 +50,11 @@ class Evaluate(Task):
         return bool(self._now)
 
     def run(self, session: Session) -> None:
-        """Measure what is due."""
+        """Measure what is due.
+
+        Raises:
+            CutShortError: some process was asked for an end; nothing was written.
+        """
         runner, share = session.runner, Share(session.runner.accelerator)
         assert self._networks is not None
         compared = describe_reference(session.recipe.data, session.recipe.reference)
@@ -62,14 +70,19 @@ class Evaluate(Task):
                 runner.seed,
                 share=share,
                 networks=self._networks,
+                stop=session.stop,
             )
             exam.take(want for metric in self._now for want in metric.wants(session.reference))
             if share.main:
-                for metric in self._now:
-                    measured = metric.measure(exam)
-                    receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
-                    receipt |= {"reference-data": compared}
-                    found.append((metric, dict(measured.values), receipt))
+                with suppress(CutShortError):  # which all processes are told below
+                    for metric in self._now:
+                        exam.pause()
+                        measured = metric.measure(exam)
+                        receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
+                        receipt |= {"reference-data": compared}
+                        found.append((metric, dict(measured.values), receipt))
+        if not share.agree(len(found) == len(self._now)):
+            raise CutShortError
         values = {name: value for _, some, _ in found for name, value in some.items()}
         if share.processes > 1:
             (values,) = broadcast_object_list([values])

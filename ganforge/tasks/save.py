@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ganforge.checkpoint import Checkpoint, prune, save
-from ganforge.session import Session, Task
+from ganforge.errors import CheckpointError
+from ganforge.session import Session, Task, passed
 
 
 class Save(Task):
@@ -13,16 +14,19 @@ class Save(Task):
         every_images: images shown between checkpoints.
         keep: how many of the newest are kept.
         best: the name of the metric value whose best checkpoint is kept too, if any.
+        for_good: images shown between checkpoints that are never deleted, if any are not to be.
     """
 
-    def __init__(self, every_images: int, keep: int, best: str | None) -> None:
+    again = True
+
+    def __init__(self, every_images: int | None, keep: int, best: str | None, for_good: int | None = None) -> None:
         super().__init__(every_images)
-        self.keep, self.best = keep, best
+        self.keep, self.best, self.for_good = keep, best, for_good
 
     def due(self, session: Session, before: int) -> bool:
-        """As every task, and also when the best value was just found."""
+        """As every task, and also when the best value was just found, or one is to be kept for good."""
         just_found = self.best is not None and session.best is not None and session.best[1] == session.images
-        return just_found or super().due(session, before)
+        return just_found or super().due(session, before) or passed(session.images, before, self.for_good)
 
     def begin(self, session: Session) -> None:
         """Save what there is to go back to before the first checkpoint, where the run may be rolled back."""
@@ -39,5 +43,10 @@ class Save(Task):
         if session.main:
             folder = session.folder / "checkpoints"
             save(folder, session.images, Checkpoint(tensors, facts))
-            prune(folder, self.keep, session.best[1] if session.best else None)
+            best = session.best[1] if session.best else None
+            try:
+                prune(folder, session.images, keep=self.keep, best=best, every=self.for_good)
+            except CheckpointError as error:  # the new one is there: what is left over costs room and nothing else
+                session.show.say(str(error))
+                session.tracker.event(session.images, "notice", str(error))
         session.runner.accelerator.wait_for_everyone()

@@ -38,10 +38,7 @@ class Snapshot(Task):
         if session.main and session.images == 0:
             count = min(self.samples, len(session.source))
             indices = np.sort(Sampler(session.runner.seed, len(session.source)).at(0, count))
-            write(
-                session.source.show(to_float(session.source.batch(indices)["image"])),
-                session.folder / "grids" / "real.png",
-            )
+            keep(session, session.source.show(to_float(session.source.batch(indices)["image"])), "real")
             self.run(session)
 
     @torch.no_grad()
@@ -54,7 +51,7 @@ class Snapshot(Task):
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "grid", rows=self.samples, total=self.samples))
             samples = game.sample(self.samples, labels, self.truncation).float().cpu()
-        write(session.source.show(samples), session.folder / "grids" / f"images-{session.images:012d}.png")
+        keep(session, session.source.show(samples), f"images-{session.images:012d}")
 
 
 def labels_of_grid(spec: DataSpec, count: int) -> Tensor | None:
@@ -74,6 +71,17 @@ def labels_of_grid(spec: DataSpec, count: int) -> Tensor | None:
     if spec.conditions > 1:
         labels[:, 1] = line[index // columns]
     return labels
+
+
+def keep(session: Session, picture: Image, name: str) -> None:
+    """Write a grid; where the disk refuses it, that is said, and the run goes on."""
+    path = session.folder / "grids" / f"{name}.png"
+    try:
+        write(picture, path)
+    except OSError as error:
+        text = f"the picture {path} could not be written ({error.strerror})"
+        session.show.say(text)
+        session.tracker.event(session.images, "notice", text)
 
 
 def write(picture: Image, path: Path) -> None:

@@ -22,6 +22,8 @@ class Watch(Task):
         panel: the monitors of the run.
     """
 
+    again = True
+
     def __init__(self, panel: Panel) -> None:
         super().__init__(None)
         self.panel = panel

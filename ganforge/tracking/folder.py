@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -81,15 +82,20 @@ class RunFolder:
         patience: seconds that another process may take to let go of the folder.
 
     Raises:
-        GanforgeError: another process writes to the folder.
+        GanforgeError: another process writes to the folder, or nobody can.
     """
 
     def __init__(self, path: Path, patience: float = 2.0) -> None:
         self.path = path.absolute()
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock: int | None = self._take_lock(patience)
-        self._metrics = Lines(self.path / METRICS)
-        self._events = Lines(self.path / EVENTS)
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock: int | None = self._take_lock(patience)
+            try:
+                self._metrics = Lines(self.path / METRICS)
+                self._events = Lines(self.path / EVENTS)
+            except OSError:
+                os.close(self._lock)
+                raise
         self._sidecar: Sidecar | None = None
 
     @property
@@ -99,8 +105,9 @@ class RunFolder:
 
     def rewind(self, images: int) -> None:
         """Forget what was recorded after so many images shown: it is played again."""
-        self._metrics.rewind(images)
-        self._events.rewind(images)
+        with self._writing():
+            self._metrics.rewind(images)
+            self._events.rewind(images)
 
     def begin(self, facts: Facts, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.
@@ -112,7 +119,7 @@ class RunFolder:
             resumed: the folder's run goes on, under its id and as the same MLflow run.
 
         Raises:
-            GanforgeError: the folder holds a run that is not to be resumed.
+            GanforgeError: the folder holds a run that is not to be resumed, or cannot be written.
         """
         before = self.previous
         if before and not resumed:
@@ -125,9 +132,10 @@ class RunFolder:
             record |= {"id": before["id"], "start": before["start"], "resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
-        (self.path / GRIDS).mkdir(exist_ok=True)
-        (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
-        write_json(self.path / RUN, record)
+        with self._writing():
+            (self.path / GRIDS).mkdir(exist_ok=True)
+            (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
+            write_json(self.path / RUN, record)
         if store is not None:
             self._sidecar = Sidecar.start(self.path, store)
 
@@ -177,6 +185,16 @@ class RunFolder:
         """One sentence on what is wrong with tracking now."""
         local = self._metrics.problem or self._events.problem
         return local if local or self._sidecar is None else self._sidecar.problem
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise GanforgeError(
+                f"the run's folder {self.path} cannot be written ({error.strerror}: {error.filename}); make room or "
+                "mend its permissions, or choose another with --out"
+            ) from error
 
     def _take_lock(self, patience: float) -> int:
         lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

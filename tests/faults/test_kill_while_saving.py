@@ -22,7 +22,7 @@ def save_for_ever(folder: Path, first: int) -> None:
     while True:
         save(folder, images, Checkpoint(TENSORS, {"images": images}))
         save(folder, images, Checkpoint(TENSORS, {"images": images}))  # once more in place of the first
-        prune(folder, keep=2, best=None)
+        prune(folder, images, keep=2)
         images += 1
 
 
@@ -45,7 +45,7 @@ def test_killed_at_any_moment(tmp_path: Path, moment: int):
     assert path == left[-1]
     assert passed_over == []
     save(tmp_path, 1_000_000, Checkpoint(TENSORS, {"images": 1_000_000}))
-    prune(tmp_path, keep=2, best=None)
+    prune(tmp_path, 1_000_000, keep=2)
     assert all(entry.name.startswith("images-") for entry in tmp_path.iterdir()), "what was left is cleared away"
 
 

@@ -1,0 +1,95 @@
+"""What checkpoints ask of a disk: room, bytes that are really there, and folders that change places at once."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE, see renameat2(2)
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+RESERVE = 2**20  # bytes that are left free for the log
+
+
+def need(folder: Path, wanted: int) -> None:
+    """See that so many bytes can be written into a folder, and a little more.
+
+    Raises:
+        OSError: they cannot.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < wanted * 1.05 + RESERVE:
+        raise OSError(errno.ENOSPC, f"{size(wanted)} and a little more are needed, {size(free)} are free")
+
+
+def size(count: int) -> str:
+    """Say a number of bytes: "12.3 MiB (12,897,484 bytes)"."""
+    return f"{count / 2**20:.1f} MiB ({count:,} bytes)"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each on the disk before what goes into it."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
+
+
+def put(new: Path, final: Path) -> None:
+    """Give a folder its final name, in place of what has it; the name is never without one.
+
+    Where the file system cannot exchange two names (NFS, say), there is a moment between two renames.
+    """
+    if not os.path.lexists(final):
+        new.rename(final)
+        sync(final.parent)
+        return
+    if not exchange(new, final):
+        before = new.with_name(f"{new.name}.old")
+        remove(before)
+        final.rename(before)
+        new.rename(final)
+        new = before
+    sync(final.parent)
+    remove(new)
+
+
+def exchange(one: Path, two: Path) -> bool:
+    """Let two names change places in one step; return False where that cannot be done here."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(two), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT:
+        return False
+    raise OSError(number, os.strerror(number), str(two))
+
+
+def remove(path: Path) -> None:
+    """Delete a folder, or a file or link in its place; nothing where there is nothing. Links are not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
