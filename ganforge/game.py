@@ -55,7 +55,7 @@ class Game(nn.Module, ABC):
     """A GAN family at play. Its players are the children that its turns name; all its state is its `state_dict`."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"image"})  # batch entries it needs
-    whole_batch: ClassVar[bool] = False  # its objectives look at a batch as a whole: splitting it changes them
+    whole_batch: ClassVar[bool] = False  # its objectives look at a batch as a whole: micro-batches change them
 
     partial_labels: ClassVar[bool] = False  # it plays on data of which only some labels are known
     draws_labels: ClassVar[bool] = True  # where the data have labels, samples can be asked for by label

@@ -10,14 +10,16 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ganforge.autopsy import Autopsy, autopsy
+from ganforge.autopsy import Autopsy, autopsy, short_of_memory
 from ganforge.clock import set_clocks
 from ganforge.data import Batch
 from ganforge.dice import Roll, all_dice, derive
 from ganforge.errors import DivergedError
 from ganforge.game import Game, Terms, Turn
 from ganforge.player import Player
+from ganforge.shared_norm import own_norms
 from ganforge.tally import all_tallies
+from ganforge.together import all_together, joined
 
 Report = dict[str, Tensor]  # name -> [], on the device
 CALM = 0.5  # what learning rates are multiplied by for each roll-back
@@ -54,6 +56,7 @@ class Runner:
         self.batches, self.microbatches = ((0, batch), *batches), microbatches
         self.round = self.images = self.life = 0
         self._dice, self._tallies = all_dice(game), all_tallies(game)
+        self._together, self._norms = all_together(game), own_norms(game)
 
     @property
     def batch(self) -> int:
@@ -67,23 +70,30 @@ class Runner:
         return self.batch // processes
 
     @property
-    def first_row(self) -> int:
-        """The first row of the global batch that this process plays."""
+    def starts(self) -> list[int]:
+        """The row of the global batch where each micro-batch of this process begins.
+
+        Micro-batches are cut from the global batch and then shared out, so that the samples that are computed together
+        are the same however many processes there are.
+        """
         index: int = self.accelerator.process_index
-        return index * self.rows
+        whole, own = self.batch // self.microbatches, self.rows // self.microbatches
+        return [micro * whole + index * own for micro in range(self.microbatches)]
 
     def play_round(self, batch: Batch) -> Report:
         """Let every due turn step once on this process's share of the batch; return the mean of each term.
 
         Raises:
             DivergedError: a gradient was not finite; that turn's step was not taken.
+            MemoryShortageError: memory ran out in a turn.
         """
         set_clocks(self.game, self.images)
         self.game.begin_round(self.images)
         report: Report = {}
         for turn in self.turns:
             if turn.due(self.round, self.images):
-                report |= self.take(turn, batch)
+                with self._enough_memory(turn):
+                    report |= self.take(turn, batch)
         report |= self.game.readings()
         shown = self.batch
         self.round, self.images = self.round + 1, self.images + shown
@@ -100,15 +110,16 @@ class Runner:
             parameter.requires_grad_(True)
         player.optimizer.zero_grad(set_to_none=True)
         report: Report = {}
-        for index, micro in enumerate(split(batch, self.microbatches)):
-            self._roll(turn.name, index)
-            with self.accelerator.autocast():
-                means = {name: term.mean() for name, term in turn.objective(micro).items()}
-                loss = torch.stack(list(means.values())).sum() * (turn.gain / self.microbatches)
-            self.accelerator.backward(loss)
-            for name, mean in means.items():
-                key, share = f"{turn.player}/{name}", mean.detach() / self.microbatches
-                report[key] = report[key] + share if key in report else share
+        with joined(self._together, self.accelerator.num_processes, self.accelerator.process_index):
+            for index, micro in enumerate(split(batch, self.microbatches)):
+                self._roll(turn.name, index)
+                with self.accelerator.autocast():
+                    means = {name: term.mean() for name, term in turn.objective(micro).items()}
+                    loss = torch.stack(list(means.values())).sum() * (turn.gain / self.microbatches)
+                self.accelerator.backward(loss)
+                for name, mean in means.items():
+                    key, share = f"{turn.player}/{name}", mean.detach() / self.microbatches
+                    report[key] = report[key] + share if key in report else share
         self._average(player)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -119,9 +130,9 @@ class Runner:
         return report
 
     def _roll(self, purpose: str, micro: int) -> None:
-        rows = self.rows // self.microbatches
+        start, rows = self.starts[micro], self.rows // self.microbatches
         chance = derive(self.seed, "life", self.life) if self.life else self.seed  # another life, another chance
-        roll = Roll(chance, purpose, self.images, self.first_row + micro * rows, rows, self.batch)
+        roll = Roll(chance, purpose, self.images, start, rows, self.batch)
         for path, dice in self._dice:
             dice.set_roll(path, roll)
         # Foreign modules (nn.Dropout, say) draw from the global generator: it too becomes a function of the place.
@@ -131,11 +142,13 @@ class Runner:
             torch.cuda.manual_seed(seed)
 
     def _average(self, player: Player) -> None:
-        """Make gradients and tallies equal over all processes, in one reduction."""
+        """Make gradients, tallies and running statistics equal over all processes, in one reduction."""
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         pending = [tally.pending for tally in self._tallies]
         if self.accelerator.num_processes > 1:
-            everything = [*gradients, *pending]
+            norms = [norm for norm in self._norms if norm.training]
+            statistics = [kept for norm in norms for kept in (norm.running_mean, norm.running_var) if kept is not None]
+            everything = [*gradients, *pending, *statistics]
             flat = self.accelerator.reduce(torch.cat([part.reshape(-1) for part in everything]), reduction="mean")
             for part, mean in zip(everything, flat.split([part.numel() for part in everything]), strict=True):
                 part.copy_(mean.view(part.shape))
@@ -182,6 +195,18 @@ class Runner:
         return None
 
     @contextmanager
+    def _enough_memory(self, turn: Turn) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            when = f"after {self.images:,} images shown (round {self.round})"
+            short = short_of_memory(error, self.game, turn.name, when)
+            if short is None:
+                raise
+            self.players[turn.player].optimizer.zero_grad(set_to_none=True)
+            raise short from error
+
+    @contextmanager
     def averaged(self) -> Iterator[Game]:
         """The game in eval mode, with averaged weights in place of the live ones where players have an average."""
         modes = [(module, module.training) for module in self.game.modules()]
@@ -215,7 +240,7 @@ class Runner:
             tally.pending.zero_()  # of a turn that was not finished
         for name, player in self.players.items():
             player.restore(below(f"player/{name}/", tensors), facts["players"][name])
-        self.round, self.images, self.life = int(facts["round"]), int(facts["images"]), int(facts.get("life", 0))
+        self.round, self.images, self.life = int(facts["round"]), int(facts["images"]), int(facts["life"])
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -176,7 +176,7 @@ def test_the_batch_follows_the_images_shown():
     runner.batches = ((0, 8), (10, 2), (20, 4))
     batches_, shown = [], []
     for _ in range(6):
-        batches_.append((runner.batch, runner.rows, runner.first_row))
+        batches_.append((runner.batch, runner.rows, runner.starts[0]))
         shown.append(runner.images)
         runner.play_round({"image": torch.ones(runner.rows, 1)})
     assert shown == [0, 8, 16, 18, 20, 24], "a batch holds from the first round on that begins after so many images"

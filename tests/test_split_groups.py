@@ -41,7 +41,7 @@ def test_split_groups_are_told(tmp_path: Path, batch: int, microbatches: int, to
 )
 def test_games_that_look_at_whole_batches_say_so(tmp_path: Path, kind: str, microbatches: int, told: bool):
     said = said_about({**gan_table(), "kind": kind}, 8, microbatches, tmp_path)
-    assert ["a share is 4 of 8" in text for text in said] == [True] * told
+    assert ["one is 4 of 8" in text for text in said] == [True] * told
 
 
 def said_about(game: Mapping[str, Any], batch: int, microbatches: int, folder: Path) -> list[str]:

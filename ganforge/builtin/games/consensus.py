@@ -17,6 +17,7 @@ from ganforge.duel import Duel
 from ganforge.families import Regularizer
 from ganforge.game import Game, Terms
 from ganforge.schedule import PositiveNumber, value_at
+from ganforge.together import Together
 
 
 class Consensus(TwoPlayers):
@@ -41,7 +42,7 @@ class ConsensusGame(GanGame):
 
     def __init__(self, recipe: Consensus, data: DataSpec) -> None:
         super().__init__(recipe, data)
-        self.gamma = recipe.gamma
+        self.gamma, self.together = recipe.gamma, Together()
 
     def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the discriminator minimises in its own turn."""
@@ -66,6 +67,7 @@ class ConsensusGame(GanGame):
             for loss, weights in losses
             for slope in torch.autograd.grad(loss.mean(), _learning(weights), create_graph=True, materialize_grads=True)
         ]
+        slopes = self.together.mean(slopes)
         return torch.stack([slope.square().sum() for slope in slopes]).sum() * (value_at(self.gamma, duel.images) / 2)
 
 

@@ -15,6 +15,7 @@ from ganforge.data import Batch, DataSpec
 from ganforge.duel import Duel
 from ganforge.families import Regularizer
 from ganforge.game import Game, Terms
+from ganforge.together import Together
 
 
 class Unrolled(TwoPlayers):
@@ -40,7 +41,7 @@ class UnrolledGame(GanGame):
 
     def __init__(self, recipe: Unrolled, data: DataSpec) -> None:
         super().__init__(recipe, data)
-        self.steps, self.lr = recipe.steps, recipe.lr
+        self.steps, self.lr, self.together = recipe.steps, recipe.lr, Together()
 
     def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises: its loss against the discriminator to come."""
@@ -53,7 +54,7 @@ class UnrolledGame(GanGame):
         weights = leaves(self.discriminator)
         for _ in range(self.steps):
             loss = self.loss.discriminator(duel_with(self, duel, duel.fake, weights)).mean()
-            slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+            slopes = self.together.mean(torch.autograd.grad(loss, list(weights.values()), create_graph=True))
             weights = {
                 name: weight - self.lr * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)
             }
