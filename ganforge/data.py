@@ -86,6 +86,7 @@ class Source(ABC):
 
     spec: DataSpec
     fingerprint: str  # changes when the content or the settings change
+    notices: tuple[str, ...] = ()  # what a person should know of it though it can be used, each a sentence
 
     @abstractmethod
     def __len__(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import stat
 import struct
 import warnings
@@ -34,8 +35,11 @@ def assert_named(path: Path, cache: Path, name: str, reason: str, good: int = 2)
     with pytest.raises(DataError) as refused:
         opened(path, cache)
     assert f"1 of {good + 1} images cannot be used: {name} ({reason}" in str(refused.value)
-    assert 'on_bad = "skip"' in str(refused.value)
-    source = opened(path, cache, on_bad="skip")
+    share = re.search(r"left out with data\.bad_share = ([\d.]+)$", str(refused.value))
+    assert share is not None
+    source = opened(path, cache, bad_share=float(share[1]))  # what the message names does it
+    (said,) = source.notices
+    assert f"1 of {good + 1} images cannot be used and are left out: {name} ({reason}" in said
     assert (len(source), source.skipped) == (good, 1)
     assert sorted(source.batch(np.arange(good))["image"].flatten(1).float().mean(1).tolist()) == [10, 20]
 
@@ -85,14 +89,14 @@ def test_messages_name_the_first_few_and_the_count(tmp_path: Path) -> None:
 
 def test_nothing_left_is_an_error_even_when_skipping(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "x.zip", {"a.png": b"", "b.png": b"x"})
-    for on_bad in ("skip", "refuse"):
+    for share in (0, 1):
         with pytest.raises(DataError, match=r"2 of 2 images cannot be used.*none is left"):
-            opened(path, tmp_path, on_bad=on_bad)
+            opened(path, tmp_path, bad_share=share)
 
 
 def test_labels_stay_with_their_images_when_some_are_skipped(tmp_path: Path) -> None:
     files = {"a/1.png": png(1), "a/2.png": b"", "b/3.png": png(3), "c/4.png": b"", "d/5.png": png(5)}
-    source = opened(zip_of(tmp_path / "x.zip", files), tmp_path, labels=True, on_bad="skip")
+    source = opened(zip_of(tmp_path / "x.zip", files), tmp_path, labels=True, bad_share=1)
     batch = source.batch(np.arange(3))
     assert batch["image"][:, 0, 0, 0].tolist() == [1, 3, 5]
     assert batch["label"].tolist() == [0, 1, 3]  # class c keeps its number, though it lost its image
@@ -336,5 +340,5 @@ def test_images_without_a_label_are_named(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "x.zip", {**GOOD, "m.png": png(99), "dataset.json": json.dumps(rows).encode()})
     with pytest.raises(DataError, match=r"1 of 3 images cannot be used: m\.png \(it has no label\)"):
         opened(path, tmp_path, labels=True)
-    source = opened(path, tmp_path, labels=True, on_bad="skip")
+    source = opened(path, tmp_path, labels=True, bad_share=1)
     assert (source.batch(np.arange(2))["label"].tolist(), source.skipped) == ([3, 1], 1)

@@ -15,6 +15,7 @@ from ganforge.builtin.data.shelf import (
     BadFile,
     Entry,
     Shelf,
+    Unread,
     bounded,
     is_image,
     printable,
@@ -24,6 +25,7 @@ from ganforge.builtin.data.shelf import (
 from ganforge.errors import DataError
 
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
+SMALL, MOST_TIMES = 2**32, 200  # bytes that any archive may hold, and how many times its own size
 
 
 class ZipShelf(Shelf):
@@ -38,10 +40,20 @@ class ZipShelf(Shelf):
                 f"'{printable(str(path))}' is not a ZIP archive that can be read, or it is damaged: {why(error)}"
             ) from error
         self.lock = threading.Lock()
+        self._weigh(path.stat().st_size)
         self.members: dict[str, zipfile.ZipInfo] = {}
         for member in self.archive.infolist():
             self._look(member)
         self.sort()
+
+    def _weigh(self, stored: int) -> None:
+        """Refuse an archive that unpacks to far more than images can be compressed."""
+        unpacked = sum(member.file_size for member in self.archive.infolist())
+        if unpacked > max(SMALL, MOST_TIMES * stored):
+            raise DataError(
+                f"'{printable(str(self.path))}' has {stored / 2**20:,.0f} MiB and claims to hold "
+                f"{unpacked / 2**20:,.0f} MiB; no images are compressed {MOST_TIMES} times: it is damaged or a bomb"
+            )
 
     def _look(self, member: zipfile.ZipInfo) -> None:
         name = member.filename.replace("\\", "/")  # some archivers for Windows write \
@@ -70,7 +82,7 @@ class ZipShelf(Shelf):
             with self.lock, self.archive.open(member) as file:
                 return bounded(file.read(limit + 1), limit)
         except UNREADABLE as error:
-            raise BadFile(f"damaged in the archive: {why(error)}") from error
+            raise Unread(f"damaged in the archive: {why(error)}") from error
 
     def holds(self, name: str) -> bool:
         """Say whether there is a file of this name."""

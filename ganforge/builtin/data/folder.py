@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import stat
 import zlib
 from pathlib import Path
 
-from ganforge.builtin.data.shelf import MAX_BYTES, Bad, BadFile, Entry, Shelf, bounded, is_image, why
+from ganforge.builtin.data.shelf import MAX_BYTES, Bad, BadFile, Entry, Shelf, Unread, bounded, is_image, why
 from ganforge.builtin.data.stamps import Stamps
 
 
@@ -18,29 +17,32 @@ class FolderShelf(Shelf):
     def __init__(self, path: Path, stamps: Stamps) -> None:
         super().__init__(path)
         self.root = path.resolve()
-        for folder, folders, files in os.walk(self.root, onerror=self._closed):
-            inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
-            for name in sorted(folders):
-                if os.path.islink(os.path.join(folder, name)):
-                    self.bad.append(Bad(posixpath.normpath(f"{inside}/{name}"), "a symbolic link to a folder"))
-            for name in files:
-                self._look(posixpath.normpath(f"{inside}/{name}"), stamps)
+        folders = [""]  # by their names below the root, each with a / at its end
+        while folders:
+            inside = folders.pop()
+            try:
+                with os.scandir(self.root / inside) as found:
+                    for entry in found:
+                        name = inside + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(name + "/")
+                        elif entry.is_symlink() and os.path.isdir(entry.path):
+                            self.bad.append(Bad(name, "a symbolic link to a folder"))
+                        else:
+                            self._look(name, entry, stamps)
+            except OSError as error:
+                self.bad.append(Bad(inside.rstrip("/") or ".", f"a folder that cannot be read: {why(error)}"))
         stamps.save()
         self.sort()
 
-    def _closed(self, error: OSError) -> None:
-        inside = os.path.relpath(str(error.filename), self.root).replace(os.sep, "/")
-        self.bad.append(Bad(inside, f"a folder that cannot be read: {error.strerror}"))
-
-    def _look(self, name: str, stamps: Stamps) -> None:
+    def _look(self, name: str, entry: os.DirEntry[str], stamps: Stamps) -> None:
         if not is_image(name):
             self.ignored += 1
             return
-        place = self.root / name
         try:
-            if not place.resolve().is_relative_to(self.root):
+            if entry.is_symlink() and not (self.root / name).resolve().is_relative_to(self.root):
                 raise BadFile("a symbolic link that leaves the folder")
-            status = place.stat()
+            status = entry.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise BadFile("not a regular file")
             crc = stamps.known(name, status)
@@ -59,7 +61,7 @@ class FolderShelf(Shelf):
             with (self.root / name).open("rb") as file:
                 return bounded(file.read(limit + 1), limit)
         except OSError as error:
-            raise BadFile(why(error)) from error
+            raise Unread(why(error)) from error
 
     def holds(self, name: str) -> bool:
         """Say whether there is a file of this name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,8 +39,11 @@ class Images(PartedDataset):
     limit: PositiveInt | None = Field(
         default=None, description="use at most so many images, spread evenly over the sorted names"
     )
-    on_bad: Literal["refuse", "skip"] = Field(
-        default="refuse", description="images that cannot be used: refuse the data, naming them, or leave them out"
+    bad_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="images that cannot be used are named and left out, up to this share; more are refused",
     )
 
     def open(self, cache: Path) -> PixelSource:
@@ -71,25 +75,36 @@ class Images(PartedDataset):
         file = cache / f"images-{digest(content.encode(), decoder.encode())}.pixels"
         pack = packed(shelf, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
         bad += pack.bad
-        self._judge(bad, len(pack.kept))
-        return self.source(
+        said = self._judge(bad, len(pack.kept))
+        if len(pack.kept) < len(entries):  # which could be read is a matter of the day
+            content = digest(content.encode(), pack.kept.astype("<i8").tobytes())
+        source = self.source(
             pack.pixels,
             content,
             None if labels is None else _tags(labels, [entries[index] for index in pack.kept]),
             0 if labels is None else labels.classes,
             () if labels is None else labels.names,
             skipped=len(bad),
+            check=pack.check,
         )
+        source.notices = said
+        return source
 
-    def _judge(self, bad: Sequence[Bad], good: int) -> None:
-        if not bad or (good and self.on_bad == "skip"):
-            return
+    def _judge(self, bad: Sequence[Bad], good: int) -> tuple[str, ...]:
+        """Return what is to be said of images that are left out; a `DataError` where they are too many."""
+        if not bad:
+            return ()
+        share = len(bad) / (len(bad) + good)
         named = ", ".join(str(item) for item in bad[:NAMED])
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        fix = 'mend or remove them, or leave them out with on_bad = "skip"' if good else "none is left"
-        raise DataError(
-            f"'{printable(self.path)}': {len(bad)} of {len(bad) + good} images cannot be used: {named}{more}; {fix}"
+        where = f"'{printable(self.path)}': {len(bad):,} of {len(bad) + good:,} images cannot be used"
+        if good and share <= self.bad_share:
+            return (f"{where} and are left out: {named}{more}",)
+        allowed = math.ceil(share * 10_000) / 10_000
+        fix = (
+            f"mend or remove them, or have them left out with data.bad_share = {allowed:g}" if good else "none is left"
         )
+        raise DataError(f"{where}: {named}{more}; {fix}")
 
 
 def _tags(labels: Labels, entries: Sequence[Entry]) -> np.ndarray:

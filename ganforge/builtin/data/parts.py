@@ -8,7 +8,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from ganforge.builtin.data.pixels import ImageDataset, PixelSource
+from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
 from ganforge.dice import derive
 from ganforge.errors import DataError
 
@@ -42,6 +42,7 @@ class PartedDataset(ImageDataset):
         classes: int,
         class_names: Sequence[str],
         skipped: int = 0,
+        check: Check | None = None,
     ) -> PixelSource:
         """Return the part that was asked for, with the labels that stay known; arguments as for `PixelSource`.
 
@@ -64,6 +65,7 @@ class PartedDataset(ImageDataset):
             class_names=class_names if labels is not None else (),
             mirror=self.mirror,
             skipped=skipped,
+            check=check,
         )
 
 

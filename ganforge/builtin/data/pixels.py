@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor
 from ganforge.builtin.data import pictures
 from ganforge.data import Batch, DataSpec, Source
 from ganforge.families import Dataset
+
+Check = Callable[[np.ndarray, np.ndarray], None]
 
 
 class ImageDataset(Dataset):
@@ -37,6 +39,7 @@ class PixelSource(Source):
         class_names: in the order of the labels, where they have names.
         mirror: double the data.
         skipped: images that could not be used and were left out.
+        check: is given the rows of images and copies of them [B, H, W, C], and raises where one is damaged.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class PixelSource(Source):
         class_names: Sequence[str] = (),
         mirror: bool = False,
         skipped: int = 0,
+        check: Check | None = None,
     ) -> None:
         total, height, width, channels = pixels.shape
         count = total if rows is None else len(rows)
         self.pixels = np.asarray(pixels)  # a view: gathering from np.memmap itself is slower
         self.rows, self.labels, self.mirror, self.skipped, self.count = rows, labels, mirror, skipped, int(count)
+        self.check = check
         labelled = 1.0 if labels is None else float((labels >= 0).mean())
         self.spec = DataSpec((channels, height, width), classes, tuple(class_names), labelled=labelled)
         tags = b"" if labels is None else labels.astype("<i8").tobytes()
@@ -70,7 +75,10 @@ class PixelSource(Source):
         if index.size and (index.min() < 0 or index.max() >= len(self)):
             raise IndexError(f"indices from {index.min()} to {index.max()} asked of {len(self)} samples")
         plain = index % self.count
-        taken = np.take(self.pixels, plain if self.rows is None else self.rows[plain], axis=0)
+        rows = plain if self.rows is None else self.rows[plain]
+        taken = np.take(self.pixels, rows, axis=0)
+        if self.check is not None:
+            self.check(rows, taken)
         flipped = np.flatnonzero(index >= self.count)
         if flipped.size:
             taken[flipped] = taken[flipped, :, ::-1]

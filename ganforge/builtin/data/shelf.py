@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_BYTES = 128 * 2**20  # of one encoded image
 MAX_LABEL_BYTES = 256 * 2**20  # of dataset.json
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):  # there may be millions
     """One image file: its name below the folder or in the archive, size in bytes and CRC-32 of its bytes."""
 
     name: str
@@ -34,6 +35,10 @@ class Bad:
 
 class BadFile(Exception):  # noqa: N818
     """One file cannot be used; its text is the reason."""
+
+
+class Unread(BadFile):
+    """The bytes of a file cannot be had, or are not those that were there: it may come back."""
 
 
 def printable(name: str) -> str:
@@ -78,6 +83,13 @@ class Shelf(ABC):
     @abstractmethod
     def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
         """Return the bytes of a file; `BadFile` where that fails or they are more than `limit`."""
+
+    def fetch(self, entry: Entry) -> bytes:
+        """Return the bytes of an image; `Unread` where they cannot be had or are no longer what they were."""
+        data = self.read(entry.name)
+        if zlib.crc32(data) != entry.crc:
+            raise Unread("it changed while the data were opened")
+        return data
 
     @abstractmethod
     def holds(self, name: str) -> bool:

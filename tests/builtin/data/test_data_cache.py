@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import binascii
+import json
 import multiprocessing
 import os
+import pickle
+import threading
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +19,11 @@ import pytest
 import torch
 from support_images import folder_of, noise_png, png, zip_of
 
+from ganforge.builtin.data import archive, folder, packfile
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
+from ganforge.builtin.data.shelf import Shelf, Unread
 from ganforge.builtin.data.stamps import FRESH, Stamps
 from ganforge.errors import DataError
 
@@ -76,25 +84,159 @@ def test_two_processes_at_once_make_one_cache(recipe: Images, tmp_path: Path) ->
     assert only_cache(tmp_path / "cache").read_bytes() == only_cache(tmp_path / "other").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "longer", "tail", "nonsense"])
-def test_a_torn_or_foreign_cache_is_made_again(recipe: Images, tmp_path: Path, damage: str) -> None:
+def rewritten(data: bytes, count: int = 40, **changes: object) -> bytes:
+    """The file `data` with another tail, whose own checksum is right: nobody but an attacker writes that."""
+    words = int.from_bytes(data[-packfile.END :][:8], "little")
+    sums = data[-packfile.END - words - 4 * count : -packfile.END - words]
+    tail = json.loads(data[-packfile.END - words : -packfile.END]) | changes
+    text = sums + json.dumps(tail).encode()
+    end = (len(text) - len(sums)).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + packfile.MAGIC
+    return data[: -packfile.END - words - 4 * count] + text + end
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "foreign": lambda data: b"\x89PNG" * 5000,
+    "longer": lambda data: b"x" + data,
+    "a flipped pixel": lambda data: bytes([data[0] ^ 1]) + data[1:],
+    "a flipped checksum": lambda data: data.replace(b'{"shape', b'}"shape'),
+    "endless tail": lambda data: data[: -packfile.END] + (2**60).to_bytes(8, "little") + data[-packfile.END + 8 :],
+    "nonsense": lambda data: b"{]" + (2).to_bytes(8, "little") + bytes(4) + packfile.MAGIC,
+    "negative sides": lambda data: rewritten(data, shape=[40, -16, -16, 3]),
+    "other sides": lambda data: rewritten(data, shape=[40, 8, 32, 3]),
+    "other channels": lambda data: rewritten(data, shape=[40, 16, 16, 5]),
+    "huge sides": lambda data: rewritten(data, shape=[40, 2**62, 2**62, 3]),
+    "no shape": lambda data: rewritten(data, shape=[]),
+    "huge numbers": lambda data: rewritten(data, missing=[2**70]),
+    "missing and there": lambda data: rewritten(data, missing=[1]),
+    "a word": lambda data: rewritten(data, missing="x"),
+    "unread and there": lambda data: rewritten(data, unread=[7]),
+    "bad is a number": lambda data: rewritten(data, bad=[7]),
+    "deep": lambda data: rewritten(data, bad=0).replace(b'"bad": 0}', b'"bad": ' + b"[" * 99_999),
+    "pickle": lambda data: pickle.dumps(Payload()) * 99,
+}
+
+
+class Payload:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (refuse, ())
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_torn_or_foreign_cache_is_made_again(
+    recipe: Images, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = whole(recipe.open(tmp_path / "cache")).clone()
     file = only_cache(tmp_path / "cache")
     data = file.read_bytes()
-    tail = len(packing.MAGIC) + 8
     file.unlink()  # the old map stays whole
-    file.write_bytes(
-        {
-            "cut": data[: len(data) // 2],
-            "empty": b"",
-            "foreign": b"\x89PNG" * 5000,
-            "longer": b"x" + data,
-            "tail": data[:-tail] + (2**60).to_bytes(8, "little") + packing.MAGIC,
-            "nonsense": b"{]" + (2).to_bytes(8, "little") + packing.MAGIC,
-        }[damage]
-    )
+    file.write_bytes(DAMAGE[damage](data))
+    assert not caplog.text
     assert torch.equal(whole(recipe.open(tmp_path / "cache")), expected)
     assert file.read_bytes() == data
+    assert caplog.text.count("they are made again") in (1, 2)  # said, by whoever looks before and in the lock
+
+
+def test_words_in_a_cache_are_printed_safely(recipe: Images, tmp_path: Path) -> None:
+    recipe.open(tmp_path / "cache")
+    file = only_cache(tmp_path / "cache")
+    data = file.read_bytes()
+    file.unlink()
+    file.write_bytes(rewritten(data, bad=[["\x1b[2J.png", "\x1b]0;title\x07"]]))
+    with pytest.raises(DataError) as refused:
+        recipe.open(tmp_path / "cache")
+    assert str(refused.value).isprintable()
+
+
+def test_damage_in_a_large_cache_is_found_when_the_image_is_used(
+    recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packfile, "AT_ONCE", 0)
+    expected = whole(recipe.open(tmp_path / "cache")).clone()
+    file = only_cache(tmp_path / "cache")
+    data = bytearray(file.read_bytes())
+    size = 16 * 16 * 3
+    for byte in (7 * size, 8 * size - 1):  # the first and the last of image 7
+        file.unlink(missing_ok=True)
+        file.write_bytes(data[:byte] + bytes([data[byte] ^ 16]) + data[byte + 1 :])
+        source = recipe.open(tmp_path / "cache")
+        others = np.setdiff1d(np.arange(40), [7])
+        assert torch.equal(source.batch(others)["image"], expected[others])
+        with pytest.raises(DataError, match=r"image 7 in it is not what was decoded; it was removed; start again"):
+            source.batch(np.array([3, 7]))
+        assert torch.equal(whole(recipe.open(tmp_path / "cache")), expected)  # made anew
+
+
+def test_each_image_is_checked_once(recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = recipe.open(tmp_path / "cache")
+    monkeypatch.setattr(packfile, "AT_ONCE", 0)
+    lazy, counted = recipe.open(tmp_path / "cache"), []
+    monkeypatch.setattr(zlib, "crc32", lambda data: counted.append(1) or binascii.crc32(data))
+    for _ in range(2):
+        assert torch.equal(whole(lazy), whole(source))
+    assert len(counted) == 40
+
+
+@pytest.mark.parametrize("packed_as", ["folder", "zip"])
+def test_an_image_that_could_not_be_read_comes_back(tmp_path: Path, packed_as: str) -> None:
+    path = folder_of(tmp_path / "x", FILES) if packed_as == "folder" else zip_of(tmp_path / "x.zip", FILES)
+    recipe = Images(path=str(path), resolution=16, bad_share=1)
+    good = recipe.open(tmp_path / "other")
+    shelf_type = folder.FolderShelf if packed_as == "folder" else archive.ZipShelf
+    inner, tries = shelf_type.read, []
+
+    def failing(self: Shelf, name: str, limit: int = 2**20) -> bytes:
+        tries.append(name)
+        if name == "07.png" and tries.count(name) > (packed_as == "folder"):  # a folder is read to be listed first
+            raise Unread("Input/output error")
+        return inner(self, name, limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf_type, "read", failing)
+        worse = recipe.open(tmp_path / "cache")
+    assert "1 of 40 images cannot be used and are left out: 07.png (Input/output error)" in worse.notices[0]
+    assert (len(worse), worse.skipped) == (39, 1)
+    better = recipe.open(tmp_path / "cache")
+    assert (len(better), better.notices, better.fingerprint) == (40, (), good.fingerprint)
+    assert worse.fingerprint != good.fingerprint
+
+
+def test_an_image_that_changes_while_it_is_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder_of(tmp_path / "x", FILES)
+    inner, tries = folder.FolderShelf.read, []
+
+    def changing(self: folder.FolderShelf, name: str, limit: int = 2**20) -> bytes:
+        tries.append(name)
+        return inner(self, name, limit) if tries.count("05.png") < 2 or name != "05.png" else png(9, 16)
+
+    monkeypatch.setattr(folder.FolderShelf, "read", changing)
+    with pytest.raises(DataError, match=r"05\.png \(it changed while the data were opened\)"):
+        Images(path=str(path), resolution=16).open(tmp_path / "cache")
+
+
+def hold(file: Path, held: Any, release: Any) -> None:
+    with packing._locked(file):
+        held.set()
+        release.wait(30)
+
+
+def test_a_wait_for_a_process_that_hangs_is_said_and_its_death_ends_it(
+    recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(packing, "PATIENCE", 0.1)
+    recipe.open(tmp_path / "cache")
+    file = only_cache(tmp_path / "cache")
+    file.unlink()
+    forked = multiprocessing.get_context("fork")
+    held, release = forked.Event(), forked.Event()
+    holder = forked.Process(target=hold, args=(file.with_suffix(".lock"), held, release))
+    holder.start()
+    assert held.wait(30)
+    threading.Timer(0.5, holder.kill).start()
+    assert len(recipe.open(tmp_path / "cache")) == 40
+    assert caplog.text.count("another process is decoding the same images; waiting for it to finish") == 1
+    holder.join(30)
 
 
 def test_an_interrupted_writer_leaves_nothing_that_is_believed(

@@ -122,7 +122,7 @@ def test_settings_and_content_change_the_fingerprint(tmp_path: Path) -> None:
     assert changed.batch(np.array([0]))["image"].unique().tolist() == [11]
 
 
-@pytest.mark.parametrize("wrong", [{"resolution": 3}, {"channels": 2}, {"path": ""}, {"limit": 0}, {"on_bad": "cry"}])
+@pytest.mark.parametrize("wrong", [{"resolution": 3}, {"channels": 2}, {"path": ""}, {"limit": 0}, {"bad_share": 1.5}])
 def test_fields_have_bounds(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Images.model_validate({"path": "x", **wrong})
