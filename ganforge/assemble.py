@@ -155,6 +155,8 @@ def assemble(
             f"game '{recipe.game.kind}' reads {', '.join(missing)} of each batch, and data '{recipe.data.kind}' do not "
             "have that; choose other data, or turn labels on (data.labels = true)"
         )
+    for notice in source.notices:
+        show.say(notice)
     _warn_of_split_groups(runner, show)
     taken_over = _begin(runner, show) if fresh else {}
     session = Session(
@@ -172,6 +174,9 @@ def assemble(
     keep = recipe.checkpoints
     watched = recipe.diagnosis
     held_out = None if watched.held_out is None else _held_out(watched.held_out, source, runner.game, cache)
+    for key, other in (("reference", session.compared_with), ("diagnosis.held_out", held_out)):
+        for notice in () if other is None else other.notices:
+            show.say(f"{key}: {notice}")
     every = recipe.run.log_every_images
     tasks: list[Task] = [Probe(every, watched.samples, held_out), Log(every)]
     tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
