@@ -170,7 +170,7 @@ def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, swe
         device += f" ({torch.cuda.get_device_name(accelerator.device)})"
     plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
     more = {"data": session.source.fingerprint}
-    more |= {"data_notices": list(session.source.notices)} if session.source.notices else {}
+    more |= {"data_notices": "; ".join(session.source.notices)} if session.source.notices else {}
     more |= {f"{name}_began_with": text for name, text in session.taken_over.items()}
     more |= {"sweep": sweep} if sweep else {}
     return Facts(device, accelerator.num_processes, plugins, more=more)
