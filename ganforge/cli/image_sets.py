@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import click
 from PIL import Image
 
 from ganforge.builtin.data.decoding import DAMAGE
@@ -129,6 +130,8 @@ def open_pair(
     if sorted(shape[0] for shape in shapes) == [1, 3] and all(len(shape) == 3 for shape in shapes):
         sides = [sized(data, shapes[0][1], 3) for data in sides]
         sources = [data.open(cache) for data in sides]
+    for notice in (notice for source in sources for notice in source.notices):
+        click.echo(notice, err=True)
     if sources[0].spec.shape != sources[1].spec.shape:
         one, other_shape = (list(source.spec.shape) for source in sources)
         raise DataError(f"samples of shape {one} cannot be compared with others of {other_shape}")

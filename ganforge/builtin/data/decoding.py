@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from ganforge.builtin.data.shelf import BadFile
 VERSION = 1  # count up when the same file decodes to other pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 2**26  # 8,192 squared
+LARGE = 2**22  # pixels of an image from which on only one is decoded at a time, so that a few threads need no gigabytes
 DEEP_FORMATS = ("PNG", "PPM")  # whose mode "I" is 16 bits deep
 GREY = ("1", "L", "LA", "La", "I", "F")
 DAMAGE = (  # what Pillow's readers raise on damaged files
@@ -34,6 +37,7 @@ DAMAGE = (  # what Pillow's readers raise on damaged files
     Image.DecompressionBombError,
 )
 Channels = Literal[1, 3, 4]
+_one_large = threading.Lock()
 
 
 def natural_channels(data: bytes) -> Channels:
@@ -53,6 +57,11 @@ def decode(data: bytes, resolution: int, channels: Channels) -> np.ndarray:
         BadFile: the image is damaged, too large, or of a depth whose range is unknown.
     """
     image = _open(data)
+    with _one_large if image.width * image.height > LARGE else nullcontext():
+        return _decoded(image, resolution, channels)
+
+
+def _decoded(image: Image.Image, resolution: int, channels: Channels) -> np.ndarray:
     try:
         image = _convert(image, channels)
         width, height = image.size

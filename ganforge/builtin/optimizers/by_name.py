@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
+import os
 import pkgutil
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
+ENVIRONMENT = "GANFORGE_OPTIMIZERS"  # packages, with commas between
+
 
 def find(name: str) -> type[torch.optim.Optimizer]:
-    """Return the class of a dotted name; a `ValueError` in words where there is none."""
+    """Return the class of a dotted name; a `ValueError` in words where there is none.
+
+    What a recipe says must not run code that nobody installed for it: only modules of torch.optim, of installed plugins
+    and of packages in `GANFORGE_OPTIMIZERS` are imported.
+    """
     module_name, _, last = name.rpartition(".")
     if not module_name or not all(part.isidentifier() for part in name.split(".")):
         hint = nearest(f"torch.optim.{name}", _optimizers("torch.optim", torch.optim))
         raise ValueError(f"expected a dotted name such as 'torch.optim.RAdam', given '{name}'{hint}")
+    _check_trusted(module_name, name)
     module = _module(module_name)
     found = getattr(module, last, None)
     known = _optimizers(module_name, module)
@@ -43,6 +52,27 @@ def _module(name: str) -> Any:
         raise ValueError(f"no module '{error.name}' is installed, which '{name}' needs or is") from error
     except Exception as error:
         raise ValueError(f"module '{name}' cannot be imported ({type(error).__name__}: {error})") from error
+
+
+def _check_trusted(module: str, name: str) -> None:
+    """Refuse a module that a person who can only write recipes could have chosen to be run: to import is to run."""
+    top = module.partition(".")[0]
+    allowed = trusted()
+    if module == "torch.optim" or module.startswith("torch.optim.") or top in allowed:
+        return
+    others = f", and those of {', '.join(sorted(allowed))}" if allowed else ""
+    way = f"to allow an installed package, set {ENVIRONMENT}={top}, or offer its optimizer by a plugin"
+    raise ValueError(
+        f"module '{module}' is not trusted{nearest(name, _optimizers('torch.optim', torch.optim))}; recipes may name "
+        f"the optimizers of torch.optim{others}; {way}"
+    )
+
+
+def trusted() -> set[str]:
+    """Return the packages beside torch.optim that recipes may name: those of plugins, and those in the environment."""
+    plugins = {point.module.partition(".")[0] for point in importlib.metadata.entry_points(group="ganforge")}
+    named = {name.strip() for name in os.environ.get(ENVIRONMENT, "").split(",")}
+    return {name for name in plugins | named if name} - {"ganforge"}
 
 
 def _optimizers(name: str, module: Any) -> list[str]:

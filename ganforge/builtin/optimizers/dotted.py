@@ -1,4 +1,4 @@
-"""Any optimizer that is installed, by its name."""
+"""Any optimizer of torch.optim or of a trusted package, by its name."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _ANY = inspect.Parameter.VAR_KEYWORD
 
 
 class TorchOptimizer(Optimizer):
-    """Any `torch.optim.Optimizer` of an installed module, by its dotted name (Paszke et al. 2019, arXiv:1912.01703).
+    """Any optimizer of torch.optim, or of a package that you trust, by its name (Paszke et al. 2019, arXiv:1912.01703).
 
-    Its options are those of its constructor; an integer is taken for a number where a number is meant. It is tried out
-    when the recipe is read. Lazy steps and schedules change its learning rate and nothing else, since which of its
-    options are decay rates is not known; a kind of its own (adam, rmsprop, ...) knows.
+    Trusted are installed plugins, and the packages in the environment variable `GANFORGE_OPTIMIZERS`. Its options are
+    those of its constructor; an integer is taken for a number where a number is meant. It is tried out when the recipe
+    is read. Lazy steps and schedules change its learning rate and nothing else, since which of its options are decay
+    rates is not known; a kind of its own (adam, rmsprop, ...) knows.
     """
 
     kind: Literal["torch"] = "torch"

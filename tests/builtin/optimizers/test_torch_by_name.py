@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,12 +76,14 @@ def test_lazy_steps_and_schedules_change_the_rate_alone():
             "RAdam",
             "expected a dotted name such as 'torch.optim.RAdam', given 'RAdam'; did you mean 'torch.optim.RAdam'",
         ),
-        ("torhc.optim.RAdam", "no module 'torhc' is installed; did you mean 'torch'?"),
-        ("torch.optm.RAdam", "no module 'torch.optm' is installed"),
-        ("torch.nn.Linear", "'torch.nn.Linear' is no optimizer: expected a subclass of torch.optim.Optimizer"),
+        ("torhc.optim.RAdam", "module 'torhc.optim' is not trusted"),
+        ("torch.optm.RAdam", "module 'torch.optm' is not trusted; did you mean 'torch.optim.RAdam'?"),
+        ("torch.nn.Linear", "module 'torch.nn' is not trusted; recipes may name the optimizers of torch.optim"),
+        ("torch.optim.lr_scheduler.StepLR", "'torch.optim.lr_scheduler.StepLR' is no optimizer: expected a subclass"),
+        ("torch.optim.adam.os.system", "no module 'torch.optim.adam.os' is installed"),
         ("torch.optim.Optimizer", "'torch.optim.Optimizer' is no optimizer"),
-        ("json.loads", "'json.loads' is no optimizer"),
-        ("json.nothing", "module 'json' has no 'nothing' (it has no optimizer)"),
+        ("json.loads", "module 'json' is not trusted"),
+        ("ganforge.builtin.optimizers.adam.Adam", "module 'ganforge.builtin.optimizers.adam' is not trusted"),
         ("torch..Adam", "expected a dotted name"),
         ("..Adam", "expected a dotted name"),
         ("torch.optim.LBFGS", "torch.optim.LBFGS cannot be used with these options (TypeError"),
@@ -109,6 +113,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, **entries: Any) -> None:
     module.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("planted_optimizers", None)
     vars(module).update(entries)
     monkeypatch.setitem(sys.modules, "planted_optimizers", module)
+    monkeypatch.setenv("GANFORGE_OPTIMIZERS", "planted_optimizers, another")
 
 
 class Counting(torch.optim.SGD):
@@ -149,6 +154,36 @@ def test_what_could_not_be_resumed_is_refused(monkeypatch: pytest.MonkeyPatch):
     assert "did you mean 'planted_optimizers.Counting'" in message(name="planted_optimizers.Countin")
     made = TorchOptimizer(name="planted_optimizers.Free", lr=1e-3, options={"momentum": 0.5})
     assert made.build([nn.Parameter(torch.ones(2))], 1.0).param_groups[0]["momentum"] == 0.5
+
+
+def test_packages_in_the_environment_need_not_be_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GANFORGE_OPTIMIZERS", "torhc,json,torch")
+    assert "no module 'torhc' is installed; did you mean 'torch'?" in message(name="torhc.optim.RAdam")
+    assert "'json.loads' is no optimizer" in message(name="json.loads")
+    assert "module 'json' has no 'nothing' (it has no optimizer)" in message(name="json.nothing")
+    assert "'torch.nn.Linear' is no optimizer: expected a subclass" in message(name="torch.nn.Linear")
+
+
+def test_a_recipe_cannot_have_a_module_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Code beside the recipe, or anywhere on the path, is not run because a recipe names it."""
+    (tmp_path / "beside.py").write_text("import pathlib\npathlib.Path(__file__ + '.ran').touch()\nclass Opt: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("GANFORGE_OPTIMIZERS", raising=False)
+    assert "module 'beside' is not trusted" in message(name="beside.Opt")
+    assert "beside" not in sys.modules
+    assert not (tmp_path / "beside.py.ran").exists()
+    monkeypatch.setenv("GANFORGE_OPTIMIZERS", "beside")
+    assert "'beside.Opt' is no optimizer" in message(name="beside.Opt")  # trusted by who may set the environment
+    assert (tmp_path / "beside.py.ran").exists()
+
+
+def test_packages_of_plugins_are_trusted(monkeypatch: pytest.MonkeyPatch):
+    plant(monkeypatch, Free=Free)
+    monkeypatch.delenv("GANFORGE_OPTIMIZERS")
+    assert "not trusted" in message(name="planted_optimizers.Free")
+    point = importlib.metadata.EntryPoint("mine", "planted_optimizers.plugin:hooks", "ganforge")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    assert TorchOptimizer(name="planted_optimizers.Free", lr=1e-3).name == "planted_optimizers.Free"
 
 
 def test_what_does_not_take_the_players_weights_is_refused_when_it_is_built():
