@@ -1,0 +1,176 @@
+"""What helps where memory ran out: which of micro-batches, batch, resolution, widths and samples, as overrides."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from ganforge.autopsy import at_work
+from ganforge.checkpoint import saved
+from ganforge.diagnosis import plan_of
+from ganforge.errors import DivergedError, MemoryShortageError
+from ganforge.families import Dataset
+from ganforge.memory import shortage_of
+from ganforge.network import DiscriminatorNetwork
+from ganforge.recipe import Recipe
+from ganforge.runner import Runner
+from ganforge.session import Session, Task
+
+Remedy = tuple[str, str]  # an override, and what is to be known of it
+WIDTHS = ("channel_base", "channel_max", "width")
+TASKS = {  # what a task does, and what makes it need less
+    "Evaluate": ("while metrics were measured", "samples of a metric"),
+    "Snapshot": ("while the grid was drawn", "samples in a grid"),
+    "Probe": ("while readings were taken", "samples that readings are taken of"),
+    "Save": ("while a checkpoint was saved", ""),
+}
+
+
+def relief(error: BaseException, recipe: Recipe | None, session: Session | None) -> MemoryShortageError | None:
+    """Return an error that says where memory ran out and what to try, in order.
+
+    On a GPU, where one process plays, the number of micro-batches is found by trying: what is left of the session is
+    not worth saving then, and its newest checkpoint lies on disk.
+
+    Args:
+        error: as it was caught; that of a turn comes from `Runner.play_round`.
+        recipe: what is played or built; None = unknown, and there is nothing to suggest.
+        session: at play; None = nothing was built yet.
+
+    Returns:
+        None where it was not memory that ran out.
+    """
+    turn = error.turn if isinstance(error, MemoryShortageError) else None
+    if isinstance(error, MemoryShortageError):
+        text, task = str(error), ""
+    else:
+        shortage = shortage_of(error)
+        if shortage is None:
+            return None
+        where, task = _where(error, session)
+        layer = None if session is None else at_work(error, session.runner.game)
+        text = f"{shortage}, {where}{f', at {layer}' if layer else ''}"
+    tries: list[Remedy] = []
+    if recipe is not None:
+        if turn is not None and session is not None:
+            tries += of_turn(recipe, session, turn)
+        else:
+            tries += _elsewhere(recipe, task)
+            text += "; neither run.microbatches nor a smaller run.batch would change that" if task != "batch" else ""
+    text += "".join(f"\n  try --set {override}   # {why}" for override, why in tries)
+    kept = [] if session is None else saved(session.folder / "checkpoints")
+    if kept and session is not None:
+        first = f" --set {tries[0][0]}" if tries else ""
+        text += f"\nto go on from {kept[-1].name}: ganforge run {session.folder} --resume{first}"
+    return MemoryShortageError(text, turn=turn)
+
+
+def of_turn(recipe: Recipe, session: Session, turn: str) -> Iterator[Remedy]:
+    """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result."""
+    runner, run = session.runner, recipe.run
+    parts = finer(runner)
+    cuda, alone = runner.accelerator.device.type == "cuda", runner.accelerator.num_processes == 1
+    fits = fitting(session, parts) if cuda and alone else None
+    if parts:
+        modules = [module for module in runner.game.modules() if isinstance(module, DiscriminatorNetwork)]
+        apart = not runner.game.whole_batch and all(module.batch_group > 0 for module in modules)
+        same = "the same batch in smaller parts: results stay the same" if apart else "smaller parts of the same batch"
+        but = "" if apart else ", each with statistics of its own (BatchNorm, or what the game compares)"
+        tried = f"; tried here, and {fits} fit" if fits else "; tried here: it is not enough" if cuda and alone else ""
+        yield f"run.microbatches={fits or parts[-1 if tried else 0]}", same + but + tried
+    if cuda and run.precision == "no":
+        yield "run.precision=bf16", "about half the memory of activations"
+    index = max((i for i, later in enumerate(run.batches) if later.after_images <= session.images), default=None)
+    key = "run.batch" if index is None else f"run.batches.{index}.batch"
+    shares = runner.accelerator.num_processes * run.microbatches
+    if runner.batch // 2 >= shares and runner.batch // 2 % shares == 0:
+        yield f"{key}={runner.batch // 2}", "fewer samples a step: that changes what is learnt"
+    player = next(known.player for known in runner.turns if known.name == turn)
+    yield from _smaller(recipe, [player])
+
+
+def finer(runner: Runner) -> list[int]:
+    """Return the numbers of micro-batches above the one in use that share out every batch evenly, ascending.
+
+    Where discriminators compare samples in groups, groups stay whole.
+    """
+    processes = runner.accelerator.num_processes
+    groups = [module.batch_group for module in runner.game.modules() if isinstance(module, DiscriminatorNetwork)]
+    batches = [batch for _, batch in runner.batches]
+
+    def fair(parts: int) -> bool:
+        shares = parts * processes
+        if any(batch % shares for batch in batches):
+            return False
+        return not any(batch // shares % group for batch in batches for group in groups if group > 1)
+
+    return [parts for parts in range(runner.microbatches + 1, min(batches) // processes + 1) if fair(parts)]
+
+
+def fitting(session: Session, candidates: Sequence[int]) -> int | None:
+    """Return the first number of micro-batches with which every turn finds room, by taking all turns; else None."""
+    runner, before = session.runner, session.runner.microbatches
+    try:
+        for parts in candidates:
+            runner.microbatches = parts
+            if _has_room(session):
+                return parts
+    finally:
+        runner.microbatches = before
+    return None
+
+
+def _has_room(session: Session) -> bool:
+    if session.runner.accelerator.device.type == "cuda":
+        torch.cuda.empty_cache()
+    batch = session.next_batch()
+    for turn in session.runner.turns:
+        try:
+            session.runner.take(turn, batch)
+        except DivergedError:
+            continue  # it had room enough
+        except (RuntimeError, MemoryError) as error:
+            traceback.clear_frames(error.__traceback__)  # lets go of what it had computed
+            return False
+    return True
+
+
+def _where(error: BaseException, session: Session | None) -> tuple[str, str]:
+    """Return words for what was going on, and the task that it was, or "batch" where samples were read."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        actor = frame.f_locals.get("self")
+        if isinstance(actor, Task):
+            name = type(actor).__name__
+            return TASKS.get(name, (f"in {name}", ""))[0], name
+        if isinstance(actor, Session) and frame.f_code.co_name == "next_batch":
+            return "while a batch was read", "batch"
+        if isinstance(actor, Dataset):
+            return "while the data were opened", ""
+    return ("while the game was built" if session is None else f"after {session.images:,} images shown"), ""
+
+
+def _elsewhere(recipe: Recipe, task: str) -> Iterator[Remedy]:
+    plan, why = plan_of(recipe), TASKS.get(task, ("", ""))[1]
+    counts = {"Snapshot": ["grid.samples"], "Probe": ["diagnosis.samples"], "batch": ["run.batch"]}.get(task, [])
+    if task == "Evaluate":
+        counts = [f"metrics.{index}.samples" for index in range(len(recipe.metrics))]
+    for key in counts:
+        count = plan.value(key)
+        if count is not None and count >= 2:
+            yield f"{key}={int(count) // 2}", why or "fewer samples a step: that changes what is learnt"
+    yield from _smaller(recipe, list(recipe.game.players()))
+
+
+def _smaller(recipe: Recipe, players: Sequence[str]) -> Iterator[Remedy]:
+    plan = plan_of(recipe)
+    resolution = plan.value("data.resolution")
+    if resolution is not None and resolution >= 16:
+        yield f"data.resolution={int(resolution) // 2}", "a quarter of the pixels"
+    for player in players:
+        keys = [f"game.{player}.network.{name}" for name in WIDTHS]
+        widths = [(key, plan.value(key)) for key in keys]
+        key, width = next(((key, width) for key, width in widths if width is not None and width >= 2), ("", None))
+        if width is not None:
+            yield f"{key}={int(width) // 2}", f"a narrower {player}"
