@@ -26,6 +26,24 @@ class PluginError(GanforgeError):
     exit_code = 2
 
 
+class BrokenPluginError(GanforgeError):
+    """A plugin's own code raised an error while it was at work; see `ganforge.blame`."""
+
+
+class MemoryShortageError(GanforgeError):
+    """Memory ran out; its text says where, how much was asked for, and what would help.
+
+    Args:
+        turn: whose gradients were being computed, where it was a turn.
+    """
+
+    exit_code = 5
+
+    def __init__(self, text: str, *, turn: str | None = None) -> None:
+        super().__init__(text)
+        self.turn = turn
+
+
 class DataError(GanforgeError):
     """The data set cannot be read or does not fit the networks."""
 
