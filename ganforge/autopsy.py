@@ -1,7 +1,8 @@
-"""Finding the first thing that became NaN or infinite, by playing the failed forward and backward once more."""
+"""What went wrong in a turn: the first thing that became NaN or infinite, or where memory ran out."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.data import Batch
+from ganforge.errors import MemoryShortageError
+from ganforge.memory import shortage_of
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,41 @@ def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, 
         return None
     path, text = witness.gradient
     return Autopsy(text, layer=path)
+
+
+def at_work(error: BaseException, game: nn.Module) -> str | None:
+    """Return which module of a game an error came from: its path and class; "the backward pass"; None = neither.
+
+    Args:
+        error: with its traceback.
+        game: whose module it is, the innermost one that was at work.
+    """
+    paths = {module: path for path, module in game.named_modules() if path}
+    found: str | None = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        actor = frame.f_locals.get("self")
+        if isinstance(actor, nn.Module) and actor in paths:
+            found = f"'{paths[actor]}' ({type(actor).__name__})"
+        elif frame.f_code.co_name == "backward" and frame.f_globals.get("__name__") == "torch.autograd":
+            found = "the backward pass"
+    return found
+
+
+def short_of_memory(error: BaseException, game: nn.Module, turn: str, when: str) -> MemoryShortageError | None:
+    """Return in words that memory ran out in a turn, having let go of what it had computed; None = it was not that.
+
+    Args:
+        error: that ended the turn.
+        game: at play.
+        turn: its name.
+        when: such as "after 64 images shown".
+    """
+    shortage = shortage_of(error)
+    if shortage is None:
+        return None
+    place = at_work(error, game)
+    traceback.clear_frames(error.__traceback__)
+    return MemoryShortageError(f"{shortage}, in turn '{turn}' {when}{f', at {place}' if place else ''}", turn=turn)
 
 
 class _Witness:
