@@ -72,6 +72,7 @@ ORDER = [
     "sample_files",
     "session",
     "rollback",
+    "relief",
     "record",
     "trial",
     "tasks",

@@ -1,7 +1,7 @@
 """The command line: one file for each command, loaded when it is asked for.
 
 Data go to stdout, narration to stderr. Exit codes: 0 done, 1 failed, 2 usage or recipe, 3 diverged, 4 ended
-by what a monitor found, 128 + signal when
+by what a monitor found, 5 out of memory, 128 + signal when
 stopped by one (130 Ctrl-C, 143 SIGTERM).
 """
 
@@ -86,4 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except (Exception, SystemExit) as error:
+        from ganforge.cli.failure import explain  # which imports torch
+
+        explained = explain(error)
+        if explained is None:
+            raise
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {explained}", err=True)
+        sys.exit(explained.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -14,6 +14,7 @@ from accelerate.utils import broadcast_object_list
 
 from ganforge.assemble import assemble, make_accelerator
 from ganforge.checkpoint import load_newest, saved
+from ganforge.cli.failure import explain, keep_traceback
 from ganforge.cli.signals import Signals
 from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
@@ -25,6 +26,7 @@ from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.recipe_show import show
+from ganforge.relief import relief
 from ganforge.session import Session
 from ganforge.tracking import Facts, NoTracker, RunFolder, Status, Store
 from ganforge.training import train
@@ -84,6 +86,11 @@ def play(order: Order) -> int:
         tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
         try:
             return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
+        except (RuntimeError, MemoryError, OSError) as error:  # before the run began
+            short = relief(error, recipe, None)
+            if short is None:
+                raise
+            raise short from error
         finally:
             if isinstance(tracker, RunFolder):
                 tracker.close()
@@ -146,12 +153,13 @@ def _play(
                 status, reason, code = "killed", f"stopped by {signals.name}", signals.exit_code
         except KeyboardInterrupt:
             status, reason, code = "killed", "stopped at once by a second signal", signals.exit_code
-        except GanforgeError as error:
-            reason = str(error)
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise
+        except (Exception, SystemExit) as error:
+            explained = explain(error, catalogue, recipe, session)
+            if explained is None:
+                reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"
+                raise
+            reason = str(explained).partition("\n")[0]
+            raise type(explained)(f"{explained}{keep_traceback(error, folder) if talks else ''}") from error
         finally:
             remark = tracker.finish(status, reason)
     if talks:
