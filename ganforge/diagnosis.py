@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -137,11 +138,17 @@ class Panel:
                 Finding(
                     name=f"{monitor.kind}-broke",
                     symptom=f"the monitor '{monitor.kind}' broke and watches no more",
-                    evidence=f"{type(error).__name__}: {error}",
+                    evidence=f"{type(error).__name__}: {error} (in {_where(error)})",
                     cause="a mistake in the monitor; the training is not touched by it",
                     severity="warning",
                 )
             ]
+
+
+def _where(error: BaseException) -> str:
+    """Return the file and line where an error was raised: a plugin's, where it is a plugin's monitor."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{frame.f_code.co_filename}, line {line}"
 
 
 def diverged(error: DivergedError, plan: Plan) -> Finding:
