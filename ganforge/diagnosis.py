@@ -146,8 +146,8 @@ class Panel:
 
 
 def _where(error: BaseException) -> str:
-    """Return the file and line where an error was raised: a plugin's, where it is a plugin's monitor."""
-    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    """Return the file and line in the watcher that an error came from: a plugin's, where the monitor is."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[:2][-1]  # below the one that asked it
     return f"{frame.f_code.co_filename}, line {line}"
 
 
