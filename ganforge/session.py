@@ -15,7 +15,7 @@ from torch import Tensor
 from ganforge.data import Batch, Source, to_float
 from ganforge.monitor import Action, Finding, Line
 from ganforge.recipe import Recipe
-from ganforge.runner import Report, Runner
+from ganforge.runner import Report, Runner, below
 from ganforge.sampler import Sampler
 from ganforge.share import Share
 from ganforge.tracking import Tracker
@@ -104,6 +104,7 @@ class Session:
         taken_over: by player, which weights of another run or of a file it began with.
         compared_with: real samples that metrics compare with; None = those that are learnt from.
         stop: whether this process was asked for an end; training sets it.
+        kept: what tasks remember of earlier rounds, by name; it goes into checkpoints.
         cut_short: images shown before the round after which an evaluation was cut short, and is still to be done.
     """
 
@@ -125,6 +126,7 @@ class Session:
     taken_over: dict[str, str] = field(default_factory=dict)
     compared_with: Source | None = None
     stop: Callable[[], bool] = never
+    kept: dict[str, Tensor] = field(default_factory=dict)
     cut_short: int | None = None
 
     @property
@@ -186,6 +188,7 @@ class Session:
         tensors, facts = self.runner.state()
         names = list(self.ledger.sums)
         tensors |= {f"ledger/{index}": self.ledger.sums[name] for index, name in enumerate(names)}
+        tensors |= {f"kept/{name}": value for name, value in self.kept.items()}
         return tensors, {
             **facts,
             "ledger": names,
@@ -203,6 +206,7 @@ class Session:
         self.runner.restore(tensors, facts)
         device = self.runner.accelerator.device
         self.ledger.sums = {name: tensors[f"ledger/{index}"].to(device) for index, name in enumerate(facts["ledger"])}
+        self.kept = {name: value.to(device) for name, value in below("kept/", tensors).items()}
         self.metrics = dict(facts["metrics"])
         self.best = tuple(facts["best"]) if facts["best"] else None
         self.findings = list(facts["findings"])

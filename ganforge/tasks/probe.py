@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,10 +12,12 @@ from ganforge.appearance import appearance
 from ganforge.data import DataSpec, Source
 from ganforge.data_checks import checks, look_at
 from ganforge.dice import Roll, roll_dice
+from ganforge.runner import below
 from ganforge.session import Session, Task
 from ganforge.tasks.overfit import overfit
 
 LEAST, SHARE = 16, 0.05  # samples for a line: at least so many, at most this share of the images shown since the last
+SINCE, BEFORE = "probe/since", "probe/weights/"  # what is kept of the line before: images shown, pieces of weights
 PIECE = 4_096  # numbers of each weight that are compared with those of the line before
 
 
@@ -31,12 +35,11 @@ class Probe(Task):
     def __init__(self, every_images: int, samples: int, held_out: Source | None = None) -> None:
         super().__init__(every_images)
         self.samples, self.held_out = samples, held_out
-        self._before: dict[str, Tensor] = {}
-        self._since = 0
 
     def begin(self, session: Session) -> None:
         """At the start of a run, look at the data and at what an untrained generator makes."""
-        self._remember(session)
+        if SINCE not in session.kept:  # not resumed
+            self._remember(session)
         if session.images == 0:
             session.extra["data/count"] = float(len(session.source))  # every process knows that there will be a line
         if session.main and session.images == 0:
@@ -79,15 +82,19 @@ class Probe(Task):
     @torch.no_grad()
     def _moved(self, session: Session) -> dict[str, float]:
         """Return by player how far its weights went since the line before, relative to their length."""
-        if 2 * (session.images - self._since) < (self.every_images or 0):  # just resumed: there is no line before
+        if 2 * (session.images - int(session.kept[SINCE])) < (self.every_images or 0):  # a line came early, or late
             return {}
-        now = _pieces(session)
-        ways = [(now[name] - before).norm() / before.norm().clamp(min=1e-12) for name, before in self._before.items()]
-        names = [f"weights/{name}_moved" for name in self._before]
-        return dict(zip(names, torch.stack(ways).tolist(), strict=True))
+        before = below(BEFORE, session.kept)
+        ways = {
+            f"weights/{name}_moved": (now - before[name]).norm() / before[name].norm().clamp(min=1e-12)
+            for name, now in _pieces(session)
+        }
+        return dict(zip(ways, torch.stack(list(ways.values())).tolist(), strict=True))
 
     def _remember(self, session: Session) -> None:
-        self._before, self._since = _pieces(session) if session.main else {}, session.images
+        if session.main:
+            session.kept |= {f"{BEFORE}{name}": piece for name, piece in _pieces(session)}
+        session.kept[SINCE] = torch.tensor(session.images)
 
 
 def labels_of_probe(spec: DataSpec, count: int) -> Tensor | None:
@@ -101,11 +108,9 @@ def labels_of_probe(spec: DataSpec, count: int) -> Tensor | None:
     return None
 
 
-def _pieces(session: Session) -> dict[str, Tensor]:
-    return {
-        name: torch.cat([_piece(parameter.detach()).reshape(-1).float() for parameter in player.parameters])
-        for name, player in session.runner.players.items()
-    }
+def _pieces(session: Session) -> Iterator[tuple[str, Tensor]]:
+    for name, player in session.runner.players.items():
+        yield name, torch.cat([_piece(parameter.detach()).reshape(-1).float() for parameter in player.parameters])
 
 
 def _piece(weight: Tensor) -> Tensor:
