@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from ganforge.metric import UnroundedFeatureNetwork as UnroundedFeatureNetwork
     from ganforge.monitor import Finding as Finding
     from ganforge.monitor import Line as Line
-    from ganforge.monitor import Plan as Plan
     from ganforge.monitor import Series as Series
     from ganforge.monitor import Watcher as Watcher
     from ganforge.network import DiscriminatorNetwork as DiscriminatorNetwork
     from ganforge.network import FeatureDiscriminator as FeatureDiscriminator
     from ganforge.network import GeneratorNetwork as GeneratorNetwork
     from ganforge.network import StyleGenerator as StyleGenerator
+    from ganforge.plan import Plan as Plan
     from ganforge.tally import Tally as Tally
 
 __version__ = "0.1.0"

@@ -16,7 +16,7 @@ from ganforge.catalogue import Catalogue
 from ganforge.choice import RECIPE, no_run
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.evaluation import spread
-from ganforge.monitor import Direction
+from ganforge.plan import Direction
 from ganforge.record import read_run
 from ganforge.tracking import read_lines
 

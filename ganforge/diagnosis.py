@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from ganforge.errors import DivergedError, RecipeError
 from ganforge.families import Monitor, directions
-from ganforge.monitor import Action, Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Action, Finding, Line, Watcher
+from ganforge.plan import Plan
 from ganforge.recipe import Recipe
+from ganforge.remedy import gentler, remedies, restrained, unbounded
 from ganforge.slots import Kinds
 
 
@@ -73,10 +75,13 @@ class Panel:
         monitors: in the order in which they are asked.
         plan: of the run.
         action: what follows a failure where a monitor does not say otherwise.
+        keep: all lines, which is needed where the run may be rolled back or is over; else only the newest.
     """
 
-    def __init__(self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn") -> None:
-        self.monitors, self.plan, self.action = tuple(monitors), plan, action
+    def __init__(
+        self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn", *, keep: bool = True
+    ) -> None:
+        self.monitors, self.plan, self.action, self.keep = tuple(monitors), plan, action, keep
         self.life = 0
         self.lines: list[Line] = []
         self.cases: list[Case] = []  # of this life
@@ -92,6 +97,7 @@ class Panel:
         """Show a line to all; return what was found for the first time, failures first."""
         if self.lines and line.images < self.lines[-1].images:
             self._go_back(line.images)
+        del self.lines[: 0 if self.keep else len(self.lines)]
         self.lines.append(line)
         return self._ask(line)
 
@@ -171,7 +177,9 @@ def diverged(error: DivergedError, plan: Plan) -> Finding:
         evidence=str(error),
         cause="steps that are too long, or numbers beyond what the precision can hold",
         remedies=remedies(
-            *(plan.scaled(key(name), 0.25) for name in fastest),
+            *(gentler(plan, name) for name in fastest[:1]),
+            *(restrained(plan) if unbounded(plan) else ()),
+            *(gentler(plan, name) for name in fastest[1:]),
             plan.changed("run.precision", "no"),
             plan.added("game.discriminator.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
         ),

@@ -15,8 +15,9 @@ from ganforge.component import Component
 from ganforge.data import DataSpec, Source
 from ganforge.duel import Duel, Role
 from ganforge.metric import Exam, FeatureNetwork, Measurement, Want
-from ganforge.monitor import Action, Plan, Watcher
+from ganforge.monitor import Action, Watcher
 from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.plan import Plan
 from ganforge.schedule import PositiveNumber, value_at
 
 Better = Literal["lower", "higher"]

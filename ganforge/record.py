@@ -11,7 +11,8 @@ from typing import Any
 from ganforge.diagnosis import Case, Panel, monitors_of, plan_of, replay
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, lines_of
+from ganforge.monitor import Finding, Line, lines_of
+from ganforge.plan import Plan
 from ganforge.plugins import Catalogue
 from ganforge.recipe import read_recipe
 from ganforge.tracking import read_lines, read_record

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ganforge.diagnosis import plan_of
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan
+from ganforge.monitor import Finding, Line
+from ganforge.plan import Plan
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.recipe import read_recipe
 

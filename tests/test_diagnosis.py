@@ -12,7 +12,8 @@ from support import catalogue, recipe_of
 from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
 from ganforge.errors import RecipeError
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
 
 
 class Above(Monitor):

@@ -43,6 +43,7 @@ ORDER = [
     "toml_places",
     "fields",
     "spots",
+    "recipe_bounds",
     "recipe_file",
     "recipe_overrides",
     "recipe_errors",

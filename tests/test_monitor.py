@@ -8,9 +8,11 @@ import pytest
 from support import catalogue, gan_table, recipe_of
 
 from ganforge.diagnosis import plan_of
-from ganforge.monitor import Line, Plan, Series, lines_of, remedies
+from ganforge.monitor import Line, Series, lines_of
+from ganforge.plan import Plan
 from ganforge.recipe import Recipe
 from ganforge.recipe_overrides import apply_overrides, parse_override
+from ganforge.remedy import remedies
 
 RAMP = {"start": 4e-4, "end": 1e-4, "images": 1_000, "after_images": 0, "shape": "linear"}
 PLAN = Plan(

@@ -18,7 +18,8 @@ from ganforge.cli.view import MuteView
 from ganforge.data import DataSpec
 from ganforge.errors import DivergedError
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
 from ganforge.rollback import MOST
 from ganforge.session import Session, Task
 from ganforge.tasks.watch import Watch

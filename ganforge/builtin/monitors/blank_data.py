@@ -8,7 +8,8 @@ from pydantic import Field
 
 from ganforge.builtin.monitors.course import AtStart
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
 
 
 class BlankData(Monitor):

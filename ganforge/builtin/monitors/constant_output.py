@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, gentler
+from ganforge.builtin.monitors.course import Likeness, Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import gentler, remedies
 
 
 class ConstantOutput(Monitor):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from ganforge.monitor import Finding, Line, Plan, Watcher
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
 
-CUSTOMARY_LR = 2e-4  # of Adam, in most recipes of GANs
 IGNORANT = {"minimax": 2 * math.log(2), "non-saturating": 2 * math.log(2), "hinge": 2.0, "relativistic": math.log(2)}
 
 
@@ -123,35 +123,3 @@ def noise(values: Sequence[float]) -> float:
     """Return the standard deviation of values about a smooth course, from second differences: robust to outliers."""
     second = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
     return statistics.median(second) / (0.6745 * math.sqrt(6)) if second else 0.0
-
-
-def gentler(plan: Plan, player: str, factor: float = 0.25) -> str | None:
-    """Return the override that slows a player down: to the customary rate from far above it, else by `factor`."""
-    key = f"game.{player}.optimizer"
-    rate, high = plan.at(f"{key}.lr"), 20 * CUSTOMARY_LR
-    ends = [rate["start"], rate["end"]] if isinstance(rate, Mapping) else [plan.value(f"{key}.lr") or 0.0]
-    if max(ends) > high and "adam" in (plan.kind(key) or "adam"):
-        return plan.changed(f"{key}.lr", min(ends) if min(ends) < high else CUSTOMARY_LR)
-    return plan.scaled(f"{key}.lr", factor)
-
-
-def faster(plan: Plan, player: str, other: str) -> str | None:
-    """Return the override that gives a player the other's learning rate, where its own is less than a third of it."""
-    key, theirs = f"game.{player}.optimizer.lr", f"game.{other}.optimizer.lr"
-    mine, rate = plan.value(key), plan.value(theirs)
-    return plan.changed(key, plan.at(theirs)) if mine is not None and rate is not None and 3 * mine < rate else None
-
-
-def slower(plan: Plan, player: str, other: str) -> str | None:
-    """Return the override that gives a player the other's learning rate, where its own is over three times that."""
-    mine, rate = (plan.value(f"game.{name}.optimizer.lr") for name in (player, other))
-    if mine is None or rate is None or mine <= 3 * rate:
-        return None
-    return plan.changed(f"game.{player}.optimizer.lr", plan.at(f"game.{other}.optimizer.lr"))
-
-
-def ada(plan: Plan) -> str | None:
-    """Return the override that adds ADA, quick enough to come to its full strength in a quarter of the run."""
-    quick, usual = plan.images // 4, 500_000
-    fields = {"speed_images": quick} if 0 < quick < usual else {}
-    return plan.added("game.discriminator.augmentations", "ada", **fields)

@@ -9,7 +9,9 @@ from pydantic import Field, PositiveInt
 
 from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import remedies
 
 
 class DeadCodes(Monitor):

@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import CUSTOMARY_LR, Streak
+from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import customary, remedies
 
 MOVED, NORM = "_moved", "gradient_norm"
 
@@ -75,9 +77,10 @@ class DeadPlayerWatcher(Watcher):
             [] if norm is None else [f"gradient norm {norm:.2g}"]
         )
         told += [f"the others: {', '.join(others)}"] if others else []
-        slow = rate is not None and rate < 0.01 * CUSTOMARY_LR
+        usual = customary(self.plan, player)
+        slow = rate is not None and usual is not None and rate < 0.01 * usual
         cause = "its learning rate is next to nothing" if slow else "its gradient is 0, or its weights are frozen"
-        faster = self.plan.changed(f"{key}.optimizer.lr", CUSTOMARY_LR)
+        faster = self.plan.changed(f"{key}.optimizer.lr", usual)
         unfrozen = (
             self.plan.changed(f"{key}.constraints", []) if "freeze" in self.plan.kinds(f"{key}.constraints") else None
         )

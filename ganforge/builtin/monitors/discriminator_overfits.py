@@ -7,11 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import ada
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+from ganforge.monitor import Finding, Line, Series, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import ada, remedies
 
 READING = "discriminator/overfit"
+FEW = 500  # samples: Zhao et al. 2020 (arXiv:2006.10738, sec. 4.3) train on 100 to 389, with DiffAugment and R1
 
 
 class DiscriminatorOverfits(Monitor):
@@ -38,9 +40,11 @@ class OverfitWatcher(Watcher):
     def __init__(self, monitor: DiscriminatorOverfits, plan: Plan) -> None:
         self.monitor, self.plan = monitor, plan
         self.series = Series(READING)
+        self.count: float | None = None  # of real samples
 
     def look(self, line: Line) -> list[Finding]:
         """Return a finding where r_v is high, and not for a moment."""
+        self.count = line.get("data/count") or self.count
         if not self.series.note(line) or len(self.series) < self.monitor.lines:
             return []
         monitor, values = self.monitor, self.series.values
@@ -50,7 +54,6 @@ class OverfitWatcher(Watcher):
             return []
         plan, keys = self.plan, "game.discriminator"
         width = plan.value(f"{keys}.network.width")
-        images = line.get("grid/contrast") is not None
         return [
             Finding(
                 name=monitor.kind,
@@ -60,11 +63,18 @@ class OverfitWatcher(Watcher):
                 f"healthy: under 0.5, over {monitor.r_v:g} it knows its samples by heart",
                 cause="too few real samples for this discriminator, shown too often without augmentation",
                 remedies=remedies(
-                    ada(plan) if images else None,
-                    plan.added(f"{keys}.augmentations", "diffaugment") if images else None,
-                    plan.added(f"{keys}.regularizers", "r1", gamma=1.0, every=16),
+                    *self._augmented(images=line.get("grid/contrast") is not None),
                     plan.changed(f"{keys}.network.width", int(width / 2)) if width and width >= 8 else None,
                 ),
                 severity="failure" if now > monitor.r_v else "warning",
             )
         ]
+
+    def _augmented(self, *, images: bool) -> list[str | None]:
+        """Return the overrides that let it see more than the samples; of few samples with R1 on top (`FEW`)."""
+        diffaugment = self.plan.added("game.discriminator.augmentations", "diffaugment") if images else None
+        held = self.plan.added("game.discriminator.regularizers", "r1", gamma=10.0, every=16)
+        adaptive = ada(self.plan) if images else None
+        if self.count is not None and self.count < FEW:
+            return [diffaugment, held, adaptive]
+        return [adaptive, diffaugment, held]

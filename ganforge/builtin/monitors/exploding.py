@@ -8,9 +8,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak, gentler
+from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+from ganforge.monitor import Finding, Line, Series, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import gentler, remedies, restrained, unbounded
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
 
@@ -57,15 +59,8 @@ class ExplodingWatcher(Watcher):
         signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping, stretch)]
         if self.streak.note(bool(signs)) < self.monitor.lines and not leaping:
             return []
-        plan, player, key = self.plan, signs[0][0], "game.discriminator"
-        free = plan.kind("game.loss") == "wasserstein" and not (
-            plan.kinds(f"{key}.regularizers") or plan.kinds(f"{key}.constraints")
-        )
-        weight = {} if "grid/contrast" in line.values else {"weight": 1.0}  # of points: less than of images
-        held = [
-            plan.added(f"{key}.regularizers", "gradient-penalty", **weight),
-            plan.added(f"{key}.constraints", "spectral-norm"),
-        ]
+        plan, player, free = self.plan, signs[0][0], unbounded(self.plan)
+        held = list(restrained(plan, points="grid/contrast" not in line.values))
         slower = [gentler(plan, name) for name in (player, "discriminator", "generator")]
         return [
             Finding(

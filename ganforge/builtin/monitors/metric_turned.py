@@ -7,9 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import ada, noise
+from ganforge.builtin.monitors.course import noise
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+from ganforge.monitor import Finding, Line, Series, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import ada, remedies
 
 
 class MetricTurned(Monitor):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from ganforge.builtin.monitors.course import gentler
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import gentler, remedies
 
 FIRST = ("data/", "real/")  # what comes before training
 OF_TWO = ("/distance", "/nearest", "/duplicates", "/least_class_distance")  # readings that one sample does not have

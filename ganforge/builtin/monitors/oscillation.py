@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, gentler, swings, turns
+from ganforge.builtin.monitors.course import Likeness, swings, turns
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher, remedies
+from ganforge.monitor import Finding, Line, Series, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import gentler, remedies
 
 
 class Oscillation(Monitor):

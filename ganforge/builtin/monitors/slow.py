@@ -9,7 +9,8 @@ from pydantic import Field, PositiveInt
 
 from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Series, Watcher
+from ganforge.monitor import Finding, Line, Series, Watcher
+from ganforge.plan import Plan
 
 RECENT = 200  # lines that a line is compared with
 

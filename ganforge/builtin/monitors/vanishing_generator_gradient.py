@@ -7,9 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak, gentler
+from ganforge.builtin.monitors.course import Streak
 from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Plan, Watcher, remedies
+from ganforge.monitor import Finding, Line, Watcher
+from ganforge.plan import Plan
+from ganforge.remedy import gentler, remedies
 
 
 class VanishingGeneratorGradient(Monitor):

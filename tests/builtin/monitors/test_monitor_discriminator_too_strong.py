@@ -8,7 +8,8 @@ import pytest
 from support_monitors import REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.builtin.monitors.discriminator_too_strong import DiscriminatorTooStrong
-from ganforge.monitor import Line, Plan
+from ganforge.monitor import Line
+from ganforge.plan import Plan
 
 READING = "discriminator/adversarial"
 PLAN = Plan(

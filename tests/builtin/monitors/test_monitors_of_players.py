@@ -207,6 +207,18 @@ def test_held_out_samples_that_look_generated() -> None:
     assert 'game.discriminator.augmentations.0={kind="ada", speed_images=15000}' in finding.remedies, "of 60,000"
 
 
+def test_of_few_samples_diffaugment_and_r1_come_first() -> None:
+    start = Line.of(0, 0, {"data/count": 100.0})
+    lines = [start, *log(12, lambda n: healthy(n) | {"discriminator/overfit": 0.4 + 0.05 * n})]
+    remedies = first(DiscriminatorOverfits(), lines)[1].remedies
+    assert [remedy.partition("=")[0] for remedy in remedies[:2]] == [
+        "game.discriminator.augmentations.0",
+        "game.discriminator.regularizers.0",
+    ]
+    assert "diffaugment" in remedies[0]
+    assert "r1" in remedies[1]
+
+
 def test_overfitting_that_only_begins_is_a_warning() -> None:
     lines = log(12, lambda n: healthy(n) | {"discriminator/overfit": 0.03 * n})
     number, finding = first(DiscriminatorOverfits(), lines)
