@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,8 @@ from ganforge.component import Strict
 from ganforge.errors import RecipeError
 from ganforge.game import GameComponent
 from ganforge.monitor import Action
-from ganforge.recipe_errors import Sources, explain
+from ganforge.recipe_bounds import excesses
+from ganforge.recipe_errors import LOOKED_AT, Mistake, Sources, explain, report
 from ganforge.recipe_file import parse_text, read_text
 from ganforge.recipe_overrides import apply_overrides, parse_override
 from ganforge.slots import AnyDataset, AnyMetric, AnyMonitor, Slot
@@ -181,12 +183,16 @@ def parse_recipe(
     raw = parse_text(text, name)
     changes = [parse_override(override) for override in overrides]
     notices = apply_overrides(raw, changes, Recipe, catalogue)
+    sources = Sources(name, places(text), changes)
+    too_much = report((Mistake(path, words) for path, words in islice(excesses(raw), LOOKED_AT)), sources)
+    if too_much is not None:
+        raise RecipeError(too_much)
     recipe, error = None, None
     try:
         recipe = Recipe.model_validate(raw, context={"catalogue": catalogue})
     except ValidationError as found:
         error = found
-    wrong = explain(error, raw, Recipe, catalogue, Sources(name, places(text), changes))
+    wrong = explain(error, raw, Recipe, catalogue, sources)
     if wrong is not None or recipe is None:
         raise RecipeError("\n".join([wrong or str(error), *_absent(error, catalogue)])) from error
     if tell is not None:

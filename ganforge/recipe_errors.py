@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from ganforge.toml_places import Path, Place
 
 SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
 OWN_WORDS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
+LOOKED_AT, SAID = 400, 20  # mistakes that are explained, and that are said
 PYDANTIC = "https://errors.pydantic.dev"  # what pydantic's own errors link to
 
 
@@ -74,18 +76,27 @@ def explain(
         kinds: the installed components.
         sources: where the values come from.
     """
-    mistakes = {mistake.path: mistake for mistake in _mismatches(Spot((Takes(root),), raw), (), kinds)}
-    for path, details in _by_path(error.errors() if error else [], raw):
+    mismatches = islice(_mismatches(Spot((Takes(root),), raw), (), kinds), LOOKED_AT)
+    mistakes = {mistake.path: mistake for mistake in mismatches}
+    for path, details in _by_path(error.errors()[:LOOKED_AT] if error else [], raw):
         mistakes.setdefault(path, _mistake(path, details, raw, root, kinds))
+    return report(mistakes.values(), sources)
+
+
+def report(mistakes: Iterable[Mistake], sources: Sources) -> str | None:
+    """Say mistakes in the order of their places, the first `SAID` of them; None where there are none."""
     lines = []
-    for mistake in mistakes.values():
+    for mistake in mistakes:
         line, column, where = sources.origin(mistake)
         keys = ".".join(map(str, mistake.path))
         lines.append((line, column, f"{where}: {keys}: {mistake.text}" if keys else f"{where}: {mistake.text}"))
     if not lines:
         return None
     said = [text for _, _, text in sorted(lines)]
-    return said[0] if len(said) == 1 else "\n".join([f"{sources.name} has {len(said)} mistakes:", *said])
+    if len(said) == 1:
+        return said[0]
+    count = f"{len(said)} mistakes" + (f", of which these are the first {SAID}" if len(said) > SAID else "")
+    return "\n".join([f"{sources.name} has {count}:", *said[:SAID]])
 
 
 def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[Path, list[ErrorDetails]]]:

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from ganforge.errors import RecipeError
 from ganforge.fields import title, toml_scalar
+from ganforge.recipe_bounds import DEPTH, TEXT, check_nesting
 from ganforge.slots import Kinds
 from ganforge.spots import MISSING, Spot, Table, walk
 
-_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_KEY, _INDEX = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[0-9]{1,9}")
 _MOMENT = (datetime.date, datetime.time, datetime.datetime)
 
 
@@ -41,27 +42,30 @@ def parse_override(text: str) -> Override:
         RecipeError: it is of another form, or the value begins like TOML and is not.
     """
     key, equals, value = text.partition("=")
-    label = f"--set {text}"
+    label = f"--set {text if len(text) <= 200 else text[:197] + '...'}"
     if not equals:
         guess = ".".join(text.split()[:1]) or "run.images"
         raise RecipeError(f"{label}: expected KEY=VALUE, such as --set {guess}=1")
     steps = [step.strip() for step in key.split(".")]
+    if len(steps) > DEPTH or len(text) > TEXT:
+        raise RecipeError(f"{label[:80]}...: expected a key of at most {DEPTH} parts and a short value")
     for step in steps:
         if not _KEY.fullmatch(step):
             raise RecipeError(
                 f"{label}: '{key.strip()}' is not the name of a field; expected names or indices with dots between, "
                 "such as game.generator.optimizer.lr or metrics.0.samples"
             )
-    path = tuple(int(step) if step.isdecimal() and number else step for number, step in enumerate(steps))
+    path = tuple(int(step) if _INDEX.fullmatch(step) and number else step for number, step in enumerate(steps))
     return Override(text, path, _value(value.strip(), label))
 
 
 def _value(text: str, label: str) -> Any:
     if not text:
         raise RecipeError(f"{label}: there is no value; an empty text is written '\"\"'")
+    check_nesting(text, label)
     try:
         read = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if text[0] in "[{\"'":
             raise RecipeError(f"{label}: the value is not TOML: {error}; quote the whole for your shell") from error
         return text
