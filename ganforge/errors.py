@@ -13,6 +13,15 @@ class GanforgeError(ValueError):
 
     exit_code: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        """Return the text, safe to print: names in it may be of hostile files and recipes."""
+        return printable(super().__str__(), keep="\n")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text without control characters and broken encoding, which are written as escapes; `keep` stays."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
 
 class RecipeError(GanforgeError):
     """The recipe, an override or a command-line argument cannot be used."""
