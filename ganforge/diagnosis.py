@@ -78,9 +78,7 @@ class Panel:
         keep: all lines, which is needed where the run may be rolled back or is over; else only the newest.
     """
 
-    def __init__(
-        self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn", *, keep: bool = True
-    ) -> None:
+    def __init__(self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn", *, keep: bool = True) -> None:
         self.monitors, self.plan, self.action, self.keep = tuple(monitors), plan, action, keep
         self.life = 0
         self.lines: list[Line] = []

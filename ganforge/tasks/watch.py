@@ -35,8 +35,10 @@ class Watch(Task):
     def begin(self, session: Session) -> None:
         """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
         if session.images > 0 and session.main:
+            keep, self.panel.keep = self.panel.keep, True  # it may have been rolled back before
             for line in lines_of(read_lines(session.folder / "metrics.jsonl")):
                 self.panel.look(line)
+            self.panel.keep = keep
             for case in self.panel.cases:
                 self._tell(session, case)
         elif session.unwatched:
