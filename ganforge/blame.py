@@ -77,7 +77,8 @@ def _component(frames: list[FrameType], catalogue: Catalogue, plugin: Plugin) ->
         found = [_named(entry) for entry in _entries(frame, catalogue, plugin)]
         if found:
             return f"its {' or '.join(found)}", frame.f_code.co_qualname
-    return "it", f"{frames[0].f_globals.get('__name__')}.{frames[0].f_code.co_qualname}"
+    asked = frames[-1]  # a function that belongs to no component, such as the backward of a `torch.autograd.Function`
+    return "it", f"{asked.f_globals.get('__name__')}.{asked.f_code.co_qualname}"
 
 
 def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator[Entry]:

@@ -3,10 +3,10 @@
     python tests/reliability/soak.py --minutes 60 --out /tmp/soak
 
 Plays `soak.toml` as `ganforge run` does: ADA, lazy R1, averages, grids, three metrics, checkpoints and the best of
-them, all monitors, and MLflow in an SQLite file. Every minute it notes the memory, descriptors and threads of the trainer and
-of the process that mirrors into MLflow, the files in the run's folder, and how many images were shown per second of the
-trainer's CPU time: not of the clock's, since others may be at work on the machine. At the end it asks for an end by
-SIGTERM, fits a line through each, and judges.
+them, all monitors, and MLflow in an SQLite file. Every minute it notes the memory, descriptors and threads of the
+trainer and of the process that mirrors into MLflow, the files in the run's folder, and how many images were shown per
+second of the trainer's CPU time: not of the clock's, since others may be at work on the machine. At the end it asks for
+an end by SIGTERM, fits a line through each, and judges.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def judge(seen: Sequence[Sample]) -> tuple[list[str], list[str]]:
         for what in ("descriptors", "threads"):
             values = [entry[f"{who}/{what}"] for entry in late]
             half = len(values) // 2
-            row(f"{who}: {what}", values, trend(hours, values), max(values[half:]) > max(values[:half]))
+            row(f"{who}: {what}", values, trend(hours, values), min(values[half:]) > min(values[:half]))
     values = [entry["files"] for entry in late]
     half = len(values) // 2
-    row("files in the run's folder, grids aside", values, trend(hours, values), max(values[half:]) > max(values[:half]))
+    row("files in the run's folder, grids aside", values, trend(hours, values), min(values[half:]) > min(values[:half]))
     fast = speeds(late)
     line = trend(hours[1:], fast)
     row("images per CPU second", fast, line, line.drifts(SPEED))
