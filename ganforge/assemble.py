@@ -17,6 +17,7 @@ from ganforge.errors import GanforgeError, RecipeError, at_key
 from ganforge.families import Dataset, Monitor, directions
 from ganforge.fields import nearest
 from ganforge.game import Game, GameComponent
+from ganforge.launch import world_of
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
 from ganforge.recipe import Recipe
@@ -34,44 +35,29 @@ from ganforge.tracking import Tracker
 from ganforge.transfer import begin_with
 
 
-def make_accelerator(device: str, precision: str, processes: int = 1) -> Accelerator:
+def make_accelerator(device: str, precision: str, processes: int | None = None) -> Accelerator:
     """Make Accelerate's view of the devices and processes of this run.
 
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "no" or "bf16".
-        processes: as many as were asked for, where no launcher says so in WORLD_SIZE.
+        processes: as many as were asked for on the command line, if anything was said.
 
     Raises:
         GanforgeError: the device is not there, or not as many processes came as were started.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
-    wanted = _processes_to_join(processes)
+    wanted = world_of(os.environ, processes) or 1
     # Without this Accelerate takes several processes on a machine without CUDA for so many runs of one.
     on_cpu = device == "cpu" or (wanted > 1 and not torch.cuda.is_available())
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     if accelerator.num_processes != wanted:
         raise GanforgeError(
-            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; {_HOW}"
+            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; start them with "
+            "`ganforge run RECIPE --processes N` or torchrun"
         )
     return accelerator
-
-
-_HOW = "start them with `ganforge run RECIPE --processes N` or torchrun"
-
-
-def _processes_to_join(processes: int) -> int:
-    """Return how many there should be, and see that whoever started them said all that they need to find each other."""
-    said = os.environ.get("WORLD_SIZE", str(processes))
-    if not said.isdecimal() or int(said) < 1:
-        raise GanforgeError(f"the environment says WORLD_SIZE = {said!r}; expected a number of processes; {_HOW}")
-    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if int(said) > 1 and missing:
-        raise GanforgeError(f"{said} processes were asked for, and {', '.join(missing)} are not set; {_HOW}")
-    if processes > 1 and processes != int(said):
-        raise GanforgeError(f"--processes {processes}, but the environment says WORLD_SIZE = {said}; {_HOW}")
-    return int(said)
 
 
 def build_game(
@@ -184,7 +170,7 @@ def assemble(
         _check_best(recipe)
         tasks.append(Evaluate(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
-    tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action)))
+    tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action, keep=session.may_roll_back)))
     tasks.append(Save(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
     return session, tasks
 

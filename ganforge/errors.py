@@ -84,6 +84,12 @@ class DivergedError(GanforgeError):
         return DivergedError(f"{self}{tries}", player=self.player, term=self.term, layer=self.layer, data=self.data)
 
 
+class LostError(GanforgeError):
+    """Another process of the same run ended, and this one waited for it in vain."""
+
+    exit_code = 6
+
+
 @contextmanager
 def at_key(path: str) -> Iterator[None]:
     """Name the key of the recipe in whatever goes wrong while its component is built, as a `RecipeError`."""

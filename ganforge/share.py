@@ -7,6 +7,30 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
+from ganforge.errors import LostError
+
+# What gloo and the store say when the other end of a line is gone.
+_GONE = (
+    "gloo/transport",
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "connection was closed",
+)
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether an error is what a process gets that waits for another which is gone."""
+    while True:
+        if isinstance(error, torch.distributed.DistNetworkError | torch.distributed.DistStoreError | LostError):
+            return True
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _GONE):
+            return True
+        before = error.__cause__ or error.__context__
+        if before is None:
+            return False
+        error = before
+
 
 class Share:
     """This process's share of some work.

@@ -18,8 +18,9 @@ from ganforge.cli.failure import explain, keep_traceback
 from ganforge.cli.signals import Signals
 from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
+from ganforge.cli.voice import one_voice
 from ganforge.diagnosis import monitors_of
-from ganforge.errors import CheckpointError, GanforgeError
+from ganforge.errors import CheckpointError, GanforgeError, LostError
 from ganforge.families import directions
 from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
 from ganforge.memory import keep_freed_memory
@@ -28,6 +29,7 @@ from ganforge.recipe import Recipe, read_recipe
 from ganforge.recipe_show import show
 from ganforge.relief import relief
 from ganforge.session import Session
+from ganforge.share import is_loss
 from ganforge.tracking import Facts, NoTracker, RunFolder, Status, Store
 from ganforge.training import train
 
@@ -50,7 +52,7 @@ class Order:
     dry_run: bool = False
     quiet: bool = False
     leave_out: tuple[str, ...] = ()
-    processes: int = 1
+    processes: int | None = None
     sweep: str | None = None
 
     @property
@@ -82,15 +84,17 @@ def play(order: Order) -> int:
     if order.dry_run:
         return _dry_run(order, recipe, accelerator)
     folder = _agree_on_folder(order, accelerator)
-    with Signals() as signals:
+    with Signals(talks=accelerator.is_main_process) as signals:
         tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
         try:
-            return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
-        except (RuntimeError, MemoryError, OSError) as error:  # before the run began
-            short = relief(error, recipe, None)
-            if short is None:
-                raise
-            raise short from error
+            with one_voice():
+                try:
+                    return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
+                except (RuntimeError, MemoryError, OSError) as error:  # before the run began
+                    short = None if is_loss(error) else relief(error, recipe, None)
+                    if short is None:
+                        raise
+                    raise short from error
         finally:
             if isinstance(tracker, RunFolder):
                 tracker.close()
@@ -154,6 +158,9 @@ def _play(
         except KeyboardInterrupt:
             status, reason, code = "killed", "stopped at once by a second signal", signals.exit_code
         except (Exception, SystemExit) as error:
+            if is_loss(error):
+                reason = "another process of the run ended"
+                raise LostError(reason) from error
             explained = explain(error, catalogue, recipe, session)
             if explained is None:
                 reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"

@@ -15,7 +15,8 @@ import click
 @click.option("--resume", is_flag=True, help="Go on with the newest run of this recipe (or with --out FOLDER).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to start here.")
+@click.option("--processes", type=click.IntRange(min=1),
+              help="Processes to start here; or how many a launcher was to start [default: 1].")  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Play so many seeds, in runs/RECIPE-seed0 and so on, and compare them."
 )
@@ -29,7 +30,7 @@ def command(
     resume: bool,
     out: Path | None,
     device: str,
-    processes: int,
+    processes: int | None,
     seeds: int | None,
     dry_run: bool,
     quiet: bool,
@@ -48,17 +49,21 @@ def command(
       ganforge run runs/stylegan2_faces --resume
       ganforge run recipes/dcgan_digits.toml --seeds 3
     """
+    from ganforge.launch import end_with_launcher, launch, world_of
+
+    world = world_of(os.environ, processes)
     if seeds is not None:
         from ganforge.cli.play import Order
         from ganforge.cli.seeds import play_seeds
 
         order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
         return play_seeds(order, seeds)
-    if processes > 1 and "RANK" not in os.environ:
-        from ganforge.launch import launch
-
+    if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
+    end_with_launcher(os.environ)
     from ganforge.cli.play import Order, play
+    from ganforge.cli.voice import one_voice
 
     order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, sweep)
-    return play(order)
+    with one_voice():
+        return play(order)

@@ -68,8 +68,8 @@ def _play_one(order: Order, recipe: Recipe, sweep: Sweep, seed: int, title: str,
         say(click.style(f"\n{title}: {folder}", bold=True))
     overrides, resume = (*order.overrides, f"seed={seed}"), order.resume and sweep.has_begun(seed)
     one = replace(order, overrides=overrides, out=folder, resume=resume, sweep=sweep.name)
-    if order.processes > 1:
-        return launch(arguments(one), one.processes, os.environ)
+    if (order.processes or 1) > 1:
+        return launch(arguments(one), one.processes or 1, os.environ)
     try:
         return play(one)
     except GanforgeError as error:
@@ -90,7 +90,7 @@ def arguments(order: Order) -> list[str]:
     """Return the command line that an order was made from."""
     found = ["run", str(order.recipe)]
     found += ["--device", order.device] if order.device != "auto" else []
-    found += ["--processes", str(order.processes)] if order.processes > 1 else []
+    found += ["--processes", str(order.processes)] if (order.processes or 1) > 1 else []
     found += [part for override in order.overrides for part in ("--set", override)]
     found += [part for name in order.leave_out for part in ("--no-plugin", name)]
     found += ["--out", str(order.out)] if order.out else []

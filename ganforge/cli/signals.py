@@ -9,10 +9,15 @@ import click
 
 
 class Signals:
-    """While entered, remembers the first signal, and raises `KeyboardInterrupt` on the second."""
+    """While entered, remembers the first signal, and raises `KeyboardInterrupt` on the second.
 
-    def __init__(self) -> None:
+    Args:
+        talks: say so on the first one; one process of several does.
+    """
+
+    def __init__(self, *, talks: bool = True) -> None:
         self.number: int | None = None
+        self.talks = talks
         self._before: dict[int, object] = {}
 
     @property
@@ -23,12 +28,12 @@ class Signals:
     @property
     def name(self) -> str:
         """The signal's name."""
-        return signal.Signals(self.number).name if self.number is not None else "nobody"
+        return signal.Signals(self.number).name if self.number is not None else "a signal to another process"
 
     @property
     def exit_code(self) -> int:
-        """What a process ended by the signal exits with; 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + (self.number or signal.SIGINT)
+        """What a process ended by the signal exits with; 130 for Ctrl-C, 143 for SIGTERM, also one to another process."""
+        return 128 + (self.number or signal.SIGTERM)
 
     def __enter__(self) -> Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,4 +48,5 @@ class Signals:
         if self.number is not None:
             raise KeyboardInterrupt
         self.number = number
-        click.echo("\nstopping after this round, with a checkpoint; once more to stop at once", err=True)
+        if self.talks:
+            click.echo("\nstopping after this round, with a checkpoint; once more to stop at once", err=True)
