@@ -20,6 +20,7 @@ from ganforge.game import Game, GameComponent
 from ganforge.launch import world_of
 from ganforge.network import DiscriminatorNetwork
 from ganforge.player import Player, main_share
+from ganforge.ration import Ration, check_room
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.sampler import Sampler
@@ -65,7 +66,8 @@ def build_game(
 ) -> Game:
     """Build a game with the same weights on every process, constraints attached, on the device, channels last."""
     torch.manual_seed(derive(seed, "weights"))
-    game = recipe.build(spec)
+    with Ration("building the networks", "make the numbers in game smaller, such as width, channels or latent"):
+        game = recipe.build(spec)
     if spec.labelled < 1 and not game.partial_labels:
         raise RecipeError(
             f"game '{recipe.kind}' needs the label of every sample, and {1 - spec.labelled:.1%} of the data have none; "
@@ -143,6 +145,7 @@ def assemble(
         )
     for notice in source.notices:
         show.say(notice)
+    _check_batch(runner, source.spec)
     _warn_of_split_groups(runner, show)
     taken_over = _begin(runner, show) if fresh else {}
     session = Session(
@@ -173,6 +176,13 @@ def assemble(
     tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action, keep=session.may_roll_back)))
     tasks.append(Save(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
     return session, tasks
+
+
+def _check_batch(runner: Runner, spec: DataSpec) -> None:
+    """See that the largest batch fits in memory, as it is read and as networks see it."""
+    rows = max(batch for _, batch in runner.batches) // runner.accelerator.num_processes
+    shape = " x ".join(map(str, spec.shape))
+    check_room(rows * (spec.size * 5 + 8), f"a batch of {rows:,} samples of {shape}", "make run.batch smaller")
 
 
 def open_reference(data: Dataset, spec: DataSpec, cache: Path, key: str = "reference") -> Source:

@@ -44,15 +44,17 @@ class BatchRecipe(Strict):
     """Another batch from somewhere on."""
 
     after_images: PositiveInt = Field(description="images shown from which on it holds")
-    batch: PositiveInt = Field(description="images in a round, over all processes")
+    batch: PositiveInt = Field(le=2**24, description="images in a round, over all processes")
 
 
 class RunRecipe(Strict):
     """How long to train, and in what portions."""
 
     images: PositiveInt = Field(description="images shown to the discriminator until the end")
-    batch: PositiveInt = Field(description="images in a round, over all processes")
-    microbatches: PositiveInt = Field(default=1, description="portions that a batch is computed in, to save memory")
+    batch: PositiveInt = Field(le=2**24, description="images in a round, over all processes")
+    microbatches: PositiveInt = Field(
+        default=1, le=2**24, description="portions that a batch is computed in, to save memory"
+    )
     precision: Precision = Field(default="no", description="mixed precision: bf16, or no for float32")
     log_every_images: PositiveInt = Field(default=1_000, description="images shown between log lines")
     sync_batchnorm: bool = Field(
@@ -87,7 +89,7 @@ class GridRecipe(Strict):
     """The picture of fixed latents, drawn between rounds."""
 
     every_images: PositiveInt = Field(default=10_000, description="images shown between grids")
-    samples: PositiveInt = Field(default=64, description="samples in a grid")
+    samples: PositiveInt = Field(default=64, le=65_536, description="samples in a grid")
     truncation: float = Field(default=1.0, gt=0, le=1, description="less variety, more likeness; 1 = none")
 
 

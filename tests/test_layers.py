@@ -15,6 +15,7 @@ ORDER = [
     "errors",
     "launch",
     "memory",
+    "ration",
     "dice",
     "tally",
     "together",
