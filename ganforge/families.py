@@ -26,7 +26,7 @@ Better = Literal["lower", "higher"]
 class Generator(Component):
     """A network that turns latents into samples."""
 
-    latent: PositiveInt = Field(default=128, description="length L of a latent")
+    latent: PositiveInt = Field(default=128, le=65_536, description="length L of a latent")
 
     @abstractmethod
     def build(self, data: DataSpec) -> GeneratorNetwork:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from ganforge.errors import printable as printable
+
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_BYTES = 128 * 2**20  # of one encoded image
 MAX_LABEL_BYTES = 256 * 2**20  # of dataset.json
@@ -39,11 +41,6 @@ class BadFile(Exception):  # noqa: N818
 
 class Unread(BadFile):
     """The bytes of a file cannot be had, or are not those that were there: it may come back."""
-
-
-def printable(name: str) -> str:
-    """Return a file name that is safe to print: one line, no control characters, no broken encoding."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def is_image(name: str) -> bool:

@@ -32,7 +32,7 @@ class Stage(NamedTuple):
 class StageRecipe(Strict):
     """A resolution with a budget of its own."""
 
-    resolution: PositiveInt = Field(description="height and width")
+    resolution: PositiveInt = Field(le=4096, description="height and width")
     fade: NonNegativeInt = Field(description="images shown while its layers fade in; 0 = at once")
     stable: NonNegativeInt = Field(description="images shown after that, before the next resolution")
 
@@ -40,7 +40,9 @@ class StageRecipe(Strict):
 class GrowthRecipe(Strict):
     """When resolutions come: the first is stable, each next one fades in and is stable, the last one to the end."""
 
-    start: PositiveInt = Field(default=4, ge=4, description="height and width of the first images; a power of two")
+    start: PositiveInt = Field(
+        default=4, ge=4, le=4096, description="height and width of the first images; a power of two"
+    )
     fade: NonNegativeInt = Field(description="images shown while a resolution fades in")
     stable: NonNegativeInt = Field(description="images shown after that, before the next one")
     stages: tuple[StageRecipe, ...] = Field(default=(), description="resolutions with a budget of their own")

@@ -31,7 +31,9 @@ class FrechetDistance(Metric):
     kind: Literal["fid"] = "fid"
     features: AnyFeatures = Field(default=Inception(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; papers take 50,000")
-    real: Annotated[int, Field(ge=2)] | None = Field(default=None, description="real samples; left out: all there are")
+    real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
+        default=None, description="real samples; left out: all there are"
+    )
 
     def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

@@ -30,7 +30,9 @@ class KernelDistance(Metric):
     kind: Literal["kid"] = "kid"
     features: AnyFeatures = Field(default=Inception(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; papers take 50,000")
-    real: Annotated[int, Field(ge=2)] | None = Field(default=None, description="real samples; left out: all there are")
+    real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
+        default=None, description="real samples; left out: all there are"
+    )
     subsets: int = Field(default=100, ge=1, le=10_000, description="random subsets that are averaged over")
     subset: int = Field(default=1_000, ge=2, le=100_000, description="samples of each side in a subset")
 

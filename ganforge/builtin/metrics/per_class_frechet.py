@@ -35,7 +35,9 @@ class PerClassFrechet(Metric):
     kind: Literal["per-class-fid"] = "per-class-fid"
     features: AnyFeatures = Field(default=Inception(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples, over all classes")
-    real: Annotated[int, Field(ge=2)] | None = Field(default=None, description="real samples; left out: all there are")
+    real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
+        default=None, description="real samples; left out: all there are"
+    )
     each: bool = Field(default=True, description="tell each class's distance too")
 
     def tells(self) -> Mapping[str, Better | None]:

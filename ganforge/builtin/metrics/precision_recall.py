@@ -32,7 +32,7 @@ class PrecisionRecall(Metric):
     kind: Literal["precision-recall"] = "precision-recall"
     features: AnyFeatures = Field(default=Vgg16(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; the paper takes 50,000")
-    real: Annotated[int, Field(ge=2)] | None = Field(
+    real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
         default=None, description="real samples; left out: as many as generated, or all there are"
     )
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")

@@ -49,7 +49,7 @@ class SpectralDistance(Metric):
 
     kind: Literal["spectral-distance"] = "spectral-distance"
     samples: int = Field(default=1_000, ge=1, le=1_000_000, description="generated samples")
-    real: Annotated[int, Field(ge=1)] | None = Field(default=10_000, description="real samples, at most")
+    real: Annotated[int, Field(ge=1, le=10**8)] | None = Field(default=10_000, description="real samples, at most")
 
     def tells(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

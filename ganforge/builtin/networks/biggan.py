@@ -74,7 +74,9 @@ class BigganGenerator(EmbeddingGenerator):
     """
 
     kind: Literal["biggan"] = "biggan"
-    latent: PositiveInt = Field(default=120, description="length L of a latent; the start and each block get a part")
+    latent: PositiveInt = Field(
+        default=120, le=65_536, description="length L of a latent; the start and each block get a part"
+    )
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
 
     def build(self, data: DataSpec) -> BigganGeneratorNetwork:

@@ -24,7 +24,7 @@ from ganforge.families import Discriminator, Generator
 from ganforge.network import FeatureDiscriminator, GeneratorNetwork, Growing
 
 BASE = 16_384
-CHANNEL_BASE = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
+CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
 
 
 class ProGANGenerator(Generator):
@@ -34,7 +34,7 @@ class ProGANGenerator(Generator):
     """
 
     kind: Literal["progan"] = "progan"
-    latent: PositiveInt = Field(default=512, description="length L of a latent")
+    latent: PositiveInt = Field(default=512, le=65_536, description="length L of a latent")
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
 

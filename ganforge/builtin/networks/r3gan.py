@@ -19,13 +19,14 @@ from ganforge.families import Discriminator, Generator
 from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
 BASE = 24_576
-CHANNEL_BASE = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
-CHANNEL_MAX = Field(default=768, ge=1, description="most channels a stage has")
+CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
+CHANNEL_MAX = Field(default=768, ge=1, le=65_536, description="most channels a stage has")
 BLOCKS = Field(default=2, ge=1, le=64, description="residual blocks in each stage")
 EXPANSION = Field(default=2, ge=1, le=16, description="channels inside a block, relative to its stage")
 GROUP_WIDTH = Field(
     default=16,
     ge=1,
+    le=65_536,
     description="channels in a group of the 3x3 convolutions; cardinality = those inside / group_width",
 )
 
@@ -37,13 +38,15 @@ class R3GANGenerator(Generator):
     """
 
     kind: Literal["r3gan"] = "r3gan"
-    latent: PositiveInt = Field(default=64, description="length L of a latent")
+    latent: PositiveInt = Field(default=64, le=65_536, description="length L of a latent")
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     blocks: int = BLOCKS
     expansion: int = EXPANSION
     group_width: int = GROUP_WIDTH
-    embedding: PositiveInt | None = Field(default=None, description="length of a label's embedding; as a latent's")
+    embedding: PositiveInt | None = Field(
+        default=None, le=65_536, description="length of a label's embedding; as a latent's"
+    )
 
     def build(self, data: DataSpec) -> R3GANGeneratorNetwork:
         """Make the network; a `DataError` where the resolution is not a power of two from 8."""
@@ -64,7 +67,9 @@ class R3GANDiscriminator(Discriminator):
     expansion: int = EXPANSION
     group_width: int = GROUP_WIDTH
     embedding: PositiveInt | None = Field(
-        default=None, description="length of a label's embedding; by default as many as there are channels at 4x4"
+        default=None,
+        le=65_536,
+        description="length of a label's embedding; by default as many as there are channels at 4x4",
     )
 
     def build(self, data: DataSpec) -> R3GANDiscriminatorNetwork:

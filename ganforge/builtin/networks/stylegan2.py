@@ -28,7 +28,7 @@ from ganforge.families import Discriminator
 from ganforge.network import FeatureDiscriminator
 
 BASE = 32_768
-CHANNEL_BASE = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
+CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
 
 
 class StyleGAN2Generator(StyledGenerator):
@@ -51,7 +51,7 @@ class StyleGAN2Discriminator(Discriminator):
     kind: Literal["stylegan2"] = "stylegan2"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
-    mapping_layers: PositiveInt = Field(default=8, description="layers that map a label, where there are labels")
+    mapping_layers: PositiveInt = Field(default=8, le=64, description="layers that map a label, where there are labels")
     mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
     group: PositiveInt = GROUP
 

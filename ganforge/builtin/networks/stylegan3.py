@@ -34,10 +34,12 @@ class StyleGAN3Generator(StyledGenerator):
 
     kind: Literal["stylegan3"] = "stylegan3"
     config: Literal["t", "r"] = Field(default="t", description="t: equivariant to translation; r: to rotation too")
-    mapping_layers: PositiveInt = Field(default=2, description="layers from latent to style")
+    mapping_layers: PositiveInt = Field(default=2, le=64, description="layers from latent to style")
     layers: int = Field(default=14, gt=CRITICAL, le=64, description="layers of synthesis, colours left out")
-    channel_base: int = Field(default=32_768, ge=8, description="channels times twice the cutoff, up to channel_max")
-    channel_max: int = Field(default=512, ge=1, description="most channels a layer has")
+    channel_base: int = Field(
+        default=32_768, ge=8, le=2**20, description="channels times twice the cutoff, up to channel_max"
+    )
+    channel_max: int = Field(default=512, ge=1, le=65_536, description="most channels a layer has")
     margin: int = Field(default=10, ge=0, le=64, description="samples around the image that features reach beyond it")
     taps: int = Field(default=6, ge=2, le=16, description="length of filters per factor of resampling, even")
     magnitude_half_life_images: float = Field(

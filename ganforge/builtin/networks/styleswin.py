@@ -30,11 +30,11 @@ class StyleSwinGenerator(StyledGenerator):
     """
 
     kind: Literal["styleswin"] = "styleswin"
-    channel_base: int = Field(default=BASE, ge=8, description=CHANNEL_BASE_TEXT)
-    channel_max: int = Field(default=512, ge=4, description="most channels a layer has")
+    channel_base: int = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
+    channel_max: int = Field(default=512, ge=4, le=65_536, description="most channels a layer has")
     window: int = Field(default=8, ge=2, le=64, description="edge length of the windows: 2, 4, 8, ...")
     expansion: PositiveInt = Field(
-        default=4, description="channels inside a multilayer perceptron, relative to outside"
+        default=4, le=64, description="channels inside a multilayer perceptron, relative to outside"
     )
     style_decay: float = STYLE_DECAY
 

@@ -29,7 +29,9 @@ class PathLength(Regularizer):
     every: PositiveInt = Field(default=4, description="rounds between applications; more than 1 = lazy")
     weight: PositiveNumber = Field(default=2.0, description="factor of the penalty")
     decay: float = Field(default=0.01, gt=0, le=1, description="share of the new in the running mean length, by turn")
-    batch_shrink: PositiveInt = Field(default=2, description="of how many samples one is looked at, to save memory")
+    batch_shrink: PositiveInt = Field(
+        default=2, le=65_536, description="of how many samples one is looked at, to save memory"
+    )
 
     def penalty(self, duel: Duel) -> Tensor:
         """Refuse: the running mean is kept by the module that `build` makes."""

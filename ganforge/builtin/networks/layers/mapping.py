@@ -22,9 +22,11 @@ STYLE_DECAY = Field(default=0.998, ge=0, lt=1, description="decay, by turn, of t
 class StyledGenerator(Generator):
     """The fields that all generators with a mapping have."""
 
-    latent: PositiveInt = Field(default=512, description="length L of a latent")
-    style: PositiveInt | None = Field(default=None, description="length W of a style; as long as a latent by default")
-    mapping_layers: PositiveInt = Field(default=8, description="layers from latent to style")
+    latent: PositiveInt = Field(default=512, le=65_536, description="length L of a latent")
+    style: PositiveInt | None = Field(
+        default=None, le=65_536, description="length W of a style; as long as a latent by default"
+    )
+    mapping_layers: PositiveInt = Field(default=8, le=64, description="layers from latent to style")
     mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
 
 

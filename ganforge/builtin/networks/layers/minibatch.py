@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-GROUP = Field(default=4, description="neighbouring samples over which the deviation is taken")
+GROUP = Field(default=4, le=65_536, description="neighbouring samples over which the deviation is taken")
 
 
 class MinibatchDeviation(nn.Module):

@@ -10,7 +10,7 @@ from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
 
 CHANNEL_BASE_TEXT = "channels times resolution, as far as channel_max allows"
-CHANNEL_MAX = Field(default=512, ge=1, description="most channels a layer has")
+CHANNEL_MAX = Field(default=512, ge=1, le=65_536, description="most channels a layer has")
 
 
 def resolution_of(data: DataSpec, kind: str) -> int:
