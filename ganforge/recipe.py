@@ -9,12 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from ganforge.catalogue import Catalogue
 from ganforge.component import Strict
 from ganforge.errors import RecipeError
+from ganforge.families import Metric
 from ganforge.game import GameComponent
 from ganforge.monitor import Action
 from ganforge.recipe_bounds import excesses
@@ -152,6 +161,18 @@ class Recipe(Strict):
     grid: GridRecipe = Field(default=GridRecipe(), description="the picture of fixed latents")
     checkpoints: CheckpointRecipe = Field(default=CheckpointRecipe(), description="what is kept to resume from")
     tracking: TrackingRecipe = Field(default=TrackingRecipe(), description="where the run is recorded")
+
+    @field_validator("metrics")
+    @classmethod
+    def _tell_different_names(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        """Raise a ValueError where two metrics tell values of one name: one would hide the other's in the log."""
+        told: dict[str, int] = {}
+        for number, metric in enumerate(metrics):
+            for name in metric.tells():
+                if name in told:
+                    raise ValueError(f"metrics.{told[name]} and metrics.{number} both tell '{name}'; keep one of them")
+                told[name] = number
+        return metrics
 
 
 def read_recipe(

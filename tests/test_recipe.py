@@ -141,6 +141,13 @@ def test_one_mistake_is_one_line(old, new, where, said):
     assert "\n" not in message
 
 
+def test_two_metrics_of_one_name_would_hide_each_other():
+    twice = '\n[[metrics]]\nkind = "count"\nevery_images = 700\n'
+    message = refused(TOY_RECIPE + twice)
+    assert "metrics.0 and metrics.1 both tell '" in message
+    assert "keep one" in message
+
+
 def test_all_mistakes_in_one_message_in_the_order_of_the_file():
     text = TOY_RECIPE.replace("seed = 3", "seed = 'x'").replace("batch = 32", "batch = 0").replace('"hinge"', '"hing"')
     lines = refused(text.replace("50_000", "false")).split("\n")
