@@ -71,7 +71,7 @@ def of_turn(recipe: Recipe, session: Session, turn: str) -> Iterator[Remedy]:
     """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result."""
     runner, run = session.runner, recipe.run
     parts = finer(runner)
-    cuda, alone = runner.accelerator.device.type == "cuda", runner.accelerator.num_processes == 1
+    cuda, alone = on_gpu(runner), runner.accelerator.num_processes == 1
     fits = fitting(session, parts) if cuda and alone else None
     if parts:
         modules = [module for module in runner.game.modules() if isinstance(module, DiscriminatorNetwork)]
@@ -109,6 +109,11 @@ def finer(runner: Runner) -> list[int]:
     return [parts for parts in range(runner.microbatches + 1, min(batches) // processes + 1) if fair(parts)]
 
 
+def on_gpu(runner: Runner) -> bool:
+    """Whether the game is played on a GPU, where to try once more costs seconds and harms nobody else."""
+    return bool(runner.accelerator.device.type == "cuda")
+
+
 def fitting(session: Session, candidates: Sequence[int]) -> int | None:
     """Return the first number of micro-batches with which every turn finds room, by taking all turns; else None."""
     runner, before = session.runner, session.runner.microbatches
@@ -123,8 +128,7 @@ def fitting(session: Session, candidates: Sequence[int]) -> int | None:
 
 
 def _has_room(session: Session) -> bool:
-    if session.runner.accelerator.device.type == "cuda":
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()  # does nothing where CUDA was not used
     batch = session.next_batch()
     for turn in session.runner.turns:
         try:
