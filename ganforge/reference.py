@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,14 +52,38 @@ def recall(place: Place, want: Want) -> Kept | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            if file.metadata() == {"key": key}:
-                if want.keep == "rows":
-                    return file.get_tensor("rows")  # type: ignore[no-any-return]
-                mean, covariance = file.get_tensor("mean").numpy(), file.get_tensor("covariance").numpy()
-                return Moments(mean, covariance, want.count)
-    except SafetensorError as error:
+            metadata = file.metadata() or {}
+            if metadata.get("key") != key:
+                raise ValueError("they are of something else")
+            names = ["rows"] if want.keep == "rows" else ["mean", "covariance"]
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
         _log.warning("the reference statistics %s are damaged (%s) and are computed again", path, error)
-    return None
+        return None
+    if metadata.get("checksum") != _checksum(tensors) or not _fits(tensors, want.count):
+        _log.warning("the reference statistics %s are damaged (a checksum is wrong) and are computed again", path)
+        return None
+    if want.keep == "rows":
+        return tensors["rows"]
+    return Moments(tensors["mean"].numpy(), tensors["covariance"].numpy(), want.count)
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of names, types, shapes and bytes: safetensors itself would read a flipped bit as a number."""
+    whole = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        whole.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
+
+
+def _fits(tensors: Mapping[str, Tensor], count: int) -> bool:
+    """Whether these are so many rows, or a mean [D] and a covariance [D, D]."""
+    if "rows" in tensors:
+        return tensors["rows"].dim() > 0 and len(tensors["rows"]) == count
+    mean, covariance = tensors["mean"], tensors["covariance"]
+    doubles = mean.dtype == covariance.dtype == torch.float64
+    return doubles and mean.dim() == 1 and covariance.shape == (len(mean), len(mean))
 
 
 def remember(place: Place, want: Want, kept: Kept) -> None:
@@ -75,7 +100,7 @@ def remember(place: Place, want: Want, kept: Kept) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     os.close(handle)
     try:
-        save_file(tensors, name, metadata={"key": key})
+        save_file(tensors, name, metadata={"key": key, "checksum": _checksum(tensors)})
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -54,13 +54,15 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     if not (run / RECIPE).is_file():
         raise RecipeError(no_run(run))
     content, _, passed_over = choose_checkpoint(run, checkpoint)
-    players = list(content.facts["players"])
+    try:
+        players, images = [str(name) for name in content.facts["players"]], int(content.facts["images"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"the checkpoint of {run} does not say what it is of ({type(error).__name__})") from error
     if player not in players:
         near = difflib.get_close_matches(player, players, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise RecipeError(f"{run} has no player '{player}'{hint} (it has: {', '.join(players)})")
     average = _below(f"player/{player}/ema/", content) if averaged else {}
-    images = int(content.facts["images"])
     what = f"{player} of {run}, {'averaged' if average else 'as trained'}, after {images:,} images"
     notices = tuple(f"passed over: {reason}" for reason in passed_over)
     return Weights(average or _below(f"game/{player}.", content), what, images, bool(average), notices)
@@ -73,8 +75,10 @@ def _below(prefix: str, content: Checkpoint) -> dict[str, Tensor]:
 def weights_of_file(path: Path) -> Weights:
     """Read weights from a safetensors file; a `CheckpointError` where it is none."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("it is not a regular file")
         return Weights(load_file(path), f"{path}{_label(path)}")
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({error}); `ganforge export RUN --output {path.stem}.safetensors` "
             "writes such files"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
+from ganforge.builtin.features.published import Content, Publication, PublishedFeatures, read_content
 from ganforge.errors import DataError, GanforgeError
 from ganforge.metric import FeatureNetwork, UnroundedFeatureNetwork
 
@@ -53,11 +52,8 @@ class Lpips(PublishedFeatures):
         url = str(URL_VGG16_LPIPS)
         path = self.linear or Publication("LPIPS", url, url.rpartition("/")[2]).fetch()
         try:
-            data = path.read_bytes()
-            linear = Content(data, hashlib.sha256(data).hexdigest())
+            linear = read_content(path, "LPIPS")
             weights = [linear.state()[f"lin{stage}.model.1.weight"].flatten() for stage in range(len(STAGES))]
-        except OSError as error:
-            raise GanforgeError(f"cannot read the LPIPS weights {path}: {error.strerror}") from error
         except (pickle.UnpicklingError, RuntimeError, TypeError, KeyError, EOFError) as error:
             raise GanforgeError(f"{path} does not hold the LPIPS weights of channels; expected {url}") from error
         if [len(w) for w in weights] != [stage[-1] for stage in STAGES] or min(float(w.min()) for w in weights) < 0:

