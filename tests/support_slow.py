@@ -1,0 +1,48 @@
+"""Runs that are slow at one place, so that a signal arrives in the middle of it; prepared in a forked process."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from ganforge.exam import Examination
+from ganforge.runner import Runner
+
+AT = 128  # images shown when it is slow; metrics are due then
+
+
+def slow_round(folder: Path, slow: float) -> None:
+    """Be slow in the middle of the round that leads to AT images, and say so."""
+    take = Runner.take
+
+    def slowly(runner: Runner, turn, batch):
+        report = take(runner, turn, batch)
+        if runner.images == AT - 32:
+            sleep_there(folder, slow)
+        return report
+
+    Runner.take = slowly
+
+
+def slow_evaluation(folder: Path, slow: float) -> None:
+    """Be slow in the middle of the evaluation after AT images, and say so."""
+    take = Examination._pass
+
+    def slowly(exam: Examination, subject, wants):
+        see = subject.see
+
+        def seen(start: int, count: int):
+            if start >= 256 and not list(folder.glob("there-*")):
+                sleep_there(folder, slow)
+            return see(start, count)
+
+        subject.see = seen
+        take(exam, subject, wants)
+
+    Examination._pass = slowly
+
+
+def sleep_there(folder: Path, slow: float) -> None:
+    (folder / f"there-{os.getpid()}").touch()
+    time.sleep(slow)
