@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from ganforge.autopsy import Autopsy, autopsy, short_of_memory
@@ -22,6 +23,7 @@ from ganforge.tally import all_tallies
 from ganforge.together import all_together, joined
 
 Report = dict[str, Tensor]  # name -> [], on the device
+_ELSEWHERE = "not on this process"
 CALM = 0.5  # what learning rates are multiplied by for each roll-back
 
 
@@ -124,7 +126,7 @@ class Runner:
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
-            raise self._what_went_wrong(turn, batch, report)
+            raise self._agreed(self._what_went_wrong(turn, batch, report))
         player.step(self.images, CALM**self.life)
         report[f"{turn.name}/gradient_norm"] = norm
         return report
@@ -170,7 +172,7 @@ class Runner:
                 f"than 32 bits can hold; the step was not taken. Its terms: {terms}",
                 player=turn.player,
             )
-        found = self._autopsy(turn, batch) or Autopsy("not on this process")
+        found = self._autopsy(turn, batch) or Autopsy(_ELSEWHERE)
         return DivergedError(
             f"{where} is not finite; the step was not taken. What went wrong first: {found.text}. Its terms: {terms}. "
             f"First parameters hit: {', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
@@ -179,6 +181,15 @@ class Runner:
             layer=found.layer,
             data=found.data,
         )
+
+    def _agreed(self, error: DivergedError) -> DivergedError:
+        """Return what the first process says that saw what went wrong, so that all say the same."""
+        if self.accelerator.num_processes == 1:
+            return error
+        own = (str(error), error.player, error.term, error.layer, error.data)
+        told = gather_object([own])
+        text, player, term, layer, data = next((one for one in told if _ELSEWHERE not in one[0]), told[0])
+        return DivergedError(text, player=player, term=term, layer=layer, data=data)
 
     def _autopsy(self, turn: Turn, batch: Batch) -> Autopsy | None:
         """Play the turn's forward once more and look closely, micro-batch by micro-batch."""

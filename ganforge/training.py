@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from ganforge.diagnosis import diverged, plan_of
 from ganforge.errors import DivergedError
 from ganforge.metric import CutShortError
+from ganforge.ranks import check_ranks
 from ganforge.rollback import roll_back
 from ganforge.session import Session, Task, Verdict
+from ganforge.share import Share
 from ganforge.tasks.save import Save
 
 
@@ -64,6 +66,9 @@ def _play_round(session: Session, tasks: Sequence[Task]) -> bool:
         if not rolls_back or not roll_back(session, tasks, verdict):
             raise error.with_remedies(finding.remedies) from error
         return False
+    every = session.recipe.run.check_ranks_every
+    if every is not None and session.runner.round % every == 0:
+        check_ranks(Share(session.runner.accelerator), session.runner.state()[0], session.images)
     session.show.progress(session.images)
     return True
 

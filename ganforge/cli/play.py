@@ -25,11 +25,12 @@ from ganforge.families import directions
 from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
 from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
-from ganforge.recipe import Recipe, read_recipe
+from ganforge.ranks import check_start
+from ganforge.recipe import Recipe, read_recipe, recipe_hash
 from ganforge.recipe_show import show
 from ganforge.relief import relief
 from ganforge.session import Session
-from ganforge.share import is_loss
+from ganforge.share import Share, is_loss
 from ganforge.tracking import Facts, NoTracker, RunFolder, Status, Store
 from ganforge.training import train
 
@@ -132,6 +133,8 @@ def _play(
             fresh=fresh,
         )
         resumed_at = _resume(order, session) if order.resume else None
+        begun = {"recipe": recipe_hash(recipe), "data": source.fingerprint, "checkpoint": f"{session.images:,} images"}
+        check_start(Share(accelerator), begun)
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
             if resumed:

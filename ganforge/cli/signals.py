@@ -32,7 +32,7 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """What a process ended by the signal exits with; 130 for Ctrl-C, 143 for SIGTERM, also one to another process."""
+        """What a process ended by the signal exits with; 130 for Ctrl-C, 143 for SIGTERM, and where another got it."""
         return 128 + (self.number or signal.SIGTERM)
 
     def __enter__(self) -> Signals:
