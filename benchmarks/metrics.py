@@ -43,7 +43,8 @@ from ganforge.memory import keep_freed_memory
 from ganforge.metric import FeatureNetwork
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
-from ganforge.subject import GameSubject, Networks
+from ganforge.seen import Networks
+from ganforge.subject import GameSubject
 
 BATCH, SUBSET, SUBSETS = 64, 200, 10
 ADAM = {"lr": 2e-3, "betas": [0.0, 0.99]}

@@ -88,13 +88,13 @@ _HOME = {
     "UnroundedFeatureNetwork": "metric",
     "Finding": "monitor",
     "Line": "monitor",
-    "Plan": "monitor",
     "Series": "monitor",
     "Watcher": "monitor",
     "DiscriminatorNetwork": "network",
     "FeatureDiscriminator": "network",
     "GeneratorNetwork": "network",
     "StyleGenerator": "network",
+    "Plan": "plan",
     "Tally": "tally",
 }
 __all__ = sorted(_HOME)

@@ -14,7 +14,8 @@ from ganforge.errors import GanforgeError, RecipeError
 from ganforge.exam import Examination
 from ganforge.families import Better, Metric
 from ganforge.metric import Receipt, Side
-from ganforge.subject import Networks, Subject
+from ganforge.seen import Networks
+from ganforge.subject import Subject
 from ganforge.wishes import Spare, sparing
 
 

@@ -16,8 +16,9 @@ from ganforge.data import Source
 from ganforge.errors import GanforgeError
 from ganforge.metric import Built, CutShortError, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
 from ganforge.reference import Kept, recall, remember
+from ganforge.seen import Networks
 from ganforge.share import Share
-from ganforge.subject import GameSubject, Networks, SourceSubject, Subject, real_order
+from ganforge.subject import GameSubject, SourceSubject, Subject, real_order
 
 NUMBERS = 2**22  # numbers in the samples of a batch, at most; a batch is of 64 samples, fewer where they are large
 MOST = 64

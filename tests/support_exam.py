@@ -16,7 +16,8 @@ from ganforge.exam import Examination
 from ganforge.families import Metric
 from ganforge.game import Game, Turn
 from ganforge.metric import FeatureNetwork, Measurement, Samples, Side, View, Want
-from ganforge.subject import GameSubject, Networks
+from ganforge.seen import Networks
+from ganforge.subject import GameSubject
 
 
 class ArraySource(Source):

@@ -25,8 +25,9 @@ from ganforge.exam import Examination
 from ganforge.families import Metric
 from ganforge.launch import environment_of, free_port
 from ganforge.metric import Embedded, Samples, Want
+from ganforge.seen import Networks
 from ganforge.share import Share
-from ganforge.subject import GameSubject, Networks
+from ganforge.subject import GameSubject
 
 REAL, FAKE, FEW = 77, 150, 30  # neither whole batches, nor as many for each process; a few are the first one's alone
 METRICS: dict[str, Metric] = {

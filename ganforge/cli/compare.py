@@ -27,8 +27,8 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
     from ganforge.cli.compared import lines
     from ganforge.cli.compared_json import content
     from ganforge.cli.contact_sheet import write
-    from ganforge.comparison import read
     from ganforge.errors import RecipeError
+    from ganforge.played import read
     from ganforge.plugins import load_catalogue
 
     if out is not None and out.suffix.lower() != ".png":

@@ -9,7 +9,8 @@ from typing import Any
 
 from ganforge.cli.columns import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
 from ganforge.cli.progress import duration, rate
-from ganforge.comparison import Measured, Run, counted, differences, grouped, mean_of, names_of
+from ganforge.comparison import counted, differences, grouped, mean_of, names_of
+from ganforge.played import Measured, Run
 from ganforge.recipe_show import inline
 
 KINDS = {"final": "metrics at the end", "best": "best metrics"}

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ganforge.comparison import Measured, Run, counted, differences, grouped, mean_of
+from ganforge.comparison import counted, differences, grouped, mean_of
+from ganforge.played import Measured, Run
 from ganforge.receipts import differing, groups
 
 

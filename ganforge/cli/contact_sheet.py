@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ganforge.comparison import Run, names_of
+from ganforge.comparison import names_of
 from ganforge.errors import GanforgeError
+from ganforge.played import Run
 
 CELL = 512  # pixels of a grid's longer side, at most
 ACROSS = 4  # grids beside each other

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganforge.cli.measuring import Evaluated
+    from ganforge.cli.evaluated import Evaluated
 
 
 @click.command("evaluate")

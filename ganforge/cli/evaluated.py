@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from ganforge.cli.columns import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
-from ganforge.cli.measuring import Evaluated
 from ganforge.evaluation import Value
 from ganforge.receipts import differing, say
 
 ENOUGH = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
 APART = ("metric", "images_shown", "seed", "warning", "reference", "reference-data", "reference-samples")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was measured of one checkpoint, or of one set of files."""
+
+    head: str
+    images: int | None
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All that was measured.
+
+    Args:
+        samples: whose.
+        reference: what they are compared with.
+        seeds: that they were drawn with.
+        columns: one for each checkpoint.
+    """
+
+    samples: str
+    reference: str
+    seeds: tuple[int, ...]
+    columns: tuple[Column, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON takes it: not a number where a value is not finite becomes null."""
+        return {
+            "samples": self.samples,
+            "reference": self.reference,
+            "seeds": list(self.seeds),
+            "results": [
+                {
+                    "images": column.images,
+                    "metric": value.metric,
+                    "name": value.name,
+                    "better": value.better,
+                    "values": [_finite(single) for single in value.values],
+                    "mean": _finite(value.mean),
+                    "std": None if value.std is None else _finite(value.std),
+                    "receipt": dict(value.receipt),
+                }
+                for column in self.columns
+                for value in column.values
+            ],
+        }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def lines(found: Evaluated) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +15,16 @@ from ganforge.assemble import open_reference
 from ganforge.catalogue import Catalogue
 from ganforge.checkpoint import PREFIX, saved
 from ganforge.choice import CHECKPOINTS, no_run
+from ganforge.cli.evaluated import Column, Evaluated
 from ganforge.cli.image_sets import like, named, open_pair
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.evaluation import Value, examine
+from ganforge.evaluation import examine
 from ganforge.folders import cache_folder
 from ganforge.plugins import load_catalogue
 from ganforge.receipts import describe_data, describe_reference
 from ganforge.sampling import Trained, load_trained, pick_device
-from ganforge.subject import GameSubject, Networks, SourceSubject, Subject
+from ganforge.seen import Networks
+from ganforge.subject import GameSubject, SourceSubject, Subject
 from ganforge.tracking import read_record
 from ganforge.wishes import adjusted, read_features, read_metric, usual_metrics
 
@@ -69,58 +70,6 @@ class Asked:
 
 def _leave_out(reason: str) -> None:
     click.echo(f"left out: {reason}", err=True)
-
-
-@dataclass(frozen=True)
-class Column:
-    """What was measured of one checkpoint, or of one set of files."""
-
-    head: str
-    images: int | None
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """All that was measured.
-
-    Args:
-        samples: whose.
-        reference: what they are compared with.
-        seeds: that they were drawn with.
-        columns: one for each checkpoint.
-    """
-
-    samples: str
-    reference: str
-    seeds: tuple[int, ...]
-    columns: tuple[Column, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON takes it: not a number where a value is not finite becomes null."""
-        return {
-            "samples": self.samples,
-            "reference": self.reference,
-            "seeds": list(self.seeds),
-            "results": [
-                {
-                    "images": column.images,
-                    "metric": value.metric,
-                    "name": value.name,
-                    "better": value.better,
-                    "values": [_finite(single) for single in value.values],
-                    "mean": _finite(value.mean),
-                    "std": None if value.std is None else _finite(value.std),
-                    "receipt": dict(value.receipt),
-                }
-                for column in self.columns
-                for value in column.values
-            ],
-        }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation: float, live: bool) -> Evaluated:

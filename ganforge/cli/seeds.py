@@ -16,9 +16,9 @@ import torch
 from ganforge.cli.compared import lines
 from ganforge.cli.play import Order, play
 from ganforge.cli.summary import say
-from ganforge.comparison import read
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.launch import launch
+from ganforge.played import read
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe, read_recipe
 from ganforge.sweep import Sweep, plan

@@ -13,9 +13,10 @@ from ganforge.exam import Examination
 from ganforge.families import Metric, directions
 from ganforge.metric import CutShortError
 from ganforge.receipts import describe_reference
+from ganforge.seen import Networks
 from ganforge.session import Session, Task, passed
 from ganforge.share import Share
-from ganforge.subject import GameSubject, Networks
+from ganforge.subject import GameSubject
 
 
 class Evaluate(Task):

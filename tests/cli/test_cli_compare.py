@@ -17,7 +17,8 @@ from support import catalogue, gan_table, recipe_of
 from ganforge import plugins
 from ganforge.cli import main
 from ganforge.cli.columns import Row, broken, plus_minus, table
-from ganforge.comparison import differences, flat, grouped, mean_of, merged, read
+from ganforge.comparison import differences, grouped, mean_of, merged
+from ganforge.played import flat, read
 from ganforge.recipe_show import show
 
 RECEIPT = {"metric": "mode-coverage", "reference": "a" * 32, "reference-data": "ring", "fake": 500, "truncation": 1.0}

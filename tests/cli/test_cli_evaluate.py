@@ -16,8 +16,7 @@ from support import catalogue
 
 from ganforge import plugins
 from ganforge.cli import main
-from ganforge.cli.evaluated import lines
-from ganforge.cli.measuring import Column, Evaluated
+from ganforge.cli.evaluated import Column, Evaluated, lines
 from ganforge.evaluation import Value
 from ganforge.receipts import differing
 from ganforge.wishes import adjusted, read_metric, usual_metrics
