@@ -154,6 +154,11 @@ class _Nursery:
 
 def serve() -> None:
     """Fork a process for each order that comes in, and tell of those that end; ends with its input."""
+    import PIL.PngImagePlugin  # noqa: F401
+    import torch._dynamo  # noqa: F401 - the first weights that are drawn would load it
+
+    import ganforge.cli.play
+    import ganforge.cli.run  # noqa: F401
     from ganforge.plugins import load_catalogue
 
     load_catalogue(only=[])
