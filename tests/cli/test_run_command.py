@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from support_forks import Forked
 
 from ganforge.checkpoint import load, load_newest, saved
 from ganforge.cli import main
@@ -189,32 +187,22 @@ def test_divergence_has_its_own_exit_code(here: Path, capsys: pytest.CaptureFixt
     assert "the step was not taken" in err
 
 
-def start(here: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a run that would take for ever, and wait until it has saved a checkpoint."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ganforge", "run", "ring.toml", "--out", "cut", "--device", "cpu", *arguments],
-        cwd=here,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not saved(here / "cut" / "checkpoints"):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return process
-
-
 ENDLESS = ("--set", "run.images=100_000_000", "--set", "checkpoints.every_images=1_000")
+
+
+def start(here: Path) -> Forked:
+    """Start a run that would take for ever, and wait until it has saved a checkpoint."""
+    process = Forked(["run", "ring.toml", "--out", "cut", "--device", "cpu", *ENDLESS], here)
+    process.wait_for(lambda: saved(here / "cut" / "checkpoints"))
+    return process
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_it_with_a_checkpoint(here: Path, number: signal.Signals, code: int):
-    process = start(here, *ENDLESS)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    process = start(here)
+    process.send(number)
+    assert process.wait(20) == code
+    err = process.said
     assert "stopping after this round" in err
     assert "ganforge run cut --resume" in err
     assert "Traceback" not in err
@@ -227,10 +215,10 @@ def test_a_signal_stops_it_with_a_checkpoint(here: Path, number: signal.Signals,
 
 
 def test_a_killed_run_can_be_resumed(here: Path):
-    process = start(here, *ENDLESS)
+    process = start(here)
     time.sleep(0.3)
-    process.kill()
-    process.communicate()
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     for path in saved(here / "cut" / "checkpoints"):
         load(path)
     _, newest, _ = load_newest(here / "cut" / "checkpoints")
