@@ -15,7 +15,7 @@ from ganforge.data import DataSpec
 from ganforge.runner import Runner
 
 SPEC = DataSpec((1, 8, 8), 3)
-ROUNDS, CUTS = 9, (1, 4, 6)  # R1 is due in rounds 0, 2, 4, ..., path length in rounds 0, 3, 6
+ROUNDS, CUTS = 7, (1, 4)  # R1 is due in rounds 0, 2, 4, 6, path length in rounds 0, 3, 6
 CASES = game_cases()
 OPTIMIZERS = [
     *({"kind": kind} for kind in sorted(catalogue().family("optimizers")) if kind != "torch"),
