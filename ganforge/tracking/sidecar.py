@@ -46,8 +46,11 @@ class Sidecar:
 
     def work(self) -> int:
         """Mirror until the run has ended and all is there; return the exit code."""
-        lock = (self.folder / ".mlflow.lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier sidecar of this folder may still be at work
+        with (self.folder / ".mlflow.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier sidecar of this folder may still be at work
+            return self._mirror()
+
+    def _mirror(self) -> int:
         self._state = read_json(self.folder / STATE) | {"pid": os.getpid(), "phase": "starting", "error": None}
         self._state["store"] = self.store.name
         self._save()

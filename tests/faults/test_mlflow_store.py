@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,11 @@ import support_tracking as support
 from click.testing import CliRunner
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from support_inside import inside as inside
 
 from ganforge.cli.track import command as track
 from ganforge.errors import GanforgeError
-from ganforge.tracking import RunFolder, Store
+from ganforge.tracking import Store
 from ganforge.tracking.lines import read_json
 from ganforge.tracking.sidecar import Sidecar
 
@@ -44,10 +43,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def look(store: Store) -> Callable[[Path], Run]:
-    client = MlflowClient(store.address)
-
-    def run_of(path: Path) -> Run:
+def look(store: Store) -> Callable[..., Run]:
+    def run_of(path: Path, other: Store | None = None) -> Run:
+        client = MlflowClient((other or store).address)
         identity = read_json(path / "run.json")["id"]
         (run,) = client.search_runs(
             [client.get_experiment_by_name("faces").experiment_id], f"tags.`ganforge.run` = '{identity}'"
@@ -61,7 +59,53 @@ def steps(store: Store, run: Run, name: str) -> list[int]:
     return [point.step for point in MlflowClient(store.address).get_metric_history(run.info.run_id, name)]
 
 
-def test_a_run_that_ends_well_is_all_there(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
+def test_two_runs_begin_at_once_on_a_fresh_database_and_end_badly(
+    tmp_path: Path, look: Callable[..., Run], inside: None
+):
+    """All that needs real processes: a race for the tables, an idle sidecar, Ctrl-C, and a kill."""
+    psutil = pytest.importorskip("psutil")
+    fresh = Store(f"sqlite:///{tmp_path}/fresh/mlflow.db", "faces")
+    stopped, killed = tmp_path / "stopped", tmp_path / "killed"
+    trainers = [support.python(TRAINER, str(folder), fresh.uri) for folder in (stopped, killed)]
+    for trainer in trainers:
+        assert trainer.stdout is not None
+        assert trainer.stdout.readline() == b"here\n"
+    for folder in (stopped, killed):
+        support.eventually(lambda folder=folder: read_json(folder / "mlflow.json").get("phase") == "following", 100)
+    for folder in (stopped, killed):
+        assert "error" not in read_json(folder / "mlflow.json") or read_json(folder / "mlflow.json")["error"] is None
+    process = psutil.Process(read_json(stopped / "mlflow.json")["pid"])
+    assert process.nice() >= 5
+    assert not [each.path for each in process.memory_maps() if "libtorch" in each.path]
+    assert process.memory_info().rss < 400 * 2**20
+    support.eventually(lambda: read_json(stopped / "mlflow.json")["runs"][fresh.name].get("lines") == 10)
+    before = sum(process.cpu_times()[:2])
+    time.sleep(1.5)
+    assert sum(process.cpu_times()[:2]) - before < 0.15
+    os.killpg(trainers[0].pid, signal.SIGINT)  # as a terminal does
+    support.kill(trainers[1])
+    assert trainers[0].wait(120) == 0
+    assert not psutil.pid_exists(process.pid)
+    support.eventually(lambda: read_json(killed / "run.json")["status"] == "killed")
+    support.eventually(lambda: read_json(killed / "mlflow.json").get("phase") == "complete", 60)
+    first, other = look(killed, fresh), look(stopped, fresh)
+    assert [first.info.status, other.info.status] == ["KILLED", "KILLED"]
+    assert other.data.tags["ganforge.reason"] == "Ctrl-C"
+    assert fresh.database is not None
+    assert first.info.artifact_uri.startswith(str(fresh.database.parent / "mlruns"))  # where `mlflow ui` looks
+
+    folder = support.begin(killed, fresh, 50, recipe=support.RECIPE.replace("seed = 7", "seed = 8"))
+    support.play(folder, 60, 200)
+    assert folder.finish("finished") is None
+    run = look(killed, fresh)
+    assert run.info.run_id == first.info.run_id
+    assert run.info.status == "FINISHED"
+    assert steps(fresh, run, "g.loss") == list(range(0, 200, 10))
+    assert run.data.params["seed"] == "7"
+    assert run.data.tags["resumed.seed"] == "8"
+
+
+def test_a_run_that_ends_well_is_all_there(tmp_path: Path, store: Store, look: Callable[..., Run], inside: None):
     folder = support.begin(tmp_path / "run", store)
     support.play(folder, 0, 20_000, step=10)
     folder.metrics(20_000, 2_000, {"fid": 12.5, "bad": float("nan")}, {"fid": {"samples": 1500}})
@@ -90,46 +134,10 @@ def test_a_run_that_ends_well_is_all_there(tmp_path: Path, store: Store, look: C
     client = MlflowClient(store.address)
     assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"grids", "recipe.toml"}
     assert [item.path for item in client.list_artifacts(run.info.run_id, "grids")] == ["grids/000020000.png"]
-    assert store.database is not None
-    assert run.info.artifact_uri.startswith(str(store.database.parent / "mlruns"))  # where `mlflow ui` looks
-
-
-def test_a_killed_trainer_is_called_killed_and_its_resumed_run_goes_on(
-    tmp_path: Path, store: Store, look: Callable[[Path], Run]
-):
-    trainer = support.python(TRAINER, str(tmp_path), store.uri)
-    assert trainer.stdout is not None
-    assert trainer.stdout.readline() == b"here\n"
-    support.kill(trainer)
-    support.eventually(lambda: read_json(tmp_path / "run.json")["status"] == "killed")
-    support.eventually(lambda: read_json(tmp_path / "mlflow.json").get("phase") == "complete", 40)
-    first = look(tmp_path)
-    assert first.info.status == "KILLED"
-
-    folder = support.begin(tmp_path, store, 50, recipe=support.RECIPE.replace("seed = 7", "seed = 8"))
-    support.play(folder, 60, 200)
-    assert folder.finish("finished") is None
-    run = look(tmp_path)
-    assert run.info.run_id == first.info.run_id
-    assert run.info.status == "FINISHED"
-    assert steps(store, run, "g.loss") == list(range(0, 200, 10))
-    assert run.data.params["seed"] == "7"
-    assert run.data.tags["resumed.seed"] == "8"
-
-
-def test_ctrl_c_is_for_the_trainer_alone(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
-    trainer = support.python(TRAINER, str(tmp_path), store.uri)
-    assert trainer.stdout is not None
-    assert trainer.stdout.readline() == b"here\n"
-    os.killpg(trainer.pid, signal.SIGINT)  # as a terminal does
-    assert trainer.wait(120) == 0
-    trainer.stdout.close()
-    assert look(tmp_path).info.status == "KILLED"
-    assert look(tmp_path).data.tags["ganforge.reason"] == "Ctrl-C"
 
 
 def test_secrets_stay_out_of_files_and_store(
-    tmp_path: Path, store: Store, look: Callable[[Path], Run], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, look: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, inside: None
 ):
     monkeypatch.setenv("STORAGE_SECRET", "hunter2hunter2")
     folder = support.begin(tmp_path, store, recipe=support.RECIPE + 'path = "s3://me:hunter2hunter2@host/faces"\n')
@@ -143,7 +151,7 @@ def test_secrets_stay_out_of_files_and_store(
     assert not [path for path in written if path.is_file() and b"hunter2hunter2" in path.read_bytes()]
 
 
-def test_track_brings_a_run_into_a_store(tmp_path: Path, store: Store, look: Callable[[Path], Run]):
+def test_track_brings_a_run_into_a_store(tmp_path: Path, store: Store, look: Callable[..., Run], inside: None):
     folder = support.begin(tmp_path / "run", Store("http://127.0.0.1:9", "faces"))
     support.play(folder, 0, 100)
     assert folder.finish("finished", patience=0.1) is not None
@@ -154,7 +162,7 @@ def test_track_brings_a_run_into_a_store(tmp_path: Path, store: Store, look: Cal
     assert steps(store, look(tmp_path / "run"), "g.loss") == list(range(0, 100, 10))
 
 
-def test_track_says_what_is_wrong(tmp_path: Path):
+def test_track_says_what_is_wrong(tmp_path: Path, inside: None):
     def mistake(*arguments: str) -> str:
         with pytest.raises(GanforgeError) as caught:
             CliRunner().invoke(track, arguments, catch_exceptions=False)
@@ -168,18 +176,6 @@ def test_track_says_what_is_wrong(tmp_path: Path):
     folder.finish("finished", patience=0.0)
 
 
-def test_five_runs_make_one_fresh_database(tmp_path: Path):
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
-    folders = [support.begin(tmp_path / f"run{index}", store) for index in range(5)]
-    for folder in folders:
-        support.play(folder, 0, 50)
-    with ThreadPoolExecutor(5) as pool:
-        assert list(pool.map(lambda folder: folder.finish("finished", patience=25.0), folders)) == [None] * 5
-    client = MlflowClient(store.address)
-    runs = client.search_runs([client.get_experiment_by_name("ganforge").experiment_id])
-    assert [(run.info.status, run.data.metrics["g.loss"]) for run in runs] == [("FINISHED", 20.0)] * 5
-
-
 def test_a_sidecar_leaves_alone_what_another_trainer_has_taken_over(tmp_path: Path):
     folder = support.begin(tmp_path, None)
     late = Sidecar(tmp_path, Store(), grace=0.0)
@@ -187,23 +183,3 @@ def test_a_sidecar_leaves_alone_what_another_trainer_has_taken_over(tmp_path: Pa
     folder.close()
     assert late._ended()
     assert read_json(tmp_path / "run.json")["status"] == "killed"
-
-
-def test_a_sidecar_is_light_and_idle(tmp_path: Path, store: Store):
-    psutil = pytest.importorskip("psutil")
-    folder = support.begin(tmp_path, store)
-    support.eventually(lambda: read_json(tmp_path / "mlflow.json").get("phase") == "following")
-    process = psutil.Process(read_json(tmp_path / "mlflow.json")["pid"])
-    assert process.nice() >= 5
-    assert not [each.path for each in process.memory_maps() if "libtorch" in each.path]
-    assert process.memory_info().rss < 400 * 2**20
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    child.start()  # as a loader of data does: it holds copies of the pipe and of the lock
-    before = sum(process.cpu_times()[:2])
-    time.sleep(2)
-    assert sum(process.cpu_times()[:2]) - before < 0.2
-    assert folder.finish("finished") is None
-    assert not psutil.pid_exists(process.pid)
-    RunFolder(tmp_path, patience=0.0).close()
-    child.kill()
-    child.join()
