@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from ganforge.catalogue import Catalogue
+from ganforge.cli import main
 from ganforge.errors import PluginError
 from ganforge.plugins import ENVIRONMENT, load_catalogue
 
@@ -190,28 +188,24 @@ def test_a_plugin_to_leave_out_must_exist(site: Site):
         load_catalogue(["typo"])
 
 
-def test_the_command_line_names_it_and_goes_on(site: Site, tmp_path: Path):
+def test_the_command_line_names_it_and_goes_on(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     site.install("broken-thing", "raise SystemExit(3)")
-    base = {key: value for key, value in os.environ.items() if key != ENVIRONMENT}
-
-    def ganforge(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {**base, "PYTHONPATH": str(site.folder), "GANFORGE_CACHE": str(tmp_path / "cache"), **variables}
-        return subprocess.run(
-            [sys.executable, "-m", "ganforge", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
+    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     recipe = str(Path(__file__).parents[2] / "recipes" / "wgan_gp_ring.toml")
-    done = ganforge("run", recipe, "--dry-run", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
-    assert "plugin broken-thing of broken-thing 1.2.3 was left out: SystemExit: 3" in done.stderr
-    done = ganforge("run", recipe, "--dry-run", "--device", "cpu", "--no-plugin", "broken-thing")
-    assert done.returncode == 0
-    assert "broken-thing" not in done.stderr
-    done = ganforge("run", recipe, "--dry-run", "--no-plugin", "broken-thin")
-    assert done.returncode == 2
-    assert "no plugin is called 'broken-thin'" in done.stderr
+
+    def dry_run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["run", recipe, "--dry-run", "--device", "cpu", *arguments])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    code, said = dry_run()
+    assert code == 0
+    assert "plugin broken-thing of broken-thing 1.2.3 was left out: SystemExit: 3" in said
+    code, said = dry_run("--no-plugin", "broken-thing")
+    assert code == 0
+    assert "broken-thing" not in said
+    code, said = dry_run("--no-plugin", "broken-thin")
+    assert code == 2
+    assert "no plugin is called 'broken-thin'" in said
