@@ -99,7 +99,7 @@ class Run:
         start, end = self.facts.get("start"), self.facts.get("end")
         if start is None or self.facts.get("resumed") is not None:
             return None
-        return float((time.time() if self.status == "running" else end or start) - start)
+        return max(0.0, float((time.time() if self.status == "running" else end or start) - start))  # clocks go back
 
     @property
     def rules(self) -> str:

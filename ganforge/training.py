@@ -21,7 +21,8 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
         session: the run, new or resumed.
         tasks: run in this order after a round in which they are due.
         stop: asked between rounds, and between the batches of an evaluation; when it says so, a checkpoint is saved and
-            the loop ends. An evaluation that was cut short is done when the run goes on.
+            the loop ends. An evaluation that was cut short is done when the run goes on. Before the first round there
+            is nothing new to save.
 
     Returns:
         Whether the run is over, rather than stopped. Where what was found stopped it, `session.verdict` says why.
@@ -32,7 +33,7 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
     session.stop = stop
     for task in tasks:
         task.begin(session)
-    if _given_up(session, tasks):
+    if _given_up(session, tasks) or session.anyone_stops():
         return False
     while not session.over or session.cut_short is not None:
         before, goes_on = session.images, session.cut_short is not None

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from ganforge.runner import Runner
-from ganforge.tasks.save import Save
 
 _VERSION_3, _OVERRIDE = 0x20080522, (1 << 1) | (1 << 2)  # capset(2); CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000  # unshare(2)
@@ -59,17 +58,6 @@ def set_the_clock_back(by: float = 3e7, each: float = 60.0) -> None:
     """Let the clock say a year less, and a minute less each time that it is looked at."""
     now, steps = time.time() - by, itertools.count()
     time.time = lambda: now - each * next(steps)
-
-
-def wait_before_saving(seconds: float) -> None:
-    """Take so long before each checkpoint that somebody else can come in."""
-    run = Save.run
-
-    def slowly(task: Save, session) -> None:
-        time.sleep(seconds)
-        run(task, session)
-
-    Save.run = slowly
 
 
 def small_disk(folder: Path, size: str) -> None:

@@ -6,10 +6,22 @@ import os
 import time
 from pathlib import Path
 
+from ganforge.builtin.data.gaussians import Ring
 from ganforge.exam import Examination
 from ganforge.runner import Runner
 
 AT = 128  # images shown when it is slow; metrics are due then
+
+
+def slow_data(folder: Path, slow: float) -> None:
+    """Be slow while the data are opened, and say so."""
+    open_ = Ring.open
+
+    def slowly(data: Ring, cache: Path):
+        sleep_there(folder, slow)
+        return open_(data, cache)
+
+    Ring.open = slowly
 
 
 def slow_round(folder: Path, slow: float) -> None:

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from support import ToySource, gan_table, recipe_of, runner_of
 
+from ganforge import checkpoint
 from ganforge.assemble import assemble
+from ganforge.checkpoint import saved
 from ganforge.data import Batch, DataSpec
 from ganforge.game import Game
 from ganforge.sampler import Sampler
@@ -95,6 +98,29 @@ def test_a_stop_does_not_save_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Save, "run", lambda self, session: saves.append(session.images))
     train(session, tasks, lambda: session.images >= 64)
     assert saves == [32, 64]
+
+
+def test_a_stop_before_the_first_round_leaves_all_as_it_is(tmp_path: Path):
+    session, tasks = session_of(tmp_path)
+    assert train(session, tasks, lambda: True) is False
+    assert session.images == 0
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_what_the_disk_refuses_beside_the_checkpoint_is_said_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*arguments: object, **more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    session, tasks = session_of(tmp_path)
+    monkeypatch.setattr(checkpoint, "_remove", refused)
+    monkeypatch.setattr(Image.Image, "save", refused)
+    assert train(session, tasks, lambda: False) is True
+    said = "\n".join(session.show.said)
+    assert f"an old checkpoint in {tmp_path / 'checkpoints'} could not be deleted ([Errno 28] No space" in said
+    assert f"the picture {tmp_path / 'grids' / 'images-000000000112.png'} could not be written (No space" in said
+    assert [path.name[-3:] for path in saved(tmp_path / "checkpoints")] == ["032", "064", "096", "112"]
 
 
 def test_batches_follow_the_sampler(tmp_path: Path):

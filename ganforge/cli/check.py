@@ -74,7 +74,9 @@ def describe(session: Session, trial: Trial) -> dict[str, Any]:
                 if turn.player == name
             ],
         }
-    kept = recipe.checkpoints.keep + (recipe.checkpoints.best is not None)
+    keep = recipe.checkpoints
+    kept = keep.keep + (keep.best is not None)
+    kept += recipe.run.images // keep.for_good_every_images if keep.for_good_every_images else 0
     return {
         "data": {
             "kind": recipe.data.kind,

@@ -96,6 +96,12 @@ def play(order: Order) -> int:
                     if short is None:
                         raise
                     raise short from error
+                except KeyboardInterrupt:
+                    if not signals.asked:
+                        raise
+                    if accelerator.is_main_process:
+                        say(f"stopped by {signals.name} before the first round")
+                    return signals.exit_code
         finally:
             if isinstance(tracker, RunFolder):
                 tracker.close()
@@ -135,6 +141,7 @@ def _play(
         resumed_at = _resume(order, session) if order.resume else None
         begun = {"recipe": recipe_hash(recipe), "data": source.fingerprint, "checkpoint": f"{session.images:,} images"}
         check_start(Share(accelerator), begun)
+        signals.patient = True
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
             if resumed:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from types import FrameType
-
-import click
 
 
 class Signals:
     """While entered, remembers the first signal, and raises `KeyboardInterrupt` on the second.
+
+    As long as it is not `patient`, since there is nothing to save yet, the first one raises it, too.
 
     Args:
         talks: say so on the first one; one process of several does.
@@ -17,7 +19,7 @@ class Signals:
 
     def __init__(self, *, talks: bool = True) -> None:
         self.number: int | None = None
-        self.talks = talks
+        self.talks, self.patient = talks, False
         self._before: dict[int, object] = {}
 
     @property
@@ -45,8 +47,10 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        at_once = self.number is not None or not self.patient
+        self.number = self.number or number
+        if at_once:
             raise KeyboardInterrupt
-        self.number = number
         if self.talks:
-            click.echo("\nstopping after this round, with a checkpoint; once more to stop at once", err=True)
+            with suppress(OSError):  # nobody listens; and what was being written may be written on
+                os.write(2, b"\nstopping after this round, with a checkpoint; once more to stop at once\n")

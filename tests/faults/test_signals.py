@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support_forks import Forked, forked_together
-from support_slow import AT, slow_evaluation, slow_round
+from support_slow import AT, slow_data, slow_evaluation, slow_round
 
 from ganforge.checkpoint import load_newest
 
@@ -131,6 +131,19 @@ def test_one_process_that_is_asked_stops_all(here: Path):
     assert codes[1] == 143
     assert codes[0] in (130, 143), "it heard of it from the other"
     assert load_newest(here / "cut" / "checkpoints")[1].name == f"images-{AT:012d}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_the_first_round_one_is_enough(here: Path, number: signal.Signals):
+    playing = Forked(["run", "ring.toml", "--device", "cpu"], here, prepare=partial(slow_data, here, 60.0))
+    playing.wait_for(lambda: list(here.glob("there-*")))
+    began = time.monotonic()
+    playing.send(number)
+    assert playing.wait(10) == 128 + number
+    assert time.monotonic() - began < 5
+    assert f"stopped by {number.name} before the first round" in playing.said
+    assert "Traceback" not in playing.said
+    assert not (here / "runs" / "ring").exists(), "a folder with nothing in it is not left behind"
 
 
 @pytest.mark.parametrize("place", PLACES)

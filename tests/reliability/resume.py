@@ -156,7 +156,7 @@ def cut_in_evaluation(recipe: Recipe, whole: Path, lines: Sequence[Line], at: in
     """Cut the evaluation after `at` images shown, the `call`th time that somebody looks, and resume."""
     before, folder = at - BATCH, whole.parent / f"evaluation-{at}-{call}"
     shutil.copytree(path_of(whole / "checkpoints", before), path_of(folder / "checkpoints", before))
-    looked = 0
+    looked = -1  # for the first time before the first round
 
     def stop() -> bool:
         nonlocal looked
