@@ -1,4 +1,4 @@
-"""Changing single values of a recipe from the command line: `--set a.b.c=VALUE`."""
+"""Changing single values of a recipe from the command line: `--set a.b.c=VALUE`; `none` leaves a field out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ganforge.recipe_bounds import DEPTH, TEXT, check_nesting
 from ganforge.slots import Kinds
 from ganforge.spots import MISSING, Spot, Table, walk
 
+NONE = "none"  # as pages and messages call a field that is left out
 _KEY, _INDEX = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[0-9]{1,9}")
 _MOMENT = (datetime.date, datetime.time, datetime.datetime)
 
@@ -28,6 +29,7 @@ class Override:
     text: str  # as it was given
     path: tuple[str | int, ...]
     value: Any
+    bare: bool = False  # the value is a word without quotes
 
     @property
     def label(self) -> str:
@@ -56,7 +58,8 @@ def parse_override(text: str) -> Override:
                 "such as game.generator.optimizer.lr or metrics.0.samples"
             )
     path = tuple(int(step) if _INDEX.fullmatch(step) and number else step for number, step in enumerate(steps))
-    return Override(text, path, _value(value.strip(), label))
+    read = _value(value.strip(), label)
+    return Override(text, path, read, bare=read == value.strip())
 
 
 def _value(text: str, label: str) -> Any:
@@ -79,7 +82,8 @@ def apply_overrides(
     """Change `raw` in place; return what a person should know of it.
 
     Tables on the way are made where they are missing. A component that is written as a bare kind becomes a table. Where
-    the kind of a component changes, its table keeps the fields that the new kind has too, and loses the others.
+    the kind of a component changes, its table keeps the fields that the new kind has too, and loses the others. The bare
+    word `none` leaves out what is none by default, such as a player's `ema`.
 
     Raises:
         RecipeError: a path leads through something that has no fields, or beyond the end of an array.
@@ -99,8 +103,22 @@ def apply_overrides(
             before = walk(root, raw, override.path[:-1], kinds).table(kinds)
             target["kind"] = override.value
             notices += _switch(target, before, walk(root, raw, override.path[:-1], kinds), kinds, override)
+        if (
+            override.bare
+            and override.value == NONE
+            and _is_none(walk(root, raw, override.path[:-1], kinds), last, kinds)
+        ):
+            target.pop(str(last), None)
+            continue
         _put(target, last, override.value)
     return notices
+
+
+def _is_none(owner: Spot, name: str | int, kinds: Kinds) -> bool:
+    """Whether a field of the table at `owner` is none by default."""
+    table = owner.table(kinds)
+    field = None if table is None else table[0].model_fields.get(str(name))
+    return field is not None and field.get_default() is None and not field.is_required()
 
 
 def _get(target: Any, step: str | int, override: Override, depth: int) -> Any:

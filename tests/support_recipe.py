@@ -121,7 +121,7 @@ class ToyCount(families.Metric):
     note: str | None = Field(default=None, description="a remark")
 
     def tells(self):
-        return {"count": "higher"}
+        return {f"count-of-{self.samples}": "higher"}
 
     def measure(self, exam):
         raise NotImplementedError

@@ -92,6 +92,15 @@ def test_values_reach_their_fields():
     assert notices == []
 
 
+def test_none_leaves_out_what_is_none_by_default():
+    recipe, _ = parse("game.generator.ema=none", "tracking.uri=none", "tracking.name='none'")
+    assert parse()[0].game.generator.ema is not None
+    assert recipe.game.generator.ema is None
+    assert recipe.tracking.uri is None
+    assert recipe.tracking.name == "none", "in quotes it is text"
+    assert "expected an integer" in refused("run.batch=none"), "a field that is required"
+
+
 def test_a_bare_kind_becomes_a_table():
     recipe, _ = parse("game.loss.margin=2")
     assert recipe.game.loss.margin == 2
