@@ -82,8 +82,8 @@ def apply_overrides(
     """Change `raw` in place; return what a person should know of it.
 
     Tables on the way are made where they are missing. A component that is written as a bare kind becomes a table. Where
-    the kind of a component changes, its table keeps the fields that the new kind has too, and loses the others. The bare
-    word `none` leaves out what is none by default, such as a player's `ema`.
+    the kind of a component changes, its table keeps the fields that the new kind has too, and loses the others. The
+    bare word `none` leaves out what is none by default, such as a player's `ema`.
 
     Raises:
         RecipeError: a path leads through something that has no fields, or beyond the end of an array.
