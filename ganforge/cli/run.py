@@ -16,7 +16,7 @@ import click
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override an entry of the recipe; none = leave it out.",
+    help="Override an entry of the recipe; none: leave out.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the newest run of this recipe (or with --out FOLDER).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
