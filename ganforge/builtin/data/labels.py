@@ -31,18 +31,20 @@ def read_labels(shelf: Shelf, names: Sequence[str]) -> Labels:
 
 def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
     """Return one class for each folder at the top, or one level further down where all share the topmost."""
-    parts = {name: name.split("/")[:-1] for name in names}
-    while all(len(folders) > 1 for folders in parts.values()) and len({f[0] for f in parts.values()}) == 1:
-        parts = {name: folders[1:] for name, folders in parts.items()}
-    found = sorted({folders[0] for folders in parts.values() if folders})
+    folders = [name.rpartition("/")[0] for name in names]
+    parts = {folder: folder.split("/") if folder else [] for folder in set(folders)}
+    while all(len(steps) > 1 for steps in parts.values()) and len({steps[0] for steps in parts.values()}) == 1:
+        parts = {folder: steps[1:] for folder, steps in parts.items()}
+    found = sorted({steps[0] for steps in parts.values() if steps})
     if not found:
         raise DataError(
             f"labels = true, but '{printable(str(shelf.path))}' has neither sub-folders (one for each class) nor "
             f"{FILE}; add either, or leave labels out"
         )
-    number = {folder: index for index, folder in enumerate(found)}
-    shown = tuple(printable(folder) for folder in found)
-    return Labels({name: number[folders[0]] for name, folders in parts.items() if folders}, len(found), shown)
+    number = {top: index for index, top in enumerate(found)}
+    classes = {folder: number[steps[0]] for folder, steps in parts.items() if steps}
+    of = {name: classes[folder] for name, folder in zip(names, folders, strict=True) if folder}
+    return Labels(of, len(found), tuple(printable(top) for top in found))
 
 
 def _from_json(shelf: Shelf) -> Labels:

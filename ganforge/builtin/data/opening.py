@@ -31,7 +31,7 @@ def open_shelf(path: str, stamps_in: Path) -> Shelf:
         )
     if is_image(place.name.lstrip(".")):
         raise DataError(f"'{printable(path)}' is one image; expected a folder of images or a ZIP of them")
-    return ZipShelf(place)
+    return ZipShelf(place, stamps_in)
 
 
 def _nearest(place: Path) -> str:

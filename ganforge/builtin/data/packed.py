@@ -21,6 +21,7 @@ from ganforge.builtin.data.shelf import Bad, BadFile, Entry, Shelf, Unread
 from ganforge.errors import DataError
 
 PORTION, AHEAD = 256, 2**27  # images, and bytes of them, that are decoded before they are written
+TASK = 16  # images that a thread takes on at once
 PATIENCE = 10.0  # seconds until a wait for another process is said
 _log = logging.getLogger(__name__)
 
@@ -105,11 +106,16 @@ def _decoded(
         except BadFile as error:
             return error.with_traceback(None)  # which would keep the image in memory
 
+    def several(some: Sequence[Entry]) -> list[np.ndarray | BadFile]:
+        return [one(entry) for entry in some]
+
     portion = min(max(AHEAD // (resolution**2 * channels), 1), PORTION)
     with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of what is decided here: large images, odd palettes
         for start in range(0, len(entries), portion):
-            yield from pool.map(one, entries[start : start + portion])
+            due = entries[start : start + portion]
+            for done in pool.map(several, [due[at : at + TASK] for at in range(0, len(due), TASK)]):
+                yield from done
 
 
 def _first_channels(shelf: Shelf, entries: Sequence[Entry]) -> Channels:

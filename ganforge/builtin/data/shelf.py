@@ -45,8 +45,10 @@ class Unread(BadFile):
 
 def is_image(name: str) -> bool:
     """Say whether a name (with /) is that of an image file, and not hidden nor one of macOS's shadows."""
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
-    return name.lower().endswith(SUFFIXES) and not hidden and not name.startswith("__MACOSX/")
+    if not name.lower().endswith(SUFFIXES) or name.startswith("__MACOSX/"):
+        return False
+    dotted = name[0] == "." or "/." in name
+    return not (dotted and any(part.startswith(".") and part not in (".", "..") for part in name.split("/")))
 
 
 def bounded(data: bytes, limit: int) -> bytes:

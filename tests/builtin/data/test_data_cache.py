@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 import torch
 from support_images import folder_of, noise_png, png, zip_of
 
-from ganforge.builtin.data import archive, folder, packfile
+from ganforge.builtin.data import archive, folder, listing, packfile
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
@@ -289,6 +290,88 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path: Path, monkeypatch: pyte
     for damaged in ("{", "[1]", '{"1.png": [1]}', '{"1.png": "x"}'):
         stamps.write_text(damaged)
         assert recipe.open(tmp_path / "cache").fingerprint == first.fingerprint
+
+
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Images, Path, PixelSource]:
+    """An archive whose listing is kept: small as it is, and just made."""
+    monkeypatch.setattr(listing, "WORTH", 1)
+    monkeypatch.setattr(listing, "FRESH", -1e9)
+    files = {f"{i % 3}/{i}.png": noise_png(i) for i in range(12)} | {"empty.png": b"", "notes.txt": b"", ".x.png": b""}
+    recipe = Images(path=str(zip_of(tmp_path / "l.zip", files)), resolution=8, labels=True, bad_share=0.5)
+    source = recipe.open(tmp_path / "cache")
+    (file,) = (tmp_path / "cache").glob("listing-*")
+    return recipe, file, source
+
+
+def test_an_unchanged_archive_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, _, first = listed(tmp_path, monkeypatch)
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    again = recipe.open(tmp_path / "cache")
+    assert (again.fingerprint, again.notices, again.spec) == (first.fingerprint, first.notices, first.spec)
+    assert torch.equal(whole(again), whole(first))
+    monkeypatch.undo()
+    monkeypatch.setattr(listing, "FRESH", -1e9)
+    smaller = recipe.model_copy(update={"resolution": 4}).open(tmp_path / "cache")  # decoded from what was listed
+    assert len(smaller) == len(first) == 12
+    with zipfile.ZipFile(recipe.path, "a") as archive:
+        archive.writestr("0/new.png", png(5))
+    assert len(recipe.open(tmp_path / "cache")) == 13
+
+
+def test_a_fresh_archive_is_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "WORTH", 1)
+    Images(path=str(zip_of(tmp_path / "l.zip", FILES)), resolution=8).open(tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("listing-*"))  # it may change again within a tick of the clock
+
+
+LISTINGS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "cut": lambda data: data[:-5],
+    "flipped": lambda data: data[:-5] + b"!" + data[-4:],
+    "pickle": lambda data: pickle.dumps(Payload()),
+    "no words": lambda data: relisted(data, b"[]"),
+    "more than there are": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": 99')),
+    "less than none": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": -1')),
+    "more words than bytes": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": 13')),
+    "endless words": lambda data: relisted(data, b"{", length=2**60),
+}
+
+
+def told(data: bytes) -> bytes:
+    """The words of a listing."""
+    start = len(listing.MAGIC) + 12
+    words = data[start : start + int.from_bytes(data[start - 8 : start], "little")]
+    assert b'"count": 12' in words
+    return words
+
+
+def relisted(data: bytes, words: bytes, length: int | None = None) -> bytes:
+    """A listing with other words, and the right checksum."""
+    old = int.from_bytes(data[len(listing.MAGIC) + 4 :][:8], "little")
+    rest = (length or len(words)).to_bytes(8, "little") + words + data[len(listing.MAGIC) + 12 + old :]
+    return listing.MAGIC + zlib.crc32(rest).to_bytes(4, "little") + rest
+
+
+@pytest.mark.parametrize("damage", LISTINGS)
+def test_a_damaged_or_hostile_listing_is_made_again(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, file, first = listed(tmp_path, monkeypatch)
+    data = file.read_bytes()
+    file.write_bytes(LISTINGS[damage](data))
+    assert file.read_bytes() != data
+    assert recipe.open(tmp_path / "cache").fingerprint == first.fingerprint
+    assert file.read_bytes() == data
+
+
+def test_a_listing_that_lies_gives_no_other_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that are not there, and checksums of something else: named, and nothing outside the archive is read."""
+    recipe, file, _ = listed(tmp_path, monkeypatch)
+    data = file.read_bytes().replace(b"0/0.png", b"../0pngx"[:7])
+    rest = data[len(listing.MAGIC) + 4 :]
+    file.write_bytes(listing.MAGIC + zlib.crc32(rest).to_bytes(4, "little") + rest)
+    source = recipe.open(tmp_path / "cache")
+    assert "(it is not in the archive any more)" in source.notices[0]
 
 
 def test_files_changed_just_now_are_not_trusted(tmp_path: Path) -> None:
