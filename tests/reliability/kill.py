@@ -99,6 +99,8 @@ def kill_again_and_again(here: Path, times: int, seed: int = 0) -> Outcome:
         assert run.wait() == -signal.SIGKILL
         assert f"resumed at {began_at:,} images" in run.said or not began_at
         look(checkpoints, outcome)
+        if outcome.unreadable:
+            return outcome
     end = images_of(saved(checkpoints)[-1]) + 2 * INTERVAL
     for name in ("cut", "whole"):
         assert start(here, name, resume=name == "cut", images=end).wait(600) == 0
