@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"([A-Za-z][\w+.-]*://)[^/\s\"']*@")
 _OPTION = re.compile(
     r"(?i)\b((?:[\w-]*(?:token|password|passwd|secret|api[_-]?key|access[_-]?key))[\"']?\s*[=:]\s*[\"']?)[^\s\"'&]+"
 )
-_VARIABLE = re.compile(r"(?i)(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?KEY|CREDENTIALS?)$")
+_VARIABLE = re.compile(r"(?i)(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|KEY_ID|CREDENTIALS?|COOKIE)$")
 _FLAG = re.compile(r"(?i)^--?\S*(?:token|password|passwd|secret|api[_-]?key|access[_-]?key)$")
 _SHORTEST = 6  # shorter values of variables ("1", "none") would mask ordinary words
 

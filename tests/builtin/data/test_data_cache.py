@@ -330,9 +330,9 @@ LISTINGS: dict[str, Callable[[bytes], bytes]] = {
     "flipped": lambda data: data[:-5] + b"!" + data[-4:],
     "pickle": lambda data: pickle.dumps(Payload()),
     "no words": lambda data: relisted(data, b"[]"),
-    "more than there are": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": 99')),
-    "less than none": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": -1')),
-    "more words than bytes": lambda data: relisted(data, told(data).replace(b'"count": 12', b'"count": 13')),
+    "more than there are": lambda data: relisted(data, told(data).replace(b'"count": 13', b'"count": 99')),
+    "less than none": lambda data: relisted(data, told(data).replace(b'"count": 13', b'"count": -1')),
+    "more words than bytes": lambda data: relisted(data, told(data).replace(b'"count": 13', b'"count": 14')),
     "endless words": lambda data: relisted(data, b"{", length=2**60),
 }
 
@@ -341,7 +341,7 @@ def told(data: bytes) -> bytes:
     """The words of a listing."""
     start = len(listing.MAGIC) + 12
     words = data[start : start + int.from_bytes(data[start - 8 : start], "little")]
-    assert b'"count": 12' in words
+    assert b'"count": 13' in words
     return words
 
 
