@@ -391,9 +391,11 @@ def test_what_is_replaced_is_there_until_the_new_one_is(tmp_path: Path, monkeypa
             assert (path_of(tmp_path, 32) / MANIFEST).is_file(), (event, arguments)
 
     watching = True
-    sys.addaudithook(look)
-    save(tmp_path, 32, content(32))
-    watching = False
+    sys.addaudithook(look)  # which cannot be taken away again
+    try:
+        save(tmp_path, 32, content(32))
+    finally:
+        watching = False
     assert len(seen) > 10
     assert load_newest(tmp_path)[0].facts["images"] == 32
     monkeypatch.setattr(disk, "exchange", lambda one, two: False)  # a file system that cannot exchange names
