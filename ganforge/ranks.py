@@ -71,7 +71,7 @@ def _sides(values: list[int]) -> str:
     most = max(values, key=values.count)
     ours = [rank for rank, value in enumerate(values) if value == most]
     others = [rank for rank, value in enumerate(values) if value != most]
-    return f"that of process {_list(others)} from that of {_list(ours)}"
+    return f"that of process {_list(others)} from that of process {_list(ours)}"
 
 
 def _list(ranks: list[int]) -> str:

@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from support import ToySource, recipe_of
+from support import ToySource, changed, recipe_of
 
 from ganforge.assemble import build_runner
+from ganforge.catalogue import Catalogue
 from ganforge.checkpoint import Checkpoint, load, save
 from ganforge.data import DataSpec
+from ganforge.plugins import load_catalogue
+from ganforge.ranks import check_ranks
+from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.sampler import Sampler
 from ganforge.session import place
+from ganforge.share import Share
+
+FIELDS = ("batch", "microbatches", "sync_batchnorm", "batches")
+_ALL: list[Catalogue] = []  # with plugins, read once
 
 
 def play(runner: Runner, spec: DataSpec, rounds: int) -> None:
@@ -31,43 +39,52 @@ def play(runner: Runner, spec: DataSpec, rounds: int) -> None:
 
 def runner_of(case: Mapping[str, Any]) -> Runner:
     """The runner of a case, on whatever processes there are."""
-    changes = {
-        f"run__{key}": case[key] for key in ("batch", "microbatches", "sync_batchnorm", "batches") if key in case
-    }
-    recipe = recipe_of(case["game"], seed=3, **changes)
+    run = {f"run__{key}": case[key] for key in FIELDS if key in case}
+    recipe = recipe_of(**run)
+    if case.get("plugins", False):
+        _ALL[:] = _ALL or [load_catalogue()]
+        table = changed(recipe.model_dump(mode="json"), {"game": case["game"]})
+        recipe = Recipe.model_validate(table, context={"catalogue": _ALL[0]})
+    else:
+        recipe = recipe_of(case["game"], **run)
     return build_runner(recipe, DataSpec.from_json(case["spec"]), Accelerator(cpu=True))
 
 
 def keep(folder: Path, played: Runner) -> None:
-    """Save a runner's state and readings: the main process writes."""
+    """See that all processes hold the same, and save it with the readings: the main process writes."""
     tensors, facts = played.state()
+    check_ranks(Share(played.accelerator), tensors, played.images)
     tensors |= {f"readings/{name}": value for name, value in played.game.readings().items()}
     if played.accelerator.is_main_process:
         save(folder, played.images, Checkpoint(tensors, facts))
     played.accelerator.wait_for_everyone()
 
 
-def run_case(case: Mapping[str, Any], folder: Path, begun: Path | None = None) -> None:
-    """Play a case to its end, saving at each cut; then once more from each cut, those of `begun` where it is given."""
-    spec = DataSpec.from_json(case["spec"])
-    whole, images = runner_of(case), {}
-    for cut in case.get("cuts", ()):
-        play(whole, spec, cut)
-        images[cut] = whole.images
-        keep(folder / "cuts", whole)
-    play(whole, spec, case["rounds"])
-    keep(folder / "whole", whole)
-    for cut in case.get("cuts", ()):
-        torch.manual_seed(cut)
-        resumed = runner_of(case)
-        found = load((begun or folder) / "cuts" / f"images-{images[cut]:012d}")
-        resumed.restore(found.tensors, found.facts)
-        play(resumed, spec, case["rounds"])
-        keep(folder / f"resumed-{cut}", resumed)
+def resume(case: Mapping[str, Any], checkpoint: Path, folder: Path) -> None:
+    """Play on from a checkpoint to the end, and save."""
+    torch.manual_seed(len(str(folder)))
+    resumed, found = runner_of(case), load(checkpoint)
+    resumed.restore(found.tensors, found.facts)
+    play(resumed, DataSpec.from_json(case["spec"]), case["rounds"])
+    keep(folder, resumed)
 
 
-def run_cases(cases: Mapping[str, Any], folder: Path, begun: Path | None = None) -> None:
-    """Play cases one after the other; each has a folder of its own."""
+def run_cases(cases: Mapping[str, Any], folder: Path) -> None:
+    """Play each case to its end, saving at each cut; then once more from each cut. Each has a folder of its own."""
     np.random.seed(Accelerator(cpu=True).process_index)  # processes differ in what must not matter
     for name, case in cases.items():
-        run_case(case, folder / name, None if begun is None else begun / name)
+        whole, images = runner_of(case), {}
+        for cut in case.get("cuts", ()):
+            play(whole, DataSpec.from_json(case["spec"]), cut)
+            images[cut] = whole.images
+            keep(folder / name / "cuts", whole)
+        play(whole, DataSpec.from_json(case["spec"]), case["rounds"])
+        keep(folder / name / "whole", whole)
+        for cut in case.get("cuts", ()) if case.get("resumes", True) else ():
+            resume(case, folder / name / "cuts" / f"images-{images[cut]:012d}", folder / name / f"resumed-{cut}")
+
+
+def resume_cases(cases: Mapping[str, Any], begun: Path, folder: Path) -> None:
+    """Go on with each case from the first checkpoint that others saved while they played it."""
+    for name, case in cases.items():
+        resume(case, min((begun / name / "cuts").iterdir()), folder / name / "whole")

@@ -1,18 +1,13 @@
-"""Processes that measure together: run as `python -m support_share FOLDER` by each of them."""
+"""Processes that measure together."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
-from support_distributed import TESTS
 from support_exam import ArraySource, DiceGame, noise
 from support_features import Random
 
@@ -23,7 +18,6 @@ from ganforge.builtin.metrics.pixel_variance import PixelVariance
 from ganforge.builtin.metrics.precision_recall import PrecisionRecall
 from ganforge.exam import Examination
 from ganforge.families import Metric
-from ganforge.launch import environment_of, free_port
 from ganforge.metric import Embedded, Samples, Want
 from ganforge.seen import Networks
 from ganforge.share import Share
@@ -66,32 +60,3 @@ def examine(folder: Path) -> None:
     assert not game.frozen.training
     assert not any(game.modes), "samples are drawn in evaluation mode, without gradients"
     assert len(game.modes) == 2 * 2 * -(-FAKE // (64 * share.processes)), "every process draws its share only"
-
-
-def examine_in_processes(folder: Path, processes: int, timeout: float = 240) -> None:
-    """Let so many processes of their own measure together; what they find is in the folder."""
-    folder.mkdir(parents=True)
-    port = free_port()
-    base = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "support_share", str(folder)],
-            env={**base, **(environment_of(rank, processes, port) if processes > 1 else {})},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(processes)
-    ]
-    try:
-        errors = [child.communicate(timeout=timeout)[1] for child in children]
-    finally:
-        for child in children:
-            child.kill()
-    assert [child.returncode for child in children] == [0] * processes, "\n".join(errors)
-
-
-if __name__ == "__main__":
-    np.random.seed(int(os.environ.get("RANK", "0")))
-    examine(Path(sys.argv[1]))
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

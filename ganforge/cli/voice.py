@@ -40,20 +40,23 @@ def one_voice() -> Iterator[None]:
         yield
     except (click.exceptions.Exit, click.ClickException, click.exceptions.Abort):
         raise
-    except LostError:
+    except Exception as error:
+        raise click.exceptions.Exit(_tell(error)) from error
+
+
+def _tell(error: Exception) -> int:
+    """Say what went wrong, if it is for this process to say; return the exit code."""
+    if is_loss(error):
         if LAUNCHER not in os.environ and not _someone_spoke() and _first(_LOST):
             _say(_LOST)
-        raise click.exceptions.Exit(LostError.exit_code) from None
-    except GanforgeError as error:
+        return LostError.exit_code
+    if isinstance(error, GanforgeError):
         if _first(str(error)):
             _say(str(error))
-        raise click.exceptions.Exit(error.exit_code) from error
-    except Exception as error:
-        if is_loss(error):
-            raise click.exceptions.Exit(LostError.exit_code) from None
-        if not torch.distributed.is_initialized() or _first(f"{type(error).__name__}: {error}"):
-            traceback.print_exc()
-        raise click.exceptions.Exit(1) from error
+        return error.exit_code
+    if not torch.distributed.is_initialized() or _first(f"{type(error).__name__}: {error}"):
+        traceback.print_exception(error)
+    return 1
 
 
 def _say(text: str) -> None:

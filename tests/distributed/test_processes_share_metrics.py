@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from support_share import METRICS, REAL, examine_in_processes
+from support_processes import in_processes
+from support_share import METRICS, REAL, examine
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examined")
     for processes in (1, 2):
-        examine_in_processes(folder / str(processes), processes)
+        in_processes(processes, folder / str(processes), examine, folder / str(processes))
     return folder
 
 
