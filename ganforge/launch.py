@@ -89,6 +89,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def search_path() -> list[str]:
+    """Return the option by which a child looks for modules where this process does.
+
+    `python -m` would look in the working folder first, which may hold what a stranger wrote; the `ganforge` script does
+    not, and `python -m ganforge` does.
+    """
+    return [] if sys.path[:1] in ([""], [os.getcwd()]) else ["-P"]
+
+
 def launch(arguments: Sequence[str], processes: int, environment: Mapping[str, str]) -> int:
     """Run `python -m ganforge ARGUMENTS` in so many processes on this machine.
 
@@ -103,7 +112,7 @@ def launch(arguments: Sequence[str], processes: int, environment: Mapping[str, s
     common = {**environment, "OMP_NUM_THREADS": threads, LAUNCHER: str(os.getpid())}
     children = [
         subprocess.Popen(
-            [sys.executable, "-m", "ganforge", *arguments],
+            [sys.executable, *search_path(), "-m", "ganforge", *arguments],
             env={**common, **environment_of(rank, processes, port)},
             start_new_session=True,  # a terminal's Ctrl-C reaches them through us, once
         )
