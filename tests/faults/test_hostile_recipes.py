@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from ganforge.data import DataSpec
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError
 from ganforge.fields import Takes, field_takes
 from ganforge.folders import new_run
+from ganforge.launch import search_path
 from ganforge.recipe import parse_recipe, read_recipe
 from ganforge.recipe_bounds import DEPTH, LENGTH, TEXT
 
@@ -261,3 +263,21 @@ def fuzz_inline(value: object) -> str:
     from ganforge.recipe_show import inline
 
     return inline(value)
+
+
+@pytest.mark.parametrize(("first", "option"), [("/usr/bin", ["-P"]), ("", []), ("here", [])])
+def test_processes_import_nothing_from_the_working_folder(
+    first: str, option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `torch.py` beside a recipe is not torch, unless this very process would take it for that too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path) if first == "here" else first, *sys.path])
+    assert search_path() == option
+    (tmp_path / "torch.py").write_text("raise SystemExit('it ran')")
+    found = subprocess.run(
+        [sys.executable, *search_path(), "-c", "import sys; print(sys.path[0])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (found.stdout.strip() == "") == (option == [])
