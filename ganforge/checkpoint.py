@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganforge.disk import make_folder, need, put, remove, sha256, size, sync
+from ganforge.disk import make_folder, need, put, remove, size, sync
 from ganforge.errors import CheckpointError
+from ganforge.manifest import FACTS, MANIFEST, TENSORS, Measured, describe, look_over, measure, text_of
 from ganforge.migrations import FORMAT, migrate
 
-TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
 PREFIX = "images-"
-MOST = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
 _NAME = re.compile(rf"{PREFIX}(\d{{12,18}})")
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
-
-
-class _Measured(TypedDict):
-    sha256: str
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -54,8 +47,8 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
         aside.mkdir()
         save_file(_plain(content.tensors), aside / TENSORS)
         (aside / FACTS).write_text(facts)
-        told = {name: _measure(aside / name) for name in (TENSORS, FACTS)}
-        (aside / MANIFEST).write_text(_manifest(FORMAT, images, told))
+        told = {name: measure(aside / name) for name in (TENSORS, FACTS)}
+        (aside / MANIFEST).write_text(describe(FORMAT, images, told))
         for path in (*aside.iterdir(), aside):
             sync(path)
         put(aside, final)
@@ -85,8 +78,8 @@ def load(checkpoint: Path) -> Checkpoint:
         CheckpointError: a file is missing, was changed or added, or is of a newer format.
     """
     try:
-        _look_over(checkpoint)
-        text = _text(checkpoint / MANIFEST)
+        look_over(checkpoint)
+        text = text_of(checkpoint / MANIFEST)
         manifest = json.loads(text)
         format_, files = manifest["format"], manifest["files"]
         if not isinstance(format_, int) or format_ < 1:
@@ -95,16 +88,16 @@ def load(checkpoint: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{checkpoint} is of format {format_}, which a newer ganforge wrote; this one reads up to {FORMAT}"
             )
-        found: dict[str, _Measured] = {}
+        found: dict[str, Measured] = {}
         for name in (TENSORS, FACTS):
             there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
             if there != told:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
-            found[name] = _measure(checkpoint / name)
+            found[name] = measure(checkpoint / name)
             if found[name]["sha256"] != files[name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
-        facts = json.loads(_text(checkpoint / FACTS))
-        if text != _manifest(facts.pop("format", 1), facts["images"], found):
+        facts = json.loads(text_of(checkpoint / FACTS))
+        if text != describe(facts.pop("format", 1), facts["images"], found):
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
         return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
     except CheckpointError as error:
@@ -115,40 +108,6 @@ def load(checkpoint: Path) -> Checkpoint:
 
 def _about(checkpoint: Path, text: str) -> str:
     return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
-
-
-def _look_over(checkpoint: Path) -> None:
-    """See that a checkpoint is a folder of three plain files; hidden ones, which systems leave about, do not count."""
-    if checkpoint.is_symlink() or not checkpoint.is_dir():
-        what = "a link" if checkpoint.is_symlink() else "a file" if checkpoint.exists() else "missing"
-        raise CheckpointError(f"{checkpoint} is {what}; expected a folder of {TENSORS}, {FACTS} and {MANIFEST}")
-    entries = {entry.name: entry for entry in os.scandir(checkpoint)}
-    for name in (MANIFEST, FACTS, TENSORS):
-        if name not in entries:
-            raise CheckpointError(f"{checkpoint} has no {name}")
-        if not entries[name].is_file(follow_symlinks=False):
-            raise CheckpointError(f"{checkpoint / name} is no plain file")
-    strange = sorted(name for name in entries if name not in (TENSORS, FACTS, MANIFEST) and name[0] != ".")
-    if strange:
-        raise CheckpointError(
-            f"{checkpoint} holds what its manifest does not describe ({', '.join(strange[:3])}); move that elsewhere"
-        )
-
-
-def _text(path: Path) -> str:
-    """Read a file of JSON, if it is not absurdly large."""
-    if path.stat().st_size > MOST[path.name]:
-        raise CheckpointError(f"{path} was changed or damaged: it is larger than {MOST[path.name]:,} bytes")
-    return path.read_text(encoding="utf-8")
-
-
-def _measure(file: Path) -> _Measured:
-    return {"sha256": sha256(file), "bytes": file.stat().st_size}
-
-
-def _manifest(format_: int, images: int, files: Mapping[str, _Measured]) -> str:
-    """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
-    return json.dumps({"format": format_, "images": images, "files": files}, indent=1)
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

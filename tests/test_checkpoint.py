@@ -14,11 +14,8 @@ import pytest
 import torch
 from support import ToySource, batches, gan_table, runner_of
 
-from ganforge import checkpoint, disk, migrations
+from ganforge import checkpoint, disk, manifest, migrations
 from ganforge.checkpoint import (
-    FACTS,
-    MANIFEST,
-    TENSORS,
     Checkpoint,
     images_of,
     load,
@@ -30,6 +27,7 @@ from ganforge.checkpoint import (
 )
 from ganforge.data import DataSpec
 from ganforge.errors import CheckpointError
+from ganforge.manifest import FACTS, MANIFEST, TENSORS
 from ganforge.migrations import FORMAT
 
 
@@ -129,8 +127,8 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str):
 
 def describe(path: Path, images: int, format_: int = FORMAT) -> None:
     """Write the manifest that the files would have."""
-    measured = {name: checkpoint._measure(path / name) for name in (TENSORS, FACTS)}
-    (path / MANIFEST).write_text(checkpoint._manifest(format_, images, measured))
+    measured = {name: manifest.measure(path / name) for name in (TENSORS, FACTS)}
+    (path / MANIFEST).write_text(manifest.describe(format_, images, measured))
 
 
 def test_pickles_are_never_read(tmp_path: Path):
@@ -422,7 +420,7 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     load_newest(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["save_file", "sync", "_manifest", "put"])
+@pytest.mark.parametrize("name", ["save_file", "sync", "describe", "put"])
 def test_a_disk_that_fills_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
     save(tmp_path, 16, content(16))
 

@@ -66,6 +66,7 @@ ORDER = [
     "player",
     "runner",
     "disk",
+    "manifest",
     "migrations",
     "checkpoint",
     "tracking",

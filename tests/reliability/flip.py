@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from reliability.resume import play, table_of
 from support import game_example
 
-from ganforge.checkpoint import FACTS, MANIFEST, TENSORS, load, load_newest, saved
+from ganforge.checkpoint import load, load_newest, saved
 from ganforge.errors import CheckpointError
+from ganforge.manifest import FACTS, MANIFEST, TENSORS
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
 
