@@ -207,7 +207,7 @@ def test_mistakes_are_said_once(here: Path):
     assert "use a multiple of 2" in said
     members = run(here, 2, "--set", "run.btach=15", "--dry-run")
     assert done(members) == [2, 2]
-    assert [member.said.count("run.btach") for member in members] == [1, 0]
+    assert ["run.btach" in member.said for member in members] == [True, False]
     assert "Traceback" not in said + members[0].said
 
 
