@@ -71,6 +71,12 @@ def cli() -> None:
     """
 
 
+def _complain(text: str) -> None:
+    from ganforge.tracking.redaction import redact  # an error may repeat an address with its password
+
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {redact(text)}", err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code."""
     try:
@@ -81,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except GanforgeError as error:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        _complain(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -91,6 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explained = explain(error)
         if explained is None:
             raise
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {explained}", err=True)
+        _complain(str(explained))
         sys.exit(explained.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,6 +10,7 @@ import click
 
 from ganforge.checkpoint import saved
 from ganforge.tracking import Store
+from ganforge.tracking.redaction import redact
 
 if TYPE_CHECKING:
     from ganforge.cli.play import Order
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """Tell a person something, on stderr."""
-    click.echo(text, err=True)
+    click.echo(redact(text), err=True)
 
 
 def summarise(
