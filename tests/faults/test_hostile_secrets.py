@@ -46,11 +46,11 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return marks
 
 
-def leaks(folder: Path, said: str) -> list[str]:
+def leaks(folder: Path, said: str, mark: str = "5ecret") -> list[str]:
     """Where the marks are found: in the bytes of any file, in the name of one, or in what was said."""
-    found = ["what was said"] if "5ecret" in said else []
+    found = ["what was said"] if mark in said else []
     for path in folder.rglob("*"):
-        if "5ecret" in path.name or (path.is_file() and b"5ecret" in path.read_bytes()):
+        if mark in path.name or (path.is_file() and mark.encode() in path.read_bytes()):
             found.append(str(path))
     return found
 
@@ -97,7 +97,7 @@ def test_passwords_in_addresses_are_not_told(
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
     monkeypatch.setattr("ganforge.tracking.folder.Sidecar.start", lambda *_: None)  # it would wait for the server
     (tmp_path / "ring.toml").write_text(RECIPE)
-    address = "http://me:5ecret@127.0.0.1:9/x?token=5ecret"
+    address = "http://me:hunter2@127.0.0.1:9/x?token=hunter2"
     arguments = ["run", "ring.toml", "--device", "cpu", "--set", f"tracking.uri={address}"]
     monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
     with pytest.raises(SystemExit):
@@ -105,7 +105,7 @@ def test_passwords_in_addresses_are_not_told(
     said = capfd.readouterr()
     record = (tmp_path / "runs" / "ring" / "run.json").read_text()
     assert "http://***@127.0.0.1:9" in record
-    assert not leaks(tmp_path / "runs", said.out + said.err)
+    assert not leaks(tmp_path / "runs", said.out + said.err, "hunter2")
 
 
 def test_an_error_about_a_file_prints_nothing_of_it(tmp_path: Path) -> None:
@@ -128,3 +128,22 @@ def test_an_error_about_a_file_prints_nothing_of_it(tmp_path: Path) -> None:
         with pytest.raises(GanforgeError) as refused:
             read()
         assert "5ecret" not in str(refused.value)
+
+
+def test_an_error_repeats_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_TOKEN", "planted-5ecret")
+    (tmp_path / "ring.toml").write_text(RECIPE)
+    for wrong in (
+        "tracking.ury=http://me:5ecret@host",
+        "tracking.uri=[1, 'http://me:5ecret@host']",
+        "seed=planted-5ecret",
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "ring.toml", "--set", wrong])
+        said = capfd.readouterr()
+        assert ended.value.code == 2
+        assert "error" in said.err
+        assert "5ecret" not in said.err + said.out
