@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import math
 import os
 import resource
 import shutil
@@ -119,13 +120,15 @@ def shell(arguments: Sequence[str]) -> int:
     return subprocess.Popen([sys.executable, "-m", "ganforge", *arguments], stdin=quiet, stdout=quiet, stderr=quiet).pid
 
 
-def play(count: int, start: Start, tracking: str, out: Path, tally: Tally) -> None:
-    """Start and end so many runs, one after the other."""
+def play(count: int, start: Start, tracking: str, out: Path, tally: Tally, until: float) -> None:
+    """Start and end so many runs, one after the other; begin none after a time."""
     recipes = {}
     for name, images in (("short", 128), ("long", 1_000_000_000)):
         recipes[name] = out / f"{name}-{tracking}.toml"
         recipes[name].write_text(RECIPE.format(images=images, tracking=tracking))
     for index in range(count):
+        if time.monotonic() > until:
+            return
         ending, folder = ENDS[index % len(ENDS)], out / f"run-{tracking}"
         recipe = recipes["short" if ending is None else "long"]
         process = start(["run", str(recipe), "--out", str(folder), "--device", "cpu", "--quiet"])
@@ -164,8 +167,8 @@ def of_ours(out: Path) -> list[str]:
     return found
 
 
-def starts(forked: int, real: int, out: Path) -> Tally:
-    """Do all of it in a folder of its own; return what was found."""
+def starts(forked: int, real: int, out: Path, until: float = math.inf) -> Tally:
+    """Do all of it in a folder of its own, or what can be done until a time; return what was found."""
     temporary = out / "tmp"
     temporary.mkdir()
     before, tally = os.environ.get("TMPDIR"), Tally()
@@ -177,8 +180,9 @@ def starts(forked: int, real: int, out: Path) -> Tally:
     me, there = psutil.Process(), shared()
     open_before = me.num_fds()
     try:
-        play(forked, fork, "none", out, tally)
-        play(real, shell, "mlflow", out, tally)
+        play(forked, fork, "none", out, tally, until)
+        alone = list(tally.seconds)  # CPU times of forked runs
+        play(real, shell, "mlflow", out, tally, until)
     finally:
         os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
         tempfile.tempdir = None
@@ -192,7 +196,6 @@ def starts(forked: int, real: int, out: Path) -> Tally:
     tally.wrong += [f"{name} was left in TMPDIR" for name in left]
     if me.num_fds() > open_before:
         tally.wrong.append(f"{me.num_fds()} descriptors, {open_before} before")
-    alone = tally.seconds[: forked // 2]  # of forked runs
     tenth = len(alone) // 10
     if tenth >= 10:
         first, last = statistics.median(alone[:tenth]), statistics.median(alone[-tenth:])
@@ -206,14 +209,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="start and stop a tiny run many times")
     parser.add_argument("--forked", type=int, default=1000, help="starts in forked children (default 1000)")
     parser.add_argument("--real", type=int, default=20, help="starts from the shell, with MLflow (default 20)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no start after so long")
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        tally = starts(given.forked, given.real, Path(folder))
+        tally = starts(given.forked, given.real, Path(folder), began + 60 * given.minutes)
     own = [f"{value:.3f}" for value in (statistics.median(tally.seconds), max(tally.seconds))] if tally.seconds else []
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used, done = resource.getrusage(resource.RUSAGE_CHILDREN), sum(tally.codes.values())
     said = [
-        f"{given.forked} forked starts and {given.real} real ones in {time.monotonic() - began:.0f} s "
+        f"{done} starts, of {given.forked} forked and {given.real} real ones, in {time.monotonic() - began:.0f} s "
         f"({used.ru_utime + used.ru_stime:.0f} s of CPU time); exit codes "
         + ", ".join(f"{code}: {count}" for code, count in sorted(tally.codes.items())),
         f"CPU time of a run that ended by itself: median and most {', '.join(own)} s",
