@@ -1,7 +1,8 @@
 """The command line: one file for each command, loaded when it is asked for.
 
-Data go to stdout, narration to stderr. Exit codes: 0 done, 1 failed, 2 usage or recipe, 3 diverged, 4 ended
-by what a monitor found, 5 out of memory, 128 + signal when stopped by one (130 Ctrl-C, 143 SIGTERM).
+Data go to stdout, narration to stderr. Exit codes: 0 done, 1 failed, 2 usage or recipe, 3 diverged, 4 ended by what a
+monitor found, 5 out of memory, 6 another process of the run ended, 128 + signal when stopped by one (130 Ctrl-C, 143
+SIGTERM).
 """
 
 from __future__ import annotations

@@ -174,8 +174,12 @@ LAUNCHERS = {
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_foreign_launchers(here: Path, launcher: str):
-    """Both nodes are this machine, at a rendezvous on a port of the loopback device."""
-    line = ["-m", "ganforge", "run", "small.toml", "--device", "cpu", "--out", "run", "--quiet"]
+    """Both nodes are this machine, at a rendezvous on a port of the loopback device.
+
+    With `--resume` in an empty folder, as the scripts of docs/scaling.md do: it begins at the beginning.
+    """
+    (here / "run").mkdir()
+    line = ["-m", "ganforge", "run", "small.toml", "--device", "cpu", "--out", "run", "--quiet", "--resume"]
     nodes = [
         subprocess.Popen(
             [sys.executable, "-m", *words, *line], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
