@@ -17,7 +17,7 @@ from ganforge.tracking import Store
 from ganforge.tracking.lines import read_json
 
 CALL = 0.005  # seconds that one call of the trainer may take
-PAUSE = 0.2  # of the slow server here; `tests/reliability/mlflow.py` has one of two seconds
+PAUSE = 0.2  # of the slow server here; `tests/reliability/mlflow_stores.py` has one of two seconds
 
 
 def calls(folder: support.RunFolder, count: int = 300, start: int = 0) -> float:

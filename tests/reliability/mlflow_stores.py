@@ -1,6 +1,6 @@
 """MLflow at its worst, with whole runs: many starts at once on a fresh database, a server of 2 s a call, none at all.
 
-python tests/reliability/mlflow.py --starts 8
+python tests/reliability/mlflow_stores.py --starts 8
 """
 
 from __future__ import annotations
