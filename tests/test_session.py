@@ -100,6 +100,12 @@ def test_a_stop_does_not_save_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert saves == [32, 64]
 
 
+def test_some_checkpoints_are_kept_for_good(tmp_path: Path):
+    session, tasks = session_of(tmp_path, checkpoints__every_images=16, checkpoints__for_good_every_images=40)
+    assert train(session, tasks, lambda: False) is True
+    assert [path.name[-3:] for path in saved(tmp_path / "checkpoints")] == ["048", "080", "096", "112"]
+
+
 def test_a_stop_before_the_first_round_leaves_all_as_it_is(tmp_path: Path):
     session, tasks = session_of(tmp_path)
     assert train(session, tasks, lambda: True) is False
