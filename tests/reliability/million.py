@@ -13,6 +13,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -108,8 +109,10 @@ def main() -> None:
         began = time.perf_counter()
         command = [sys.executable, "-m", "ganforge", "run", "million.toml", "--device", "cpu", "--quiet"]
         environment = os.environ | {"GANFORGE_CACHE": str(here / "cache")}
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         code = subprocess.run(command, cwd=here, env=environment, check=False).returncode
-        print(f"a run of 100 rounds: exit {code}, {time.perf_counter() - began:.1f} s in all")  # noqa: T201
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
+        print(f"a run of 100 rounds: exit {code}, {time.perf_counter() - began:.1f} s, {used:.1f} cpu")  # noqa: T201
 
 
 if __name__ == "__main__":
