@@ -72,9 +72,9 @@ class Takes:
         return f"an array of {len(each)}: {', '.join(each)}"
 
     def bounds(self) -> str:
-        """Say the bounds: "at least 0 and below 1"."""
+        """Say the bounds, the lower one first: "at least 0 and below 1"."""
         said = []
-        for limit in self.limits:
+        for limit in sorted(self.limits, key=lambda limit: isinstance(limit, annotated_types.Lt | annotated_types.Le)):
             match limit:
                 case annotated_types.Gt(gt=0) if self.type is int:
                     said.append("at least 1")

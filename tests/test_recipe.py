@@ -48,12 +48,12 @@ def test_reading_needs_no_more_than_the_required_fields():
     [
         ("seed = 3", "seed = -1", "1:1: seed", "expected an integer at least 0, given -1"),
         ("seed = 3", "sede = 3", "1:1: sede", "unknown field; did you mean 'seed'? (a recipe has: seed, data, run,"),
-        ("batch = 32", "batch = 0", "9:1: run.batch", "expected an integer at least 1, given 0"),
-        ("batch = 32", 'batch = "32"', "9:1: run.batch", 'expected an integer at least 1, given the text "32"'),
+        ("batch = 32", "batch = 0", "9:1: run.batch", "expected an integer at least 1 and at most 16777216, given 0"),
+        ("batch = 32", 'batch = "32"', "9:1: run.batch", 'at least 1 and at most 16777216, given the text "32"'),
         ("batch = 32", "batch = true", "9:1: run.batch", "given true"),
         ("batch = 32", "batch = 1.5", "9:1: run.batch", "given 1.5"),
         ("batch = 32", "batch = [32]", "9:1: run.batch", "given the array [32]"),
-        ("batch = 32", "", "7:2: run.batch", "missing; expected an integer at least 1: images in a round, over all"),
+        ("batch = 32", "", "7:2: run.batch", "missing; expected an integer at least 1 and at most 16777216: images in"),
         ("batch = 32", "batch = 32\nmicrobatches = 5", "7:2: run", "batch = 32 cannot be cut into microbatches = 5"),
         (
             "batch = 32",

@@ -45,9 +45,9 @@ adams = st.builds(Adam, lr=rates | rate_ramps, betas=st.tuples(st.floats(0, 0.99
 emas = st.none() | st.builds(EmaRecipe, half_life_images=st.floats(1, 1e9), rampup=st.floats(0.01, 1))
 recipes = st.builds(
     Recipe,
-    seed=st.integers(0, 2**63),
+    seed=st.integers(0, 2**63 - 1),
     data=st.builds(ToyFaces, mirror=st.booleans(), grain=shares) | st.builds(ToyImages, path=paths),
-    run=st.builds(RunRecipe, images=counts, batch=counts, precision=st.sampled_from(["no", "bf16"])),
+    run=st.builds(RunRecipe, images=counts, batch=st.integers(1, 2**24), precision=st.sampled_from(["no", "bf16"])),
     game=st.builds(
         ToyGan,
         loss=st.builds(ToyHinge, margin=st.floats(1e-9, 1e30)),
@@ -72,7 +72,9 @@ recipes = st.builds(
         ),
         blends=st.lists(st.builds(ToyBlend, share=shares), max_size=2).map(tuple),
     ),
-    metrics=st.lists(st.builds(ToyCount, samples=counts, note=st.none() | words), max_size=2).map(tuple),
+    metrics=st.lists(
+        st.builds(ToyCount, samples=counts, note=st.none() | words), max_size=2, unique_by=lambda metric: metric.samples
+    ).map(tuple),
     grid=st.builds(GridRecipe, truncation=st.floats(0.01, 1)),
     checkpoints=st.builds(CheckpointRecipe, keep=st.integers(2, 9), best=st.none() | words),
     tracking=st.builds(TrackingRecipe, experiment=names, uri=st.none() | words),
