@@ -48,7 +48,7 @@ optimizer = {{ lr = 1e-3 }}
 network = {{ kind = "mlp", width = 8 }}
 optimizer = {{ lr = 1e-3 }}
 """
-PATIENCE = 600.0  # seconds until all must be live
+PATIENCE = 900.0  # seconds until all must be live
 
 
 def start(recipe: Path, folder: Path, uri: str) -> subprocess.Popen[bytes]:
@@ -82,9 +82,13 @@ def fresh_database(count: int, out: Path) -> tuple[str, bool]:
     try:
         while len(live) < count and time.monotonic() - began < PATIENCE:
             time.sleep(0.5)
+            for run, folder in zip(runs, folders, strict=True):
+                if state(folder):  # its mirror has begun: the CPU is for these
+                    run.send_signal(signal.SIGSTOP)
             live = {folder for folder in folders if state(folder).get("phase") == "following"}
     finally:
         for run in runs:
+            run.send_signal(signal.SIGCONT)
             run.send_signal(signal.SIGTERM)
     seconds, codes = time.monotonic() - began, [run.wait(300) for run in runs]
     client = MlflowClient(uri)
