@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ def places(text: str) -> Mapping[Path, Place]:
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
+        self.ends = [end.start() for end in re.finditer("\n", text)]
         self.found: dict[Path, Place] = {}
         self.entries: dict[Path, int] = {}  # arrays of tables: how many entries there are so far
 
@@ -145,6 +147,6 @@ class _Scanner:
         return match.group()
 
     def place(self, start: int) -> Place:
-        line = self.text.count("\n", 0, start) + 1
-        column = start - self.text.rfind("\n", 0, start)
-        return Place(line, column, start, self.at)
+        before = bisect_left(self.ends, start)
+        column = start - (self.ends[before - 1] if before else -1)
+        return Place(before + 1, column, start, self.at)
