@@ -29,7 +29,7 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.inception_score import InceptionScore

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.data import DataSpec
 from ganforge.errors import DataError
 from ganforge.folders import cache_folder

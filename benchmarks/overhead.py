@@ -25,7 +25,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.assemble import assemble, build_runner
+from ganforge.assemble import assemble
+from ganforge.building import build_runner
 from ganforge.cli.view import MuteView
 from ganforge.data import Batch, DataSpec, Source
 from ganforge.diagnosis import monitors_of

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.data import DataSpec
 from ganforge.launch import environment_of, free_port
 from ganforge.plugins import load_catalogue
@@ -95,7 +95,7 @@ def measure(names: Sequence[str], rounds: int, repeats: int, batch: int) -> None
     accelerator = Accelerator(cpu=True)
     for name in names:
         together = make(name, batch, accelerator)
-        alone = make(name, batch, Alone(accelerator)) if accelerator.is_main_process else None  # type: ignore[arg-type]
+        alone = make(name, batch, Alone(accelerator)) if accelerator.is_main_process else None
         speed(together, 2)
         found: list[tuple[float, float]] = []
         for _ in range(repeats):

@@ -124,3 +124,14 @@ def to_float(samples: Tensor) -> Tensor:
 def to_uint8(samples: Tensor) -> Tensor:
     """Return images in [-1, 1] as they are saved: uint8, rounded to the nearest level, clamped to 0..255."""
     return samples.detach().float().add(1).mul_(255 / 2).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def place(batch: Batch, device: torch.device) -> Batch:
+    """Put a batch on the device: images as float32 in [-1, 1], channels last."""
+    placed: dict[str, Tensor] = {}
+    for name, value in batch.items():
+        value = value.to(device, non_blocking=True)
+        placed[name] = value if name == "label" else to_float(value)
+        if placed[name].dim() == 4:
+            placed[name] = placed[name].contiguous(memory_format=torch.channels_last)
+    return placed

@@ -16,7 +16,8 @@ from ganforge.memory import shortage_of
 from ganforge.network import DiscriminatorNetwork
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
-from ganforge.session import Session, Task
+from ganforge.session import Session
+from ganforge.task import Task
 
 Remedy = tuple[str, str]  # an override, and what is to be known of it
 WIDTHS = ("channel_base", "channel_max", "width")

@@ -8,7 +8,8 @@ from pathlib import Path
 from ganforge.checkpoint import Checkpoint, discard, load, path_of, saved
 from ganforge.errors import CheckpointError
 from ganforge.runner import CALM
-from ganforge.session import Session, Task, Verdict
+from ganforge.session import Session, Verdict
+from ganforge.task import Task
 
 MOST = 3  # roll-backs in a run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganforge.assemble import build_game
+from ganforge.building import build_game
 from ganforge.catalogue import Catalogue
 from ganforge.choice import RECIPE, choose_checkpoint, no_run
 from ganforge.clock import set_clocks

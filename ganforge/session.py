@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.data import Batch, Source, to_float
+from ganforge.data import Batch, Source, place
 from ganforge.monitor import Action, Finding, Line
 from ganforge.recipe import Recipe
 from ganforge.runner import Report, Runner, below
@@ -212,49 +211,3 @@ class Session:
         self.findings = list(facts["findings"])
         self.taken_over = dict(facts["taken_over"])
         self.cut_short = facts["cut_short"]
-
-
-class Task(ABC):
-    """Something done between rounds, on every process at the same images shown.
-
-    Args:
-        every_images: how often; None = only at the end.
-        at_end: once more when the run is over.
-    """
-
-    again: ClassVar[bool] = False  # whether it has to do with evaluations, which may be cut short and done again
-
-    def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
-        self.every_images, self.at_end = every_images, at_end
-
-    def due(self, session: Session, before: int) -> bool:
-        """Whether it is time: a multiple of `every_images` was passed since `before`, or the run is over."""
-        if session.over and self.at_end:
-            return True
-        return passed(session.images, before, self.every_images)
-
-    def begin(self, session: Session) -> None:  # noqa: B027 - doing nothing is a sensible default
-        """Prepare, once, before the first round of this process (resumed or not)."""
-
-    def go_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
-        """Forget what was remembered of rounds that are undone: the session was just rolled back."""
-
-    @abstractmethod
-    def run(self, session: Session) -> None:
-        """Do it."""
-
-
-def passed(images: int, before: int, every_images: int | None) -> bool:
-    """Whether a multiple of `every_images` was passed since `before`; None is never passed."""
-    return every_images is not None and images // every_images > before // every_images
-
-
-def place(batch: Batch, device: torch.device) -> Batch:
-    """Put a batch on the device: images as float32 in [-1, 1], channels last."""
-    placed: dict[str, Tensor] = {}
-    for name, value in batch.items():
-        value = value.to(device, non_blocking=True)
-        placed[name] = value if name == "label" else to_float(value)
-        if placed[name].dim() == 4:
-            placed[name] = placed[name].contiguous(memory_format=torch.channels_last)
-    return placed

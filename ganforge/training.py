@@ -9,8 +9,9 @@ from ganforge.errors import DivergedError
 from ganforge.metric import CutShortError
 from ganforge.ranks import check_ranks
 from ganforge.rollback import roll_back
-from ganforge.session import Session, Task, Verdict
+from ganforge.session import Session, Verdict
 from ganforge.share import Share
+from ganforge.task import Task
 from ganforge.tasks.save import Save
 
 

@@ -1,4 +1,4 @@
-"""What holds for all tests: a process has one thread, or two workers on two cores have four that wait for one another."""
+"""What holds for all tests: one thread a process, or two workers on two cores have four that wait for one another."""
 
 from __future__ import annotations
 

@@ -19,15 +19,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.catalogue import Catalogue
 from ganforge.component import Component
-from ganforge.data import Batch, DataSpec, Source
+from ganforge.data import Batch, DataSpec, Source, place
 from ganforge.game import PlayerRecipe
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
-from ganforge.session import place
 from ganforge.slots import Slot
 
 _CATALOGUE: list[Catalogue] = []

@@ -11,16 +11,15 @@ import torch
 from accelerate import Accelerator
 from support import ToySource, changed, recipe_of
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.catalogue import Catalogue
 from ganforge.checkpoint import Checkpoint, load, save
-from ganforge.data import DataSpec
+from ganforge.data import DataSpec, place
 from ganforge.plugins import load_catalogue
 from ganforge.ranks import check_ranks
 from ganforge.recipe import Recipe
 from ganforge.runner import Runner
 from ganforge.sampler import Sampler
-from ganforge.session import place
 from ganforge.share import Share
 
 FIELDS = ("batch", "microbatches", "sync_batchnorm", "batches")

@@ -11,7 +11,7 @@ from support import catalogue, gan_table, recipe_of, runner_of
 from support_run import session_of
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganforge.assemble import build_game, build_runner, make_accelerator
+from ganforge.building import build_game, build_runner, make_accelerator
 from ganforge.data import DataSpec
 from ganforge.errors import GanforgeError, RecipeError
 

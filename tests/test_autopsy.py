@@ -132,7 +132,8 @@ def test_what_may_be_tried_is_added_to_the_error():
 
 def test_a_critic_that_nothing_holds_back_is_held_back_first_thing_after_its_rate():
     error = DivergedError("too large", player="discriminator")
-    players = {name: {"optimizer": {"kind": "sgd", "lr": 10.0}, "regularizers": []} for name in ("discriminator", "generator")}
+    player = {"optimizer": {"kind": "sgd", "lr": 10.0}, "regularizers": []}
+    players = {"discriminator": player, "generator": player}
     plan = Plan({"game": {"loss": "wasserstein", **players}})
     assert diverged(error, plan).remedies[:2] == (
         "game.discriminator.optimizer.lr=0.01",

@@ -14,7 +14,8 @@ from ganforge.assemble import assemble
 from ganforge.builtin.games.scores import Scores
 from ganforge.cli.view import MuteView
 from ganforge.data import DataSpec
-from ganforge.session import Session, Task
+from ganforge.session import Session
+from ganforge.task import Task
 from ganforge.tasks.overfit import overfit
 from ganforge.tasks.probe import LEAST, Probe, labels_of_probe
 from ganforge.tracking import RunFolder, read_lines

@@ -21,7 +21,8 @@ from ganforge.families import Monitor
 from ganforge.monitor import Finding, Line, Watcher
 from ganforge.plan import Plan
 from ganforge.rollback import MOST
-from ganforge.session import Session, Task
+from ganforge.session import Session
+from ganforge.task import Task
 from ganforge.tasks.watch import Watch
 from ganforge.tracking import RunFolder, read_lines
 from ganforge.training import train

@@ -14,10 +14,11 @@ from support import ToySource, gan_table, recipe_of, runner_of
 from ganforge import checkpoint
 from ganforge.assemble import assemble
 from ganforge.checkpoint import saved
-from ganforge.data import Batch, DataSpec
+from ganforge.data import Batch, DataSpec, place
 from ganforge.game import Game
 from ganforge.sampler import Sampler
-from ganforge.session import Ledger, Session, Task, place
+from ganforge.session import Ledger, Session
+from ganforge.task import Task
 from ganforge.tasks.save import Save
 from ganforge.tracking import NoTracker
 from ganforge.training import train

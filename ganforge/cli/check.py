@@ -28,7 +28,8 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     Says which players take which turns, how many parameters they have, how fast it goes here, and what time, memory and
     disk the run will take. Nothing is written but decoded data in the cache.
     """
-    from ganforge.assemble import assemble, make_accelerator
+    from ganforge.assemble import assemble
+    from ganforge.building import make_accelerator
     from ganforge.cli.view import SilentView
     from ganforge.folders import cache_folder
     from ganforge.plugins import load_catalogue

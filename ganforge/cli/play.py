@@ -12,7 +12,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ganforge.assemble import assemble, make_accelerator
+from ganforge.assemble import assemble
+from ganforge.building import make_accelerator
 from ganforge.checkpoint import load_newest, saved
 from ganforge.cli.failure import explain, keep_traceback
 from ganforge.cli.signals import Signals

@@ -14,9 +14,10 @@ from ganforge.families import Metric, directions
 from ganforge.metric import CutShortError
 from ganforge.receipts import describe_reference
 from ganforge.seen import Networks
-from ganforge.session import Session, Task, passed
+from ganforge.session import Session
 from ganforge.share import Share
 from ganforge.subject import GameSubject
+from ganforge.task import Task, passed
 
 
 class Evaluate(Task):

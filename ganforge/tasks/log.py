@@ -6,7 +6,8 @@ import time
 
 import torch
 
-from ganforge.session import Ledger, Session, Task
+from ganforge.session import Ledger, Session
+from ganforge.task import Task
 
 
 class Log(Task):

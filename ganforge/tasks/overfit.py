@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.data import Source
+from ganforge.data import Source, place
 from ganforge.data_checks import ORDER
 from ganforge.dice import Roll, roll_dice
 from ganforge.sampler import Sampler, load
-from ganforge.session import Session, place
+from ganforge.session import Session
 
 
 @torch.no_grad()

@@ -13,7 +13,8 @@ from ganforge.data import DataSpec, Source
 from ganforge.data_checks import checks, look_at
 from ganforge.dice import Roll, roll_dice
 from ganforge.runner import below
-from ganforge.session import Session, Task
+from ganforge.session import Session
+from ganforge.task import Task
 from ganforge.tasks.overfit import overfit
 
 LEAST, SHARE = 16, 0.05  # samples for a line: at least so many, at most this share of the images shown since the last

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ganforge.checkpoint import Checkpoint, prune, save
 from ganforge.errors import CheckpointError
-from ganforge.session import Session, Task, passed
+from ganforge.session import Session
+from ganforge.task import Task, passed
 
 
 class Save(Task):

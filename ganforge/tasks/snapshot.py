@@ -14,7 +14,8 @@ from torch import Tensor
 from ganforge.data import DataSpec, to_float
 from ganforge.dice import Roll, roll_dice
 from ganforge.sampler import Sampler
-from ganforge.session import Session, Task
+from ganforge.session import Session
+from ganforge.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,7 +6,8 @@ import torch
 
 from ganforge.diagnosis import Case, Panel
 from ganforge.monitor import Action, Finding, lines_of
-from ganforge.session import Session, Task, Verdict
+from ganforge.session import Session, Verdict
+from ganforge.task import Task
 from ganforge.tracking import read_lines
 
 FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")

@@ -18,7 +18,7 @@ from support import catalogue, gan_table, recipe_of
 from support_recipe import CATALOGUE, TOY_RECIPE
 
 from ganforge import ration
-from ganforge.assemble import build_game
+from ganforge.building import build_game
 from ganforge.cli import main
 from ganforge.data import DataSpec
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError

@@ -14,11 +14,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.catalogue import FAMILIES
+from ganforge.data import place
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import Recipe
-from ganforge.session import place
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "plugins" / "ganforge-example"

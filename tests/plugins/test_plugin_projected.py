@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from support import ToySource, batches
 from torch import Tensor, nn
 
-from ganforge.assemble import build_runner
+from ganforge.building import build_runner
 from ganforge.checkpoint import Checkpoint, load, save
 from ganforge.data import DataSpec
 from ganforge.dice import Roll, roll_dice

@@ -205,7 +205,7 @@ def built(recipe: Any) -> None:
     import torch
 
     from ganforge import ration
-    from ganforge.assemble import build_game
+    from ganforge.building import build_game
     from ganforge.builtin.data.pixels import ImageDataset
     from ganforge.data import DataSpec
     from ganforge.errors import GanforgeError

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from ganforge.builtin.data.shapes import Shapes
 from ganforge.builtin.metrics.condition_correlation import ConditionCorrelation
-from ganforge.data import to_float
+from ganforge.data import place, to_float
 from ganforge.errors import DataError
 from ganforge.network import Draw, GeneratorNetwork
-from ganforge.session import place
 from ganforge.tasks.snapshot import labels_of_grid
 
 

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from ganforge.builtin.games.progressive import GrowthRecipe, Stage, stage_at
 from ganforge.clock import set_clocks
-from ganforge.data import Batch, DataSpec
+from ganforge.data import Batch, DataSpec, place
 from ganforge.dice import Roll, roll_dice
 from ganforge.errors import RecipeError
 from ganforge.runner import Runner
-from ganforge.session import place
 
 SMALL = {"channel_base": 64, "channel_max": 8}
 SPEC = DataSpec((1, 16, 16))
