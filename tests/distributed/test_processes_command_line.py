@@ -29,8 +29,7 @@ from ganforge.launch import environment_of, free_port
 RECIPE = """
 seed = 1
 [data]
-kind = "digits"
-labels = true
+kind = "ring"
 [run]
 images = 160
 batch = 16
