@@ -98,6 +98,14 @@ def rewrite(path: Path, **changes: object) -> None:
     (path / MANIFEST).write_text(json.dumps({**manifest, **changes}, indent=1))
 
 
+@pytest.mark.parametrize("file", [FACTS, MANIFEST])
+def test_a_new_line_that_became_a_carriage_return_is_found(tmp_path: Path, file: str):
+    path = save(tmp_path, 32, content()) / file
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r", 1))
+    with pytest.raises(CheckpointError, match="was changed or damaged"):
+        load(path.parent)
+
+
 def test_a_foreign_format_is_named(tmp_path: Path):
     path = save(tmp_path, 32, content())
     rewrite(path, format=99)
