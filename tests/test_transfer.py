@@ -15,7 +15,8 @@ from support_run import play_and_save, session_of
 from torch import nn
 
 from ganforge.cli import play as played
-from ganforge.cli.play import Order, play
+from ganforge.cli.order import Order
+from ganforge.cli.play import play
 from ganforge.errors import CheckpointError, RecipeError
 from ganforge.game import StartRecipe
 from ganforge.recipe_show import show

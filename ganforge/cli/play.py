@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
 from ganforge.assemble import assemble
 from ganforge.building import make_accelerator
 from ganforge.checkpoint import load_newest, saved
 from ganforge.cli.failure import explain, keep_traceback
+from ganforge.cli.order import Order, agree_on_folder
 from ganforge.cli.signals import Signals
 from ganforge.cli.summary import say, summarise
 from ganforge.cli.view import make_view
@@ -23,7 +22,7 @@ from ganforge.cli.voice import one_voice
 from ganforge.diagnosis import monitors_of
 from ganforge.errors import CheckpointError, GanforgeError, LostError
 from ganforge.families import directions
-from ganforge.folders import cache_folder, discard_unused, new_run, runs_of
+from ganforge.folders import cache_folder, discard_unused
 from ganforge.memory import keep_freed_memory
 from ganforge.plugins import Catalogue, load_catalogue
 from ganforge.ranks import check_start
@@ -40,32 +39,6 @@ if TYPE_CHECKING:
 
 
 STOPPED = 4  # exit code of a run that was ended by what a monitor found
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the command line asked for; see `ganforge run --help`."""
-
-    recipe: Path
-    overrides: tuple[str, ...] = ()
-    resume: bool = False
-    out: Path | None = None
-    device: str = "auto"
-    dry_run: bool = False
-    quiet: bool = False
-    leave_out: tuple[str, ...] = ()
-    processes: int | None = None
-    sweep: str | None = None
-
-    @property
-    def file(self) -> Path:
-        """The recipe's file: that of a run where a run's folder was named."""
-        return self.recipe / "recipe.toml" if self.recipe.is_dir() else self.recipe
-
-    @property
-    def name(self) -> str:
-        """What runs of this recipe are called."""
-        return self.recipe.resolve().name if self.recipe.is_dir() else self.recipe.stem
 
 
 def play(order: Order) -> int:
@@ -85,7 +58,7 @@ def play(order: Order) -> int:
             say(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}")
     if order.dry_run:
         return _dry_run(order, recipe, accelerator)
-    folder = _agree_on_folder(order, accelerator)
+    folder = agree_on_folder(order, accelerator)
     with Signals(talks=accelerator.is_main_process) as signals:
         tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
         try:
@@ -200,49 +173,6 @@ def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, swe
     more |= {f"{name}_began_with": text for name, text in session.taken_over.items()}
     more |= {"sweep": sweep} if sweep else {}
     return Facts(device, accelerator.num_processes, plugins, more=more)
-
-
-def _agree_on_folder(order: Order, accelerator: Accelerator) -> Path:
-    """Let the main process choose the run's folder, and tell the others."""
-    answer: list[tuple[Path | None, str]] = [(None, "")]
-    if accelerator.is_main_process:
-        try:
-            answer = [(_choose_folder(order), "")]
-        except GanforgeError as error:
-            answer = [(None, str(error))]
-    if accelerator.num_processes > 1:
-        answer = broadcast_object_list(answer)
-    folder, problem = answer[0]
-    if folder is None:
-        raise GanforgeError(problem)
-    return folder
-
-
-def _choose_folder(order: Order) -> Path:
-    if order.resume:
-        return _folder_to_resume(order)
-    if order.out is not None:
-        return order.out
-    folder = new_run(order.name)
-    earlier = [run for run in runs_of(order.name)[:-1] if run != folder]
-    if earlier and not order.quiet:
-        say(f"this is a new run in {folder}; --resume would go on with {earlier[-1]}")
-    return folder
-
-
-def _folder_to_resume(order: Order) -> Path:
-    if order.out is not None:
-        folder = order.out
-    elif order.recipe.is_dir():
-        folder = order.recipe
-    else:
-        earlier = runs_of(order.name)
-        if not earlier:
-            raise GanforgeError(f"there is no run of {order.name} in runs/ to resume; start one without --resume")
-        folder = earlier[-1]
-    if not folder.is_dir():
-        raise GanforgeError(f"there is no run in {folder} to resume; start one without --resume")
-    return folder
 
 
 def _resume(order: Order, session: Session) -> int | None:

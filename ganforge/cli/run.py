@@ -59,7 +59,7 @@ def command(
 
     world = world_of(os.environ, processes)
     if seeds is not None:
-        from ganforge.cli.play import Order
+        from ganforge.cli.order import Order
         from ganforge.cli.seeds import play_seeds
 
         order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
@@ -67,7 +67,8 @@ def command(
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.play import Order, play
+    from ganforge.cli.order import Order
+    from ganforge.cli.play import play
     from ganforge.cli.voice import one_voice
 
     order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, sweep)

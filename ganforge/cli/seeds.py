@@ -14,7 +14,8 @@ import click
 import torch
 
 from ganforge.cli.compared import lines
-from ganforge.cli.play import Order, play
+from ganforge.cli.order import Order
+from ganforge.cli.play import play
 from ganforge.cli.summary import say
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.launch import launch

@@ -13,7 +13,7 @@ from ganforge.tracking import Store
 from ganforge.tracking.redaction import redact
 
 if TYPE_CHECKING:
-    from ganforge.cli.play import Order
+    from ganforge.cli.order import Order
     from ganforge.session import Session
 
 

@@ -17,7 +17,7 @@ from support import catalogue
 from ganforge import plugins
 from ganforge.checkpoint import load_newest
 from ganforge.cli import main, play, seeds
-from ganforge.cli.play import Order
+from ganforge.cli.order import Order
 from ganforge.errors import DivergedError, GanforgeError
 from ganforge.recipe_file import read_text
 from ganforge.sweep import plan

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support import RECIPES, narrowed
 
-from ganforge.cli.play import Order, play
+from ganforge.cli.order import Order
+from ganforge.cli.play import play
 from ganforge.plugins import load_catalogue
 from ganforge.recipe import read_recipe
 
