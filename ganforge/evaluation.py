@@ -15,6 +15,7 @@ from ganforge.exam import Examination
 from ganforge.families import Better, Metric
 from ganforge.metric import Receipt, Side
 from ganforge.seen import Networks
+from ganforge.share import Share
 from ganforge.subject import Subject
 from ganforge.wishes import Spare, sparing
 
@@ -73,6 +74,7 @@ def examine(
     more: Receipt | None = None,
     tell: Callable[[Side, int, int], None] | None = None,
     spare: Spare | None = None,
+    share: Share | None = None,
 ) -> list[Value]:
     """Measure metrics once for each seed, each time in one pass over the samples.
 
@@ -86,10 +88,12 @@ def examine(
         more: entries that are added to receipts.
         tell: is told whose samples are looked at, how many were, and how many will be.
         spare: is told which metric cannot be measured here, and why: it is left out; None = that is an error.
+        share: over which processes the work is spread; the main one has the values, the others return none.
 
     Raises:
         GanforgeError: a metric cannot be measured here (its kind is named), or none can.
     """
+    share = share or Share()
     first = Examination(subject_of(seeds[0]), reference, networks.device, cache, seeds[0], networks=networks)
     possible: list[Metric] = []
     for metric in metrics:
@@ -98,20 +102,25 @@ def examine(
             possible.append(metric)
     found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
-        exam = Examination(subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell)
+        exam = Examination(
+            subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell, share=share
+        )
         exam.take(want for metric in possible for want in metric.wants(reference))
-        failed: list[Metric] = []
+        left: list[Metric] = []
         for number, metric in enumerate(metrics):
             if all(metric is not other for other in possible):
                 continue
-            failed.append(metric)
-            with sparing(spare), _named(metric):
-                measured = metric.measure(exam)
-                receipt = {"metric": metric.kind, **measured.receipt, **(more or {})}
-                for name, value in measured.values.items():
-                    found.setdefault((number, name), []).append((float(value), receipt))
-                failed.pop()
-        possible = [metric for metric in possible if all(metric is not other for other in failed)]
+            done = False
+            if share.main:
+                with sparing(spare), _named(metric):
+                    measured = metric.measure(exam)
+                    receipt = {"metric": metric.kind, **measured.receipt, **(more or {})}
+                    for name, value in measured.values.items():
+                        found.setdefault((number, name), []).append((float(value), receipt))
+                    done = True
+            if share.agree(done):
+                left.append(metric)
+        possible = left
     if not possible:
         raise RecipeError("none of the metrics can be measured here; name others with --metric")
     _check_names(found)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from ganforge.cli.evaluated import Evaluated
+    from ganforge.cli.measuring import Asked
 
 
 @click.command("evaluate")
@@ -34,6 +43,8 @@ if TYPE_CHECKING:
 @click.option("--live", is_flag=True, help="The weights as trained, without their average.")
 @click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--processes", type=click.IntRange(min=1),
+              help="Processes to start here, or how many a launcher was to start [default: 1].")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
 @click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
 def command(
@@ -51,9 +62,10 @@ def command(
     live: bool,
     save: bool,
     device: str,
+    processes: int | None,
     as_json: bool,
     leave_out: tuple[str, ...],
-) -> None:
+) -> int:
     """Measure how good samples are: of RUN, the folder of a run, or of a folder or ZIP of images.
 
     All metrics look at the same samples, in one pass. Every value comes with its receipt: what it depends on.
@@ -64,27 +76,68 @@ def command(
       ganforge evaluate runs/stylegan2_faces --metric fid --samples 50000 --save
       ganforge evaluate a.zip --against b.zip --json
     """
+    from ganforge.launch import end_with_launcher, launch, world_of
+
+    world = world_of(os.environ, processes)
+    if world is None and processes is not None and processes > 1:
+        return launch(sys.argv[1:], processes, os.environ)
+    end_with_launcher(os.environ)
     from ganforge.cli.evaluated import lines
-    from ganforge.cli.measuring import Asked, evaluate_files, evaluate_run
-    from ganforge.errors import RecipeError
+    from ganforge.cli.measuring import Asked
+    from ganforge.cli.voice import one_voice
 
     asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
+    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team):
+        found = _measure(samples, replace(asked, team=team), checkpoints, truncation, live, save)
+        if team is None or team.is_main_process:
+            if save:
+                _save(Path(samples), found)
+            text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found))
+            click.echo(text)
+    return 0
+
+
+@contextmanager
+def _team(device: str, world: int | None) -> Iterator[Accelerator | None]:
+    """Join the other processes; None where there are none."""
+    if world is None or world == 1:
+        yield None
+        return
+    import torch
+
+    from ganforge.building import make_accelerator
+
+    team = make_accelerator(device, "no", world)
+    try:
+        yield team
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _hushed(team: Accelerator | None) -> AbstractContextManager[object]:
+    """Let only the main process talk; what goes wrong is said outside, by one of them."""
+    return nullcontext() if team is None or team.is_main_process else redirect_stderr(io.StringIO())
+
+
+def _measure(
+    samples: str, asked: Asked, checkpoints: tuple[str, ...], truncation: float, live: bool, save: bool
+) -> Evaluated:
+    """Measure samples of a run, or of files."""
+    from ganforge.cli.measuring import evaluate_files, evaluate_run
+    from ganforge.errors import RecipeError
+
     run = Path(samples)
     if (run / "recipe.toml").is_file():
-        if resolution is not None:
+        if asked.resolution is not None:
             raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
-        found = evaluate_run(run, asked, checkpoints, truncation, live)
-        if save:
-            _save(run, found)
-    else:
-        given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
-        wrong = [name for name, value in given.items() if value]
-        if wrong and (run.exists() or against is not None):
-            raise RecipeError(
-                f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
-            )
-        found = evaluate_files(samples, asked)
-    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+        return evaluate_run(run, asked, checkpoints, truncation, live)
+    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
+    wrong = [name for name, value in given.items() if value]
+    if wrong and (run.exists() or asked.against is not None):
+        raise RecipeError(
+            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
+        )
+    return evaluate_files(samples, asked)
 
 
 def _save(run: Path, found: Evaluated) -> None:

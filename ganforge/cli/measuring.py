@@ -24,11 +24,15 @@ from ganforge.plugins import load_catalogue
 from ganforge.receipts import describe_data, describe_reference
 from ganforge.sampling import Trained, load_trained, pick_device
 from ganforge.seen import Networks
+from ganforge.share import Share
 from ganforge.subject import GameSubject, SourceSubject, Subject
 from ganforge.tracking import read_record
 from ganforge.wishes import adjusted, read_features, read_metric, usual_metrics
 
 if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
     from ganforge.data import Source
     from ganforge.families import Metric
     from ganforge.metric import Receipt
@@ -48,6 +52,12 @@ class Asked:
     repeat: int = 1
     device: str = "auto"
     leave_out: tuple[str, ...] = ()
+    team: Accelerator | None = None  # knows the other processes; None = there are none
+
+    @property
+    def place(self) -> torch.device:
+        """The device to look on."""
+        return pick_device(self.device) if self.team is None else self.team.device
 
     def chosen(self, recipes: Sequence[Metric], reference: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
         """Return the metrics: those named, or else the recipe's, or else what is usual for such samples and can be."""
@@ -79,7 +89,7 @@ def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation
         GanforgeError: a checkpoint, the data or a metric cannot be had.
     """
     catalogue = load_catalogue(asked.leave_out)
-    device, cache = pick_device(asked.device), cache_folder()
+    device, cache, share = asked.place, cache_folder(), Share(asked.team)
     networks = Networks(device)
     wanted: list[str | None] = [*_every(run, checkpoints)] or [None]
     columns: list[Column] = []
@@ -99,7 +109,9 @@ def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation
         more: Receipt = {"images_shown": trained.images, "reference-data": compared}
         with _telling(f"{run} after {trained.images:,} images") as tell:
             spare = asked.spare(trained.recipe.metrics)
-            values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare)
+            values = examine(
+                subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare, share=share
+            )
         head = f"{trained.images:,}" + (f" ({checkpoint})" if checkpoint == "best" else "")
         columns.append(Column(head, trained.images, tuple(values)))
     return Evaluated(str(run), compared, seeds, tuple(columns))
@@ -147,7 +159,7 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
         raise RecipeError(
             f"{no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare it with"
         )
-    device, cache = pick_device(asked.device), cache_folder()
+    device, cache, share = asked.place, cache_folder(), Share(asked.team)
     networks = Networks(device)
     data, source, real, reference = open_pair(
         named(samples, catalogue), named(asked.against, catalogue), asked.resolution, cache
@@ -170,7 +182,9 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
 
     with _telling(samples) as tell:
         spare = asked.spare(())
-        values = examine(subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare)
+        values = examine(
+            subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare, share=share
+        )
     return Evaluated(describe_data(data), compared, seeds, (Column("value", None, tuple(values)),))
 
 

@@ -150,7 +150,9 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
 
         def enough() -> bool:
             since = [found.first for found in panel.cases if found.finding.name in case.names]
-            return not remedies and bool(since) and sum(line.images > since[0] for line in panel.lines) >= PATIENCE
+            if remedies or not since:
+                return False
+            return sum(line["images"] > since[0] for line in notebook.lines) >= PATIENCE
 
         ended = None
         try:

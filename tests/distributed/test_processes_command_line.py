@@ -115,6 +115,25 @@ def test_the_main_job_does_not_depend_on_the_number_of_processes(here: Path):
     assert float((first - second).norm() / first.norm()) <= 1e-6
 
 
+def test_evaluated_by_two_processes_are_the_values_of_one(here: Path):
+    assert done(run(here, 1, "--out", "run", "--quiet")) == [0]
+    line = ["evaluate", "run", "--device", "cpu", "--json", "--samples", "150", "--repeat", "2"]
+    line += ["--metric", "mode-coverage", "--metric", "pixel-variance"]
+    one, two = Forked(line, here), forked_together(line, here, 2)
+    assert done([one, *two]) == [0, 0, 0], one.said + two[0].said
+    assert two[1].said == "", "only the main process talks"
+    found = json.loads(two[0].said)
+    assert found == json.loads(one.said)
+    assert len(found["results"]) >= 3
+
+
+def test_what_cannot_be_evaluated_is_said_once(here: Path):
+    assert done(run(here, 1, "--out", "run", "--quiet")) == [0]
+    members = forked_together(["evaluate", "run", "--device", "cpu", "--metric", "fid"], here, 2)
+    assert done(members) == [1, 1], members[0].said
+    assert "".join(member.said for member in members).count("error:") == 1
+
+
 def test_when_one_process_dies_the_others_end_soon_and_the_launcher_says_so(here: Path):
     line = [
         sys.executable,

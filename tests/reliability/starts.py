@@ -171,26 +171,32 @@ def starts(forked: int, real: int, out: Path, until: float = math.inf) -> Tally:
     """Do all of it in a folder of its own, or what can be done until a time; return what was found."""
     temporary = out / "tmp"
     temporary.mkdir()
-    before, tally = os.environ.get("TMPDIR"), Tally()
+    before, tally = dict(os.environ), Tally()
     os.environ |= {"TMPDIR": str(temporary), "GANFORGE_CACHE": str(out / "cache"), "GANFORGE_PLUGINS": ""}
     os.environ |= {"MLFLOW_TRACKING_URI": f"sqlite:///{out}/mlflow.db"}
     tempfile.tempdir = None  # it is read again
     load_catalogue()
     import_all(out)
     me, there = psutil.Process(), shared()
+    known = set(me.children(recursive=True))  # of whoever calls this
     open_before = me.num_fds()
     try:
         play(forked, fork, "none", out, tally, until)
         alone = list(tally.seconds)  # CPU times of forked runs
         play(real, shell, "mlflow", out, tally, until)
     finally:
-        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+        os.environ.clear()
+        os.environ.update(before)
         tempfile.tempdir = None
     deadline = time.monotonic() + 10
-    while (of_ours(out) or me.children(recursive=True) or shared() - there) and time.monotonic() < deadline:
+
+    def children() -> set[psutil.Process]:
+        return set(me.children(recursive=True)) - known
+
+    while (of_ours(out) or children() or shared() - there) and time.monotonic() < deadline:
         time.sleep(0.2)
     tally.wrong += [f"process {text} is still there" for text in of_ours(out)]
-    tally.wrong += [f"child {child.pid} is still there" for child in me.children(recursive=True)]
+    tally.wrong += [f"child {child.pid} is still there" for child in children()]
     tally.wrong += [f"{name} is new in /dev/shm" for name in sorted(shared() - there)]
     left = [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_")]  # one for all
     tally.wrong += [f"{name} was left in TMPDIR" for name in left]
