@@ -23,14 +23,15 @@ from ganforge.tracking.lines import read_json
 from ganforge.tracking.sidecar import Sidecar
 
 TRAINER = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 import support_tracking as support
 from ganforge.tracking import RunFolder, Store
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background ignores it
 folder = support.begin(pathlib.Path(sys.argv[1]), Store(sys.argv[2], "faces"))
 support.play(folder, 0, 100)
 print("here", flush=True)
 try:
-    time.sleep(300)
+    time.sleep(60)
 except KeyboardInterrupt:
     time.sleep(0.5)
     folder.finish("killed", "Ctrl-C")
