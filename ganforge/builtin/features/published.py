@@ -64,8 +64,8 @@ class Publication:
                 torch.hub.download_url_to_file(self.url, str(target), hash_prefix=self.sha256 or None, progress=False)
             except (OSError, urllib.error.URLError, RuntimeError) as error:
                 raise GanforgeError(
-                    f"the weights of {self.network} are not in {target.parent} and cannot be downloaded from {self.url} "
-                    f"({error}); {CHOICES}"
+                    f"the weights of {self.network} are not in {target.parent} and cannot be downloaded from "
+                    f"{self.url} ({error}); {CHOICES}"
                 ) from error
         return target
 
