@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -21,12 +21,8 @@ from ganforge.task import Task
 
 Remedy = tuple[str, str]  # an override, and what is to be known of it
 WIDTHS = ("channel_base", "channel_max", "width")
-TASKS = {  # what a task does, and what makes it need less
-    "Evaluate": ("while metrics were measured", "samples of a metric"),
-    "Snapshot": ("while the grid was drawn", "samples in a grid"),
-    "Probe": ("while readings were taken", "samples that readings are taken of"),
-    "Save": ("while a checkpoint was saved", ""),
-}
+BATCH = "run.batch"
+FEWER = "fewer samples a step: that changes what is learnt"
 
 
 def relief(error: BaseException, recipe: Recipe | None, session: Session | None) -> MemoryShortageError | None:
@@ -44,13 +40,14 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
         None where it was not memory that ran out.
     """
     turn = error.turn if isinstance(error, MemoryShortageError) else None
+    sizes: Mapping[str, str] = {}
     if isinstance(error, MemoryShortageError):
-        text, task = str(error), ""
+        text = str(error)
     else:
         shortage = shortage_of(error)
         if shortage is None:
             return None
-        where, task = _where(error, session)
+        where, sizes = _where(error, session)
         layer = None if session is None else at_work(error, session.runner.game)
         text = f"{shortage}, {where}{f', at {layer}' if layer else ''}"
     tries: list[Remedy] = []
@@ -58,8 +55,8 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
         if turn is not None and session is not None:
             tries += of_turn(recipe, session, turn)
         else:
-            tries += _elsewhere(recipe, task)
-            text += "; neither run.microbatches nor a smaller run.batch would change that" if task != "batch" else ""
+            tries += _elsewhere(recipe, sizes)
+            text += "" if BATCH in sizes else "; neither run.microbatches nor a smaller run.batch would change that"
     text += "".join(f"\n  try --set {override}   # {why}" for override, why in tries)
     kept = [] if session is None else saved(session.folder / "checkpoints")
     if kept and session is not None:
@@ -84,10 +81,10 @@ def of_turn(recipe: Recipe, session: Session, turn: str) -> Iterator[Remedy]:
     if cuda and run.precision == "no":
         yield "run.precision=bf16", "about half the memory of activations"
     index = max((i for i, later in enumerate(run.batches) if later.after_images <= session.images), default=None)
-    key = "run.batch" if index is None else f"run.batches.{index}.batch"
+    key = BATCH if index is None else f"run.batches.{index}.batch"
     shares = runner.accelerator.num_processes * run.microbatches
     if runner.batch // 2 >= shares and runner.batch // 2 % shares == 0:
-        yield f"{key}={runner.batch // 2}", "fewer samples a step: that changes what is learnt"
+        yield f"{key}={runner.batch // 2}", FEWER
     player = next(known.player for known in runner.turns if known.name == turn)
     yield from _smaller(recipe, [player])
 
@@ -142,29 +139,25 @@ def _has_room(session: Session) -> bool:
     return True
 
 
-def _where(error: BaseException, session: Session | None) -> tuple[str, str]:
-    """Return words for what was going on, and the task that it was, or "batch" where samples were read."""
+def _where(error: BaseException, session: Session | None) -> tuple[str, Mapping[str, str]]:
+    """Return words for what was going on, and the numbers of the recipe that made it large, with what they count."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, Task):
-            name = type(actor).__name__
-            return TASKS.get(name, (f"in {name}", ""))[0], name
+            return actor.doing, actor.sizes()
         if isinstance(actor, Session) and frame.f_code.co_name == "next_batch":
-            return "while a batch was read", "batch"
+            return "while a batch was read", {BATCH: FEWER}
         if isinstance(actor, Dataset):
-            return "while the data were opened", ""
-    return ("while the game was built" if session is None else f"after {session.images:,} images shown"), ""
+            return "while the data were opened", {}
+    return ("while the game was built" if session is None else f"after {session.images:,} images shown"), {}
 
 
-def _elsewhere(recipe: Recipe, task: str) -> Iterator[Remedy]:
-    plan, why = plan_of(recipe), TASKS.get(task, ("", ""))[1]
-    counts = {"Snapshot": ["grid.samples"], "Probe": ["diagnosis.samples"], "batch": ["run.batch"]}.get(task, [])
-    if task == "Evaluate":
-        counts = [f"metrics.{index}.samples" for index in range(len(recipe.metrics))]
-    for key in counts:
+def _elsewhere(recipe: Recipe, sizes: Mapping[str, str]) -> Iterator[Remedy]:
+    plan = plan_of(recipe)
+    for key, what in sizes.items():
         count = plan.value(key)
         if count is not None and count >= 2:
-            yield f"{key}={int(count) // 2}", why or "fewer samples a step: that changes what is learnt"
+            yield f"{key}={int(count) // 2}", what
     yield from _smaller(recipe, list(recipe.game.players()))
 
 

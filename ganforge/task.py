@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ganforge.session import Session
@@ -17,6 +18,7 @@ class Task(ABC):
     """
 
     again: ClassVar[bool] = False  # whether it has to do with evaluations, which may be cut short and done again
+    doing: ClassVar[str] = "between rounds"  # words for messages about what goes wrong meanwhile
 
     def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
         self.every_images, self.at_end = every_images, at_end
@@ -32,6 +34,10 @@ class Task(ABC):
 
     def go_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
         """Forget what was remembered of rounds that are undone: the session was just rolled back."""
+
+    def sizes(self) -> Mapping[str, str]:
+        """Return the recipe's numbers that decide how much memory it takes, by their keys, each with what it counts."""
+        return {}
 
     @abstractmethod
     def run(self, session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from accelerate.utils import broadcast_object_list
 
@@ -30,6 +30,8 @@ class Evaluate(Task):
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
+    doing: ClassVar[str] = "while metrics were measured"
+
     again = True
 
     def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
@@ -45,6 +47,10 @@ class Evaluate(Task):
             for want in metric.wants(session.reference):
                 if want.view.features is not None:
                     self._networks.of(want.view.features)
+
+    def sizes(self) -> Mapping[str, str]:
+        """Return what decides how much memory it takes."""
+        return {f"metrics.{index}.samples": "samples of a metric" for index in range(len(self.metrics))}
 
     def due(self, session: Session, before: int) -> bool:
         """Whether it is time for any metric; these are then measured."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,9 +34,15 @@ class Probe(Task):
         held_out: real samples that are never trained on, where there are any.
     """
 
+    doing: ClassVar[str] = "while readings were taken"
+
     def __init__(self, every_images: int, samples: int, held_out: Source | None = None) -> None:
         super().__init__(every_images)
         self.samples, self.held_out = samples, held_out
+
+    def sizes(self) -> Mapping[str, str]:
+        """Return what decides how much memory it takes."""
+        return {"diagnosis.samples": "samples that readings are taken of"}
 
     def begin(self, session: Session) -> None:
         """At the start of a run, look at the data and at what an untrained generator makes."""

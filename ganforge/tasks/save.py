@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ganforge.checkpoint import Checkpoint, prune, save
 from ganforge.errors import CheckpointError
 from ganforge.session import Session
@@ -17,6 +19,8 @@ class Save(Task):
         best: the name of the metric value whose best checkpoint is kept too, if any.
         for_good: images shown between checkpoints that are never deleted, if any are not to be.
     """
+
+    doing: ClassVar[str] = "while a checkpoint was saved"
 
     again = True
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -30,9 +31,15 @@ class Snapshot(Task):
         truncation: in (0, 1].
     """
 
+    doing: ClassVar[str] = "while the grid was drawn"
+
     def __init__(self, every_images: int, samples: int, truncation: float) -> None:
         super().__init__(every_images)
         self.samples, self.truncation = samples, truncation
+
+    def sizes(self) -> Mapping[str, str]:
+        """Return what decides how much memory it takes."""
+        return {"grid.samples": "samples in a grid"}
 
     def begin(self, session: Session) -> None:
         """Draw the real samples, and the generator before it has learnt anything."""
