@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import click
 from PIL import Image
 
-from ganforge.builtin.data.decoding import DAMAGE
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.opening import open_shelf
-from ganforge.builtin.data.shelf import BadFile
 from ganforge.catalogue import Catalogue
 from ganforge.data import DataSpec, Source
+from ganforge.decoding.image import BadFile, open_image
 from ganforge.errors import DataError, RecipeError
 from ganforge.families import Dataset
 from ganforge.wishes import read_data
@@ -64,9 +62,8 @@ def sizes(data: Images, cache: Path) -> Counter[tuple[int, int]]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for entry in shelf.entries:
             try:
-                with Image.open(io.BytesIO(shelf.read(entry.name))) as image:
-                    found[image.size] += 1
-            except (BadFile, *DAMAGE):
+                found[open_image(shelf.read(entry.name)).size] += 1
+            except BadFile:
                 continue  # whoever opens the data says what is wrong with them
     return found
 

@@ -20,12 +20,12 @@ from support import ToySource, gan_table, recipe_of
 from support_images import folder_of, noise_png, png, zip_of
 
 from ganforge.assemble import assemble
-from ganforge.builtin.data import decoding
 from ganforge.builtin.data import packed as packing
-from ganforge.builtin.data.decoding import BadFile, decode
 from ganforge.builtin.data.images import Images
 from ganforge.cli.view import SilentView
 from ganforge.data import Batch, DataSpec, Source
+from ganforge.decoding.decoders import Decoder
+from ganforge.decoding.image import BadFile, decode
 from ganforge.errors import DataError, DivergedError, GanforgeError
 from ganforge.session import Session
 from ganforge.tracking import NoTracker
@@ -119,24 +119,6 @@ def test_a_member_that_is_larger_than_it_says_is_cut(tmp_path: Path) -> None:
     assert peak() - before < 2**26
 
 
-def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    at_once, most, inner = [], [], decoding._convert
-
-    def watched(image: object, channels: object) -> object:
-        at_once.append(1)
-        most.append(len(at_once))
-        try:
-            return inner(image, channels)  # type: ignore[arg-type]
-        finally:
-            at_once.pop()
-
-    monkeypatch.setattr(decoding, "LARGE", 16)
-    monkeypatch.setattr(decoding, "_convert", watched)
-    path = zip_of(tmp_path / "x.zip", {f"{i}.png": noise_png(i, 64) for i in range(20)})
-    assert len(Images(path=str(path), resolution=8).open(tmp_path / "cache")) == 20
-    assert max(most) == 1
-
-
 def test_few_images_wait_decoded_where_they_are_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two hundred of 4,096 squared would be twelve gigabytes."""
     asked = []
@@ -156,7 +138,7 @@ def test_few_images_wait_decoded_where_they_are_large(monkeypatch: pytest.Monkey
 def test_a_hundred_thousand_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zip_of_copies(tmp_path / "x.zip", 100_000, png(7, 4))
     pixels = decode(png(7, 4), 4, 1)
-    monkeypatch.setattr(packing, "decode", lambda *_: pixels)  # what is looked at is what comes around it
+    monkeypatch.setattr(Decoder, "decode", lambda *_: pixels)  # what is looked at is what comes around it
     before = peak()
     source = Images(path=str(path), resolution=4, labels=True).open(tmp_path / "cache")
     assert (len(source), source.spec.classes, source.notices) == (100_000, 1_000, ())

@@ -19,10 +19,10 @@ from PIL import Image
 from support_images import encoded, folder_of, noise_png, png, zip_of
 
 from ganforge.builtin.data import archive, folder, shelf
-from ganforge.builtin.data.decoding import BadFile, decode, natural_channels
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
 from ganforge.builtin.data.shelf import Bad
+from ganforge.decoding.image import BadFile, decode, natural_channels, open_image
 from ganforge.errors import DataError
 
 
@@ -162,7 +162,7 @@ def test_any_bytes_are_decoded_or_refused() -> None:
                 data = bytearray(whole)
                 data[random.integers(len(data))] ^= int(random.integers(1, 256))
                 with contextlib.suppress(BadFile):
-                    natural_channels(bytes(data))
+                    natural_channels(open_image(bytes(data)))
                     assert decode(bytes(data), 8, 3).shape == (8, 8, 3)
 
 

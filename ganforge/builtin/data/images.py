@@ -11,13 +11,13 @@ import numpy as np
 import PIL
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.data.decoding import VERSION
 from ganforge.builtin.data.labels import Labels, read_labels
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.packed import packed
 from ganforge.builtin.data.parts import PartedDataset
 from ganforge.builtin.data.pixels import PixelSource, digest
 from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf, printable
+from ganforge.decoding.image import VERSION
 from ganforge.errors import DataError
 
 NAMED = 5  # bad files that a message names

@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,13 +14,15 @@ from typing import TextIO
 
 import numpy as np
 
-from ganforge.builtin.data.decoding import Channels, decode, natural_channels
 from ganforge.builtin.data.packfile import Packed, Writer, load
 from ganforge.builtin.data.shelf import Bad, BadFile, Entry, Shelf, Unread
+from ganforge.decoding.decoders import Decoders
+from ganforge.decoding.image import Channels
 from ganforge.errors import DataError
 
 PORTION, AHEAD = 256, 2**27  # images, and bytes of them, that are decoded before they are written
 TASK = 16  # images that a thread takes on at once
+DECODERS, EACH = 16, 64  # processes that decode, at most, and images for which it is worth to start one more
 PATIENCE = 10.0  # seconds until a wait for another process is said
 _log = logging.getLogger(__name__)
 
@@ -83,9 +84,10 @@ def _write(draft: Path, shelf: Shelf, entries: Sequence[Entry], resolution: int,
     bad: list[Bad] = []
     missing: list[int] = []
     unread: list[int] = []
-    depth = channels or _first_channels(shelf, entries)
-    with Writer(draft) as writer:
-        for index, result in enumerate(_decoded(shelf, entries, resolution, depth)):
+    count = max(min(os.cpu_count() or 1, DECODERS, len(entries) // EACH), 1)
+    with Writer(draft) as writer, Decoders(count) as decoders:
+        depth = channels or _first_channels(shelf, entries, decoders)
+        for index, result in enumerate(_decoded(shelf, entries, decoders, resolution, depth)):
             if isinstance(result, BadFile):
                 bad.append(Bad(entries[index].name, str(result)))
                 missing.append(index)
@@ -96,34 +98,35 @@ def _write(draft: Path, shelf: Shelf, entries: Sequence[Entry], resolution: int,
 
 
 def _decoded(
-    shelf: Shelf, entries: Sequence[Entry], resolution: int, channels: Channels
+    shelf: Shelf, entries: Sequence[Entry], decoders: Decoders, resolution: int, channels: Channels
 ) -> Iterator[np.ndarray | BadFile]:
-    """Yield every entry decoded, or why not, in order; a few threads decode ahead."""
-
-    def one(entry: Entry) -> np.ndarray | BadFile:
-        try:
-            return decode(shelf.fetch(entry), resolution, channels)
-        except BadFile as error:
-            return error.with_traceback(None)  # which would keep the image in memory
+    """Yield every entry decoded, or why not, in order; each decoder has a thread, which reads the files."""
 
     def several(some: Sequence[Entry]) -> list[np.ndarray | BadFile]:
-        return [one(entry) for entry in some]
+        found: list[np.ndarray | BadFile] = []
+        with decoders.one() as decoder:
+            for entry in some:
+                try:
+                    found.append(decoder.decode(shelf.fetch(entry), resolution, channels))
+                except BadFile as error:
+                    found.append(error.with_traceback(None))  # which would keep the image in memory
+        return found
 
     portion = min(max(AHEAD // (resolution**2 * channels), 1), PORTION)
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
-        warnings.simplefilter("ignore")  # Pillow warns of what is decided here: large images, odd palettes
+    with ThreadPoolExecutor(len(decoders)) as pool:
         for start in range(0, len(entries), portion):
             due = entries[start : start + portion]
             for done in pool.map(several, [due[at : at + TASK] for at in range(0, len(due), TASK)]):
                 yield from done
 
 
-def _first_channels(shelf: Shelf, entries: Sequence[Entry]) -> Channels:
-    for entry in entries:
-        try:
-            return natural_channels(shelf.fetch(entry))
-        except BadFile:
-            continue  # it is named when it is decoded
+def _first_channels(shelf: Shelf, entries: Sequence[Entry], decoders: Decoders) -> Channels:
+    with decoders.one() as decoder:
+        for entry in entries:
+            try:
+                return decoder.natural_channels(shelf.fetch(entry))
+            except BadFile:
+                continue  # it is named when it is decoded
     return 3
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from ganforge.decoding.image import BadFile as BadFile
 from ganforge.errors import printable as printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -33,10 +34,6 @@ class Bad:
 
     def __str__(self) -> str:
         return f"{printable(self.name)} ({self.reason})"
-
-
-class BadFile(Exception):  # noqa: N818
-    """One file cannot be used; its text is the reason."""
 
 
 class Unread(BadFile):

@@ -26,6 +26,7 @@ from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
 from ganforge.builtin.data.shelf import Shelf, Unread
 from ganforge.builtin.data.stamps import FRESH, Stamps
+from ganforge.decoding.decoders import Decoder
 from ganforge.errors import DataError
 
 FILES = {f"{i:02}.png": noise_png(i) for i in range(40)}
@@ -51,8 +52,8 @@ def recipe(tmp_path: Path) -> Images:
 
 def test_a_second_opening_decodes_nothing(recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = recipe.open(tmp_path / "cache")
-    monkeypatch.setattr(packing, "decode", refuse)
-    monkeypatch.setattr(packing, "natural_channels", refuse)
+    monkeypatch.setattr(Decoder, "decode", refuse)
+    monkeypatch.setattr(Decoder, "natural_channels", refuse)
     again = recipe.open(tmp_path / "cache")
     assert again.fingerprint == first.fingerprint
     assert torch.equal(whole(again), whole(first))
@@ -243,15 +244,15 @@ def test_a_wait_for_a_process_that_hangs_is_said_and_its_death_ends_it(
 def test_an_interrupted_writer_leaves_nothing_that_is_believed(
     recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, inner, seen = tmp_path / "cache", packing.decode, []
+    cache, inner, seen = tmp_path / "cache", Decoder.decode, []
 
-    def die(*asked: object) -> np.ndarray:
+    def die(*asked: Any) -> np.ndarray:
         seen.append(asked)
         if len(seen) > 20:
             raise KeyboardInterrupt  # nothing tidies up after it, as after a kill
         return inner(*asked)
 
-    monkeypatch.setattr(packing, "decode", die)
+    monkeypatch.setattr(Decoder, "decode", die)
     with pytest.raises(KeyboardInterrupt):
         recipe.open(cache)
     monkeypatch.undo()

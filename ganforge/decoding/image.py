@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import zlib
-from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ganforge.builtin.data.shelf import BadFile
-
 VERSION = 1  # count up when the same file decodes to other pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 2**26  # 8,192 squared
-LARGE = 2**22  # pixels of an image from which on only one is decoded at a time, so that a few threads need no gigabytes
+LARGE = 2**22  # pixels of an image from which on only one is decoded at a time, so that a few of them need no gigabytes
 DEEP_FORMATS = ("PNG", "PPM")  # whose mode "I" is 16 bits deep
 GREY = ("1", "L", "LA", "La", "I", "F")
 DAMAGE = (  # what Pillow's readers raise on damaged files
@@ -37,31 +33,32 @@ DAMAGE = (  # what Pillow's readers raise on damaged files
     Image.DecompressionBombError,
 )
 Channels = Literal[1, 3, 4]
-_one_large = threading.Lock()
 
 
-def natural_channels(data: bytes) -> Channels:
-    """Return 1 for an image that is stored grey, 3 for any other; only its header is read."""
-    image = _open(data)
+class BadFile(Exception):  # noqa: N818
+    """One file cannot be used; its text is the reason."""
+
+
+def natural_channels(image: Image.Image) -> Channels:
+    """Return 1 for an image that is stored grey, 3 for any other; only its header was read."""
     return 1 if image.mode in GREY or image.mode.startswith("I;16") else 3
 
 
 def decode(data: bytes, resolution: int, channels: Channels) -> np.ndarray:
-    """Return an image as uint8 [resolution, resolution, channels].
+    """Return an image as uint8 [resolution, resolution, channels]; see `pixels`."""
+    return pixels(open_image(data), resolution, channels)
+
+
+def pixels(image: Image.Image, resolution: int, channels: Channels) -> np.ndarray:
+    """Return an image that was opened as uint8 [resolution, resolution, channels].
 
     The first frame, turned as its EXIF says, is converted, cut to the central square and resized by Lanczos (which
     averages when it reduces). Palettes, CMYK and the like become RGB; colour becomes grey by ITU-R 601-2; 16 bits are
     scaled to 8; transparency is kept with four channels, and laid on white with fewer. Colour profiles are ignored.
 
     Raises:
-        BadFile: the image is damaged, too large, or of a depth whose range is unknown.
+        BadFile: the image is damaged, or of a depth whose range is unknown.
     """
-    image = _open(data)
-    with _one_large if image.width * image.height > LARGE else nullcontext():
-        return _decoded(image, resolution, channels)
-
-
-def _decoded(image: Image.Image, resolution: int, channels: Channels) -> np.ndarray:
     try:
         image = _convert(image, channels)
         width, height = image.size
@@ -76,7 +73,8 @@ def _decoded(image: Image.Image, resolution: int, channels: Channels) -> np.ndar
         raise BadFile(_why(error)) from error
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image; `BadFile` where it is none, or has too many pixels."""
     if not data:
         raise BadFile("an empty file")
     if not Image.OPEN.keys() >= set(FORMATS):

@@ -1,0 +1,234 @@
+"""Processes that decode images: what an image, a user or the system does to one of them harms nobody else."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+from support_images import encoded, noise_png, png, zip_of
+
+from ganforge.builtin.data import packed as packing
+from ganforge.builtin.data.images import Images
+from ganforge.decoding.decoders import COMMAND, Decoder, Decoders
+from ganforge.decoding.image import BadFile, decode
+from ganforge.errors import DataError
+
+HARMED = """
+import ctypes, os, signal, sys, time
+from ganforge.decoding import worker
+inner = worker.open_image
+def harmed(data):
+    if data.startswith(b"loop"):
+        while True: pass
+    if data.startswith(b"wait"):
+        time.sleep(1000)
+    if data.startswith(b"bug"):
+        raise KeyError("a bug")
+    if data.startswith(b"signal"):
+        signal.raise_signal(int(data[6:]))
+    if data.startswith(b"memory"):
+        bytearray(worker.MEMORY)
+    if data.startswith(b"once"):  # killed at the first attempt, by whoever
+        place = data[4:].decode()
+        if not os.path.exists(place):
+            open(place, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        data = open(place + ".png", "rb").read()
+    return inner(data)
+worker.open_image, worker.SECONDS = harmed, 0.5
+worker.main()
+"""
+FRAGILE = (sys.executable, "-c", HARMED)
+NOISE = noise_png(0, 24)
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    made = Decoder(threading.Lock(), FRAGILE, 5)
+    yield made
+    made.close()
+
+
+def assert_well(decoder: Decoder) -> None:
+    assert np.array_equal(decoder.decode(NOISE, 16, 3), decode(NOISE, 16, 3))
+
+
+def assert_gone(pid: int) -> None:
+    end = time.monotonic() + 20
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_pixels_channels_and_reasons_are_those_of_this_process(decoder: Decoder) -> None:
+    for data in (NOISE, png(7), encoded(Image.new("CMYK", (9, 5)), "JPEG")):
+        for channels in (1, 3, 4):
+            assert np.array_equal(decoder.decode(data, 8, channels), decode(data, 8, channels))  # type: ignore[arg-type]
+    assert (decoder.natural_channels(png(7)), decoder.natural_channels(NOISE)) == (1, 3)
+    with pytest.raises(BadFile, match=r"^an empty file$"):
+        decoder.decode(b"", 8, 3)
+    with pytest.raises(BadFile, match="not an image, or its head is damaged"):
+        decoder.natural_channels(b"nothing")
+    assert_well(decoder)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGABRT"])
+def test_an_image_that_crashes_its_decoder_is_bad_and_the_next_is_decoded(decoder: Decoder, name: str) -> None:
+    with pytest.raises(BadFile, match=rf"^its decoder crashed \({name}\)$"):
+        decoder.decode(f"signal{int(getattr(signal, name))}".encode(), 8, 3)
+    assert_well(decoder)
+
+
+def test_an_image_that_takes_for_ever_is_bad(decoder: Decoder) -> None:
+    began = time.monotonic()
+    with pytest.raises(BadFile, match=r"decoding it took more than 60 s of processor time"):
+        decoder.decode(b"loop", 8, 3)
+    assert time.monotonic() - began < 5  # the loop was ended by the clock of the processor, set to half a second here
+    assert_well(decoder)
+
+
+def test_a_process_that_hangs_is_not_waited_for() -> None:
+    decoder = Decoder(threading.Lock(), FRAGILE, 2)
+    assert_well(decoder)
+    with pytest.raises(BadFile, match="decoding it took more than 2 s"):
+        decoder.decode(b"wait", 8, 3)
+    assert_well(decoder)
+    assert decoder.process is not None
+    decoder.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(BadFile, match="decoding it took more than 2 s"):
+        decoder.decode(noise_png(0, 512), 8, 3)  # more than its socket holds: writing to it hangs, too
+    assert_well(decoder)
+    decoder.close()
+
+
+def test_an_image_that_wants_all_memory_is_bad(decoder: Decoder) -> None:
+    decoder.natural_channels(NOISE)
+    with pytest.raises(RuntimeError, match="MemoryError"):  # Pillow's own are turned into reasons; here it is no image
+        decoder.decode(b"memory", 8, 3)
+    assert_well(decoder)
+
+
+def test_a_killed_process_is_started_again(decoder: Decoder, tmp_path: Path) -> None:
+    assert_well(decoder)
+    assert decoder.process is not None
+    decoder.process.kill()
+    assert_well(decoder)
+    (tmp_path / "x.png").write_bytes(NOISE)
+    assert np.array_equal(decoder.decode(f"once{tmp_path / 'x'}".encode(), 8, 3), decode(NOISE, 8, 3))
+    with pytest.raises(DataError, match=r"ended twice, with SIGKILL and with SIGKILL, at the same image; did the mach"):
+        decoder.decode(b"signal9", 8, 3)
+    assert_well(decoder)
+
+
+def test_a_bug_of_ours_is_not_blamed_on_the_image(decoder: Decoder) -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*KeyError: 'a bug'"):
+        decoder.decode(b"bug", 8, 3)
+    assert_well(decoder)
+
+
+def test_a_process_that_cannot_be_started_is_said() -> None:
+    with pytest.raises(DataError, match="cannot start a process that decodes images: No such file"):
+        Decoder(threading.Lock(), ("/no/such/program",)).decode(NOISE, 8, 3)
+    with pytest.raises(DataError, match="ended twice, with code 3 and with code 3"):
+        Decoder(threading.Lock(), (sys.executable, "-c", "raise SystemExit(3)")).decode(NOISE, 8, 3)
+
+
+def test_large_images_are_decoded_one_at_a_time() -> None:
+    """Whoever decodes a large one holds the lock: here it is held, and the large one waits while small ones do not."""
+    lock = threading.Lock()
+    decoder = Decoder(lock)
+    large = encoded(Image.new("L", (2100, 2100), 9), "PNG")
+    done: list[np.ndarray] = []
+    with lock:
+        assert_well(decoder)
+        waiting = threading.Thread(target=lambda: done.append(decoder.decode(large, 8, 1)))
+        waiting.start()
+        waiting.join(1)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert (done[0] == 9).all()
+    decoder.close()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_processes_end_with_who_asked(busy: bool) -> None:
+    """Killed, so that nothing can be tidied up; a decoder at work ends when its time for the image is over."""
+    code = f"""
+import os, sys, threading
+from ganforge.decoding.decoders import Decoder
+decoder = Decoder(threading.Lock(), (sys.executable, "-c", {HARMED!r}))
+decoder.natural_channels({NOISE!r})
+print(decoder.process.pid, flush=True)
+if {busy}:
+    threading.Thread(target=decoder.decode, args=(b"loop", 8, 3)).start()
+os.kill(os.getpid(), 9)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert_gone(int(ended.stdout))
+
+
+def test_an_image_that_crashes_a_decoder_is_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"{i:03}.png": noise_png(i) for i in range(200)} | {"077.png": b"signal11", "150.png": b"loop"}
+    path = zip_of(tmp_path / "x.zip", files)
+    monkeypatch.setattr(packing, "Decoders", functools.partial(Decoders, command=FRAGILE))
+    source = Images(path=str(path), resolution=8, bad_share=0.01).open(tmp_path / "cache")
+    assert len(source) == 198
+    assert "077.png (its decoder crashed (SIGSEGV)), 150.png (decoding it took more than 60 s" in source.notices[0]
+    expected = [decode(files[f"{i:03}.png"], 8, 3) for i in range(200) if i not in (77, 150)]
+    assert np.array_equal(source.batch(np.arange(198))["image"].numpy(), np.stack(expected).transpose(0, 3, 1, 2))
+
+
+def test_killed_decoders_do_not_matter_and_their_number_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zip_of(tmp_path / "x.zip", {f"{i:03}.png": noise_png(i) for i in range(300)})
+    files = []
+    for count in (1, 3):
+        monkeypatch.setattr(packing, "DECODERS", count)
+        monkeypatch.setattr(os, "cpu_count", lambda: 3)
+        inner, asked = Decoder.decode, []
+
+        def killed(self: Decoder, *args: object, inner=inner, asked=asked) -> np.ndarray:  # type: ignore[no-untyped-def]
+            asked.append(self)
+            if len(asked) % 40 == 0 and self.process is not None:
+                self.process.kill()
+            return inner(self, *args)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(Decoder, "decode", killed)
+        Images(path=str(path), resolution=8).open(tmp_path / str(count))
+        monkeypatch.undo()
+        assert len({id(one) for one in asked}) == count
+        (file,) = (tmp_path / str(count)).glob("*.pixels")
+        files.append(file.read_bytes())
+    assert files[0] == files[1]
+    assert not [one for one in psutil.Process().children() if "ganforge.decoding.worker" in " ".join(one.cmdline())]
+
+
+def test_no_secret_of_the_environment_reaches_a_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "hunter2")
+    decoder = Decoder(threading.Lock())
+    assert_well(decoder)
+    assert decoder.process is not None
+    assert "SOME_TOKEN" not in psutil.Process(decoder.process.pid).environ()
+    decoder.close()
+
+
+def test_the_command_starts_without_torch() -> None:
+    """A decoder is there in a fraction of a second."""
+    said = subprocess.run(
+        [*COMMAND[:1], "-X", "importtime", *COMMAND[1:]], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert b"PIL.Image" in said.stderr
+    assert b" torch" not in said.stderr
