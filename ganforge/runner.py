@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor
 
 from ganforge.autopsy import Autopsy, autopsy, short_of_memory
+from ganforge.average import average
 from ganforge.clock import set_clocks
 from ganforge.data import Batch
 from ganforge.dice import Roll, all_dice, derive
@@ -21,9 +21,9 @@ from ganforge.player import Player
 from ganforge.shared_norm import own_norms
 from ganforge.tally import all_tallies
 from ganforge.together import all_together, joined
+from ganforge.verdict import agreed, verdict
 
 Report = dict[str, Tensor]  # name -> [], on the device
-_ELSEWHERE = "not on this process"
 CALM = 0.5  # what learning rates are multiplied by for each roll-back
 
 
@@ -122,11 +122,12 @@ class Runner:
                 for name, mean in means.items():
                     key, share = f"{turn.player}/{name}", mean.detach() / self.microbatches
                     report[key] = report[key] + share if key in report else share
-        self._average(player)
+        norms = [norm for norm in self._norms if norm.training]
+        average(player.parameters, self._tallies, norms, self.accelerator)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
-            raise self._agreed(self._what_went_wrong(turn, batch, report))
+            raise self._what_went_wrong(turn, batch, report)
         player.step(self.images, CALM**self.life)
         report[f"{turn.name}/gradient_norm"] = norm
         return report
@@ -143,53 +144,12 @@ class Runner:
         if self.accelerator.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def _average(self, player: Player) -> None:
-        """Make gradients, tallies and running statistics equal over all processes, in one reduction."""
-        gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
-        pending = [tally.pending for tally in self._tallies]
-        if self.accelerator.num_processes > 1:
-            norms = [norm for norm in self._norms if norm.training]
-            statistics = [kept for norm in norms for kept in (norm.running_mean, norm.running_var) if kept is not None]
-            everything = [*gradients, *pending, *statistics]
-            flat = self.accelerator.reduce(torch.cat([part.reshape(-1) for part in everything]), reduction="mean")
-            for part, mean in zip(everything, flat.split([part.numel() for part in everything]), strict=True):
-                part.copy_(mean.view(part.shape))
-            for part in pending:
-                part.mul_(self.accelerator.num_processes)
-        for tally in self._tallies:
-            tally.settle(tally.pending)
-
     def _what_went_wrong(self, turn: Turn, batch: Batch, report: Report) -> DivergedError:
-        terms = ", ".join(f"{name} = {value.item():.4g}" for name, value in report.items())
-        names = {parameter: name for name, parameter in self.game.named_parameters()}
-        gradients = [(names[p], p.grad) for p in self.players[turn.player].parameters]
-        bad = [name for name, gradient in gradients if gradient is not None and not torch.isfinite(gradient).all()]
         where = f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}'"
-        if not bad:
-            largest, name = max((float(g.abs().max()), name) for name, g in gradients if g is not None and g.numel())
-            return DivergedError(
-                f"{where} is too large: its numbers are finite, up to {largest:.3g} in {name}, but its norm is more "
-                f"than 32 bits can hold; the step was not taken. Its terms: {terms}",
-                player=turn.player,
-            )
-        found = self._autopsy(turn, batch) or Autopsy(_ELSEWHERE)
-        return DivergedError(
-            f"{where} is not finite; the step was not taken. What went wrong first: {found.text}. Its terms: {terms}. "
-            f"First parameters hit: {', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
-            player=turn.player,
-            term=found.term,
-            layer=found.layer,
-            data=found.data,
-        )
-
-    def _agreed(self, error: DivergedError) -> DivergedError:
-        """Return what the first process says that saw what went wrong, so that all say the same."""
-        if self.accelerator.num_processes == 1:
-            return error
-        own = (str(error), error.player, error.term, error.layer, error.data)
-        told = gather_object([own])
-        text, player, term, layer, data = next((one for one in told if _ELSEWHERE not in one[0]), told[0])
-        return DivergedError(text, player=player, term=term, layer=layer, data=data)
+        names = {parameter: name for name, parameter in self.game.named_parameters()}
+        gradients = {names[p]: p.grad for p in self.players[turn.player].parameters if p.grad is not None}
+        own = verdict(where, turn.player, gradients, report, lambda: self._autopsy(turn, batch))
+        return agreed(own, self.accelerator)
 
     def _autopsy(self, turn: Turn, batch: Batch) -> Autopsy | None:
         """Play the turn's forward once more and look closely, micro-batch by micro-batch."""

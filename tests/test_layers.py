@@ -63,6 +63,8 @@ ORDER = [
     "reference",
     "exam",
     "autopsy",
+    "average",
+    "verdict",
     "ema",
     "player",
     "runner",
