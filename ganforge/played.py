@@ -8,7 +8,7 @@ import statistics
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,14 @@ from ganforge.catalogue import Catalogue
 from ganforge.choice import RECIPE, no_run
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plan import Direction
+from ganforge.receipts import differing
 from ganforge.record import read_run
 from ganforge.tracking import read_lines
 
 SPEED = "speed/images_per_second"
-
-
 OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
-
-
 SEED = "seed"
+EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate --save` appended
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Run:
         images: shown.
         final: the newest value of each metric.
         best: the best value of each metric that has a better.
+        evaluated: what was saved of the newest evaluation afterwards with each metric: the mean over its seeds.
         better: which way, by the name of a value.
         findings: of its monitors.
         grid: the newest picture of fixed latents.
@@ -77,6 +76,7 @@ class Run:
     images: int
     final: Mapping[str, Measured]
     best: Mapping[str, Measured]
+    evaluated: Mapping[str, Measured]
     better: Mapping[str, Direction]
     findings: tuple[Found, ...]
     grid: Path | None
@@ -133,6 +133,9 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
         if name in better and finite:
             sign = 1 if better[name] == "lower" else -1
             best[name] = min(finite, key=lambda measured: sign * measured.value)
+    afterwards = read_lines(folder / EVALUATIONS)
+    for line in afterwards:
+        better |= {name: way for name, way in (line.get("better") or {}).items() if name not in better}
     speeds = [value for line in log if (value := line["values"].get(SPEED))]
     grids = sorted((folder / "grids").glob("images-*.png"))
     findings = tuple(
@@ -145,6 +148,7 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
         max((int(line["images"]) for line in log), default=0),
         final,
         best,
+        _evaluated(afterwards),
         better,
         findings,
         grids[-1] if grids else None,
@@ -158,6 +162,21 @@ def _measured(name: str, line: Mapping[str, Any]) -> Measured:
     return Measured(
         math.nan if value is None else float(value), int(line["images"]), (line.get("receipts") or {}).get(name)
     )
+
+
+def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
+    """Return the newest value of each name: the mean over the seeds that it was measured with in the same way."""
+    found = {}
+    for name in dict.fromkeys(name for line in lines for name in line["values"]):
+        told = [(line.get(SEED), _measured(name, line)) for line in lines if name in line["values"]]
+        newest = told[-1][1]
+        alike = {seed: measured.value for seed, measured in told if _same_way(measured, newest)}
+        found[name] = replace(newest, value=statistics.fmean(alike.values()))
+    return found
+
+
+def _same_way(one: Measured, other: Measured) -> bool:
+    return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
 
 
 def _without_undone(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from ganforge.comparison import counted, differences, grouped, mean_of, names_of
 from ganforge.played import Measured, Run
 from ganforge.recipe_show import inline
 
-KINDS = {"final": "metrics at the end", "best": "best metrics"}
+KINDS = {"final": "metrics at the end", "best": "best metrics", "evaluated": "evaluated afterwards, and saved"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def lines(runs: Sequence[Run]) -> Iterator[str]:
     width, marks = columns(), Marks()
     found = columns_of(runs)
     rows = [*_runs(found), *_recipes(found)]
-    names = list(dict.fromkeys(name for run in runs for name in run.final))
+    names = list(dict.fromkeys(name for run in runs for name in (*run.final, *run.evaluated)))
     better = {name: way for run in runs for name, way in run.better.items()}
     for kind, title in KINDS.items():
         rows += _metrics(found, names, kind, title, better, marks)
@@ -137,7 +137,7 @@ def _metrics(
 ) -> Iterator[Row]:
     shown = [name for name in names if any(name in _values(run, kind) for column in found for run in column.runs)]
     if kind == "best":  # only where it is not the newest
-        shown = [name for name in shown if any(run.best.get(name) != run.final[name] for run in _with(found, name))]
+        shown = [name for name in shown if any(run.best.get(name) != run.final.get(name) for run in _with(found, name))]
     if not shown:
         return
     yield Row(title, head=True)
@@ -153,7 +153,8 @@ def _metrics(
         yield Row(
             direction(name, better.get(name)), tuple(cells), bold=_winner(found, measured, letters, better.get(name))
         )
-        if kind == "best" or len({value.images for values in measured for value in values}) > 1:
+        when = {value.images for values in measured for value in values}
+        if kind == "best" or len(when) > 1 or not when <= {run.images for column in found for run in column.runs}:
             at = [_span([value.images for value in values], "{:,}") if values else "" for values in measured]
             yield Row(
                 "  after images", tuple("" if column.mean else text for column, text in zip(found, at, strict=True))
@@ -190,7 +191,7 @@ def _with(found: Sequence[Column], name: str) -> list[Run]:
 
 
 def _values(run: Run, kind: str) -> Mapping[str, Measured]:
-    return run.final if kind == "final" else run.best
+    return {"final": run.final, "best": run.best, "evaluated": run.evaluated}[kind]
 
 
 def _findings(found: Sequence[Column]) -> Iterator[Row]:

@@ -52,6 +52,9 @@ def _run(run: Run) -> dict[str, Any]:
             }
             for name in run.final
         },
+        "evaluated": {
+            name: {"better": run.better.get(name), **_value(measured)} for name, measured in run.evaluated.items()
+        },
         "findings": [asdict(finding) for finding in run.findings],
         "grid": None if run.grid is None else str(run.grid),
         "notices": list(run.notices),

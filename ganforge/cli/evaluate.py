@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--truncation", type=click.FloatRange(0, 1, min_open=True), default=1.0,
               help="Above 0, at most 1: less variety, more likeness.")  # fmt: skip
 @click.option("--live", is_flag=True, help="The weights as trained, without their average.")
-@click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl.")
+@click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl, for `ganforge compare`.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--processes", type=click.IntRange(min=1),
               help="Processes to start here, or how many a launcher was to start [default: 1].")  # fmt: skip
@@ -145,9 +145,10 @@ def _save(run: Path, found: Evaluated) -> None:
     import time
 
     from ganforge.errors import GanforgeError
+    from ganforge.played import EVALUATIONS
     from ganforge.tracking.lines import Lines
 
-    place = run / "evaluations.jsonl"
+    place = run / EVALUATIONS
     log = Lines(place)
     for column in found.columns:
         for index, seed in enumerate(found.seeds):
@@ -156,6 +157,7 @@ def _save(run: Path, found: Evaluated) -> None:
                 "time": time.time(),
                 "seed": seed,
                 "values": {value.name: value.values[index] for value in column.values},
+                "better": {value.name: value.better for value in column.values if value.better is not None},
                 "receipts": {value.name: value.receipts[index] for value in column.values},
             }
             log.append(line)

@@ -173,6 +173,34 @@ def test_what_a_roll_back_has_undone_does_not_count(capsys):
     assert read(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
 
 
+def save_evaluation(folder: Path, name: str, values: list[float], images: int, **receipt: Any) -> None:
+    """Append what `ganforge evaluate --save` would."""
+    with (folder / "evaluations.jsonl").open("a") as file:
+        for seed, value in enumerate(values):
+            how = {**RECEIPT, "metric": name, "seed": seed, "images_shown": images, **receipt}
+            line = {"images": images, "time": 1.0, "seed": seed, "values": {name: value}, "better": {name: "lower"}}
+            file.write(json.dumps({**line, "receipts": {name: how}}) + "\n")
+
+
+def test_what_was_evaluated_afterwards_is_lined_up_too(capsys):
+    """The newest evaluation, as the mean over its seeds; the log alone is compared where nothing was evaluated."""
+    write_run(Path("a"), [(200, 0.5)])
+    write_run(Path("b"), [(200, 0.4)], game=gan_table(loss={"kind": "hinge"}))
+    assert "evaluated" not in compare(capsys, "a", "b")
+    save_evaluation(Path("a"), "fid", [90.0], 100)  # an older one, of another checkpoint
+    save_evaluation(Path("a"), "fid", [10.0, 14.0], 200, fake=10_000)
+    save_evaluation(Path("b"), "fid", [7.0, 9.0, 20.0], 200, fake=10_000)
+    said = compare(capsys, "a", "b")
+    part = said[said.index("evaluated afterwards") :]
+    assert row(part, "fid ↓") == ["12.00", "12.00"]
+    save_evaluation(Path("b"), "fid", [5.0], 200, fake=500)  # another way: not averaged with the others, and marked
+    part = compare(capsys, "a", "b")
+    assert row(part, "fid ↓") == ["12.00", "5.000 a"]
+    assert "a  fake 500, not 10,000" in part
+    told = json.loads(compare(capsys, "a", "b", "--json"))["runs"][1]["evaluated"]["fid"]
+    assert (told["value"], told["better"], told["images"], told["receipt"]["fake"]) == (5.0, "lower", 200, 500)
+
+
 def test_json_has_it_all(capsys):
     for seed, value in ((0, 0.5), (1, 0.7)):
         write_run(Path(f"r{seed}"), [(100, 0.9), (200, value)], seed=seed, finding=100 if seed else None)
