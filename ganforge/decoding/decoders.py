@@ -39,6 +39,7 @@ class Decoder:
     def __init__(self, large: threading.Lock, command: Sequence[str] = COMMAND, patience: float = PATIENCE) -> None:
         self.large, self.command, self.patience = large, command, patience
         self.process: subprocess.Popen[bytes] | None = None
+        self.stopped = False
         self._line: socket.socket | None = None
 
     def natural_channels(self, data: bytes) -> Channels:
@@ -57,6 +58,12 @@ class Decoder:
         """
         found = self._ask(PIXELS, resolution, channels, data, resolution**2 * channels)
         return np.frombuffer(found, np.uint8).reshape(resolution, resolution, channels)
+
+    def stop(self) -> None:
+        """End the process from another thread than the one that waits for it: that one gets an `EOFError`."""
+        self.stopped, process = True, self.process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the process."""
@@ -80,6 +87,8 @@ class Decoder:
                 raise BadFile(f"decoding it took more than {self.patience:g} s") from None
             except (EOFError, ConnectionError):
                 ends.append(self._end())
+                if self.stopped:
+                    raise EOFError("decoding was stopped") from None
             if ends[-1] == -signal.SIGPROF:
                 raise BadFile(f"decoding it took more than {SECONDS} s of processor time")
         if -ends[-1] in CRASHES:
@@ -158,6 +167,11 @@ class Decoders:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def stop(self) -> None:
+        """End all processes, whatever they are doing; whoever waits for one gets an `EOFError`."""
+        for decoder in self._all:
+            decoder.stop()
 
     @contextmanager
     def one(self) -> Iterator[Decoder]:

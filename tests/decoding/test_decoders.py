@@ -216,6 +216,17 @@ def test_killed_decoders_do_not_matter_and_their_number_neither(
     assert not [one for one in psutil.Process().children() if "ganforge.decoding.worker" in " ".join(one.cmdline())]
 
 
+def test_an_interrupt_does_not_wait_for_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zip_of(tmp_path / "x.zip", {f"{i:03}.png": noise_png(i) for i in range(200)} | {"150.png": b"wait"})
+    monkeypatch.setattr(packing, "Decoders", functools.partial(Decoders, command=FRAGILE))
+    threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Images(path=str(path), resolution=8).open(tmp_path / "cache")
+    assert time.monotonic() - began < 20
+    assert not [one for one in psutil.Process().children() if "worker" in " ".join(one.cmdline())]
+
+
 def test_no_secret_of_the_environment_reaches_a_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_TOKEN", "hunter2")
     decoder = Decoder(threading.Lock())

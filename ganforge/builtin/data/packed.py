@@ -116,8 +116,12 @@ def _decoded(
     with ThreadPoolExecutor(len(decoders)) as pool:
         for start in range(0, len(entries), portion):
             due = entries[start : start + portion]
-            for done in pool.map(several, [due[at : at + TASK] for at in range(0, len(due), TASK)]):
-                yield from done
+            try:
+                for done in pool.map(several, [due[at : at + TASK] for at in range(0, len(due), TASK)]):
+                    yield from done
+            except BaseException:  # Ctrl-C, a full disk: nobody waits for a decoder that is at work
+                decoders.stop()
+                raise
 
 
 def _first_channels(shelf: Shelf, entries: Sequence[Entry], decoders: Decoders) -> Channels:
