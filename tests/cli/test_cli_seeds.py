@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from support import catalogue
+from support_ring import ring_recipe
 
 from ganforge import plugins
 from ganforge.checkpoint import load_newest
@@ -23,28 +24,21 @@ from ganforge.recipe_file import read_text
 from ganforge.sweep import plan
 from ganforge.tracking.mirror import describe
 
-RECIPE = """
-seed = 4
-data = { kind = "ring" }
-metrics = [{ kind = "mode-coverage", samples = 64 }]
-tracking = { kind = "none" }
-grid = { samples = 4 }
-checkpoints = { every_images = 64 }
-[run]
-images = 128
-batch = 16
-log_every_images = 64
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 16 }
-optimizer = { lr = 2e-3 }
-ema = { half_life_images = 100 }
-[game.discriminator]
-network = { kind = "mlp", width = 16 }
-optimizer = { lr = 2e-3 }
-"""
+RECIPE = ring_recipe(
+    seed=4,
+    images=128,
+    batch=16,
+    log_every=64,
+    checkpoint_every=64,
+    width=16,
+    lr=2e-3,
+    ema=100,
+    more="""
+[[metrics]]
+kind = "mode-coverage"
+samples = 64
+""",
+)
 
 
 @pytest.fixture(autouse=True)

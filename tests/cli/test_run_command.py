@@ -10,37 +10,28 @@ from pathlib import Path
 import pytest
 import torch
 from support_forks import Forked
+from support_ring import ring_recipe
 
 from ganforge.checkpoint import load, load_newest, saved
 from ganforge.cli import main
 
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 512
-batch = 32
-log_every_images = 128
-[grid]
-samples = 8
-every_images = 256
-[checkpoints]
-every_images = 128
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 16 }
-optimizer = { lr = 2e-3 }
-ema = { half_life_images = 100 }
-[game.discriminator]
-network = { kind = "mlp", width = 16 }
-optimizer = { lr = 2e-3 }
-regularizers = [{ kind = "r1", every = 3 }]
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(
+    seed=1,
+    images=512,
+    batch=32,
+    log_every=128,
+    grid=8,
+    grid_every=256,
+    checkpoint_every=128,
+    width=16,
+    lr=2e-3,
+    ema=100,
+    more="""
+[[game.discriminator.regularizers]]
+kind = "r1"
+every = 3
+""",
+)
 
 
 @pytest.fixture

@@ -21,35 +21,13 @@ import pytest
 import torch
 from support_forks import Forked, forked_together
 from support_mishaps import metric_breaks, round_breaks, weight_strays
+from support_ring import ring_recipe
 
 from ganforge.checkpoint import load, saved
 from ganforge.errors import LostError
 from ganforge.launch import environment_of, free_port
 
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 160
-batch = 16
-log_every_images = 32
-[diagnosis]
-samples = 0
-[grid]
-samples = 4
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 8, width = 8 }
-optimizer = { lr = 2e-3 }
-[game.discriminator]
-network = { kind = "mlp", width = 8, norm = "none" }
-optimizer = { lr = 2e-3 }
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(seed=1, images=160, batch=16, log_every=32, watched=0, latent=8, lr=2e-3)
 
 
 @pytest.fixture

@@ -21,39 +21,25 @@ from support_faults import (
     small_disk,
 )
 from support_forks import Forked, nothing
+from support_ring import ring_recipe
 
 from ganforge import checkpoint
 from ganforge.checkpoint import Checkpoint, load_newest, save, saved
 from ganforge.errors import CheckpointError
 
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 256
-batch = 32
-log_every_images = 64
-[grid]
-samples = 8
-every_images = 128
-[checkpoints]
-every_images = 64
-[diagnosis]
-samples = 0
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 64 }
-optimizer = { lr = 2e-3 }
-ema = { half_life_images = 100 }
-[game.discriminator]
-network = { kind = "mlp", width = 64 }
-optimizer = { lr = 2e-3 }
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(
+    seed=1,
+    images=256,
+    batch=32,
+    log_every=64,
+    grid=8,
+    grid_every=128,
+    checkpoint_every=64,
+    watched=0,
+    width=64,
+    lr=2e-3,
+    ema=100,
+)
 
 
 @pytest.fixture

@@ -6,21 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from support_ring import ring_recipe
 
 from ganforge.cli import main
 from ganforge.errors import GanforgeError
 
-RECIPE = """
-seed = 1
-data = "ring"
-run = { images = 64, batch = 32, log_every_images = 32 }
-grid = { samples = 4 }
-[game]
-kind = "gan"
-loss = "non-saturating"
-generator = { network = { kind = "mlp", latent = 4, width = 8 }, optimizer = { lr = 2e-3 } }
-discriminator = { network = { kind = "mlp", width = 8 }, optimizer = { lr = 2e-3 } }
-"""
+RECIPE = ring_recipe(seed=1, images=64, batch=32, log_every=32, lr=2e-3, tracking="mlflow")
 VARIABLES = [
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",

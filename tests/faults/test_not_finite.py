@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support_ring import ring_recipe
 from torch import Tensor
 
 from ganforge.builtin.data.gaussians import GaussianSource
@@ -16,30 +17,7 @@ from ganforge.builtin.networks.mlp import MlpGeneratorNetwork
 from ganforge.checkpoint import load_newest, saved
 from ganforge.cli import main
 
-RECIPE = """
-[data]
-kind = "ring"
-[run]
-images = 96
-batch = 16
-log_every_images = 16
-[grid]
-samples = 4
-every_images = 48
-[checkpoints]
-every_images = 32
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 8 }
-optimizer = { lr = 1e-3 }
-[game.discriminator]
-network = { kind = "mlp", width = 8 }
-optimizer = { lr = 1e-3 }
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(images=96, batch=16, log_every=16, grid_every=48, checkpoint_every=32)
 OUT = Path("out")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from support import gan_table, runner_of
+from support_ring import ring_recipe
 
 from ganforge.builtin.data.gaussians import GaussianSource, Ring
 from ganforge.builtin.metrics.mode_coverage import ModeCoverage
@@ -28,36 +29,22 @@ from ganforge.data import DataSpec
 from ganforge.memory import Shortage, in_words, shortage_of
 from ganforge.relief import finer
 
-RECIPE = """
-[data]
-kind = "ring"
-[run]
-images = 128
-batch = 16
-log_every_images = 16
-[grid]
-samples = 8
-every_images = 32
-[checkpoints]
-every_images = 16
-[diagnosis]
-samples = 6
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 16 }
-optimizer = { lr = 1e-3 }
-[game.discriminator]
-network = { kind = "mlp", width = 16 }
-optimizer = { lr = 1e-3 }
+RECIPE = ring_recipe(
+    images=128,
+    batch=16,
+    log_every=16,
+    grid=8,
+    grid_every=32,
+    checkpoint_every=16,
+    watched=6,
+    width=16,
+    more="""
 [[metrics]]
 kind = "mode-coverage"
 samples = 100
 every_images = 32
-[tracking]
-kind = "none"
-"""
+""",
+)
 CUDA = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.11 GiB of which 1.2 GiB is free. "
     "Including non-PyTorch memory, this process has 77.91 GiB memory in use."

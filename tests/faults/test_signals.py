@@ -10,41 +10,29 @@ from pathlib import Path
 
 import pytest
 from support_forks import Forked, forked_together
+from support_ring import ring_recipe
 from support_slow import AT, slow_data, slow_evaluation, slow_round
 
 from ganforge.checkpoint import load_newest
 
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 256
-batch = 32
-log_every_images = 64
-[grid]
-samples = 8
+RECIPE = ring_recipe(
+    seed=1,
+    images=256,
+    batch=32,
+    log_every=64,
+    grid=8,
+    checkpoint_every=64,
+    watched=0,
+    width=16,
+    lr=2e-3,
+    ema=100,
+    more="""
 [[metrics]]
 kind = "mode-coverage"
 samples = 1000
 every_images = 128
-[checkpoints]
-every_images = 64
-[diagnosis]
-samples = 0
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 4, width = 16 }
-optimizer = { lr = 2e-3 }
-ema = { half_life_images = 100 }
-[game.discriminator]
-network = { kind = "mlp", width = 16 }
-optimizer = { lr = 2e-3 }
-[tracking]
-kind = "none"
-"""
+""",
+)
 SOON = 20.0  # seconds
 PLACES = {"round": slow_round, "evaluation": slow_evaluation}
 

@@ -23,41 +23,30 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support_forks import Forked
+from support_ring import ring_recipe
 
 from ganforge.checkpoint import images_of, load, load_newest, saved
 from ganforge.errors import CheckpointError
 
 INTERVAL = 32  # images: one round
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 100_000_000
-batch = 32
-log_every_images = 32
-[grid]
-samples = 4
-every_images = 100_000_000
-[checkpoints]
-every_images = 32
-[diagnosis]
-samples = 0
-standard = false
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 16, width = 256 }
-optimizer = { lr = 1e-3 }
-ema = { half_life_images = 1_000 }
-[game.discriminator]
-network = { kind = "mlp", width = 256 }
-optimizer = { lr = 1e-3 }
-regularizers = [{ kind = "r1", every = 4 }]
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(
+    seed=1,
+    images=100_000_000,
+    batch=INTERVAL,
+    log_every=INTERVAL,
+    grid_every=100_000_000,
+    checkpoint_every=INTERVAL,
+    watched=0,
+    monitors=False,
+    latent=16,
+    width=256,
+    ema=1_000,
+    more="""
+[[game.discriminator.regularizers]]
+kind = "r1"
+every = 4
+""",
+)
 
 
 @dataclass

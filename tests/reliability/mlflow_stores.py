@@ -22,33 +22,19 @@ from mlflow.tracking import MlflowClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support_ring import ring_recipe
 from support_servers import serving
 
 from ganforge.tracking import read_record
 
-RECIPE = """
-[data]
-kind = "ring"
-[run]
-images = {images}
-batch = 16
-log_every_images = {log}
-[grid]
-samples = 16
-every_images = {grid}
-[diagnosis]
-samples = 0
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = {{ kind = "mlp", latent = 4, width = 8 }}
-optimizer = {{ lr = 1e-3 }}
-[game.discriminator]
-network = {{ kind = "mlp", width = 8 }}
-optimizer = {{ lr = 1e-3 }}
-"""
 PATIENCE = 900.0  # seconds until all must be live
+
+
+def recipe_of(images: int, log_every: int, grid_every: int) -> str:
+    """Return a recipe of so many images, mirrored into MLflow unless the command line says otherwise."""
+    return ring_recipe(
+        images=images, batch=16, log_every=log_every, grid=16, grid_every=grid_every, watched=0, tracking="mlflow"
+    )
 
 
 def start(recipe: Path, folder: Path, uri: str) -> subprocess.Popen[bytes]:
@@ -74,7 +60,7 @@ def lines(folder: Path) -> int:
 def fresh_database(count: int, out: Path) -> tuple[str, bool]:
     """Start so many runs at once, which all want the same database that is not there; stop them when all are live."""
     recipe = out / "long.toml"
-    recipe.write_text(RECIPE.format(images=1_000_000_000, log=32_000, grid=1_000_000))
+    recipe.write_text(recipe_of(1_000_000_000, log_every=32_000, grid_every=1_000_000))
     uri, folders = f"sqlite:///{out}/mlflow.db", [out / f"run{index}" for index in range(count)]
     began = time.monotonic()
     runs = [start(recipe, folder, uri) for folder in folders]
@@ -121,7 +107,7 @@ def server(name: str, out: Path) -> Iterator[tuple[str, list[int]]]:
 def bad_server(name: str, out: Path) -> tuple[str, float]:
     """Play a short run against a server; return words, and the median rate that it logged."""
     recipe, folder = out / "short.toml", out / f"server-{name}"
-    recipe.write_text(RECIPE.format(images=320_000, log=6_400, grid=100_000))
+    recipe.write_text(recipe_of(320_000, log_every=6_400, grid_every=100_000))
     with server(name, out) as (uri, calls):
         process = start(recipe, folder, uri)
         code = process.wait(600)

@@ -22,38 +22,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support_forks import forked_together
+from support_ring import ring_recipe
 
 from ganforge.checkpoint import load_newest, saved
 from ganforge.errors import LostError
 
-RECIPE = """
-seed = 1
-[data]
-kind = "ring"
-[run]
-images = 100_000_000
-batch = 32
-log_every_images = 320
-[grid]
-samples = 4
-every_images = 100_000_000
-[checkpoints]
-every_images = 320
-[diagnosis]
-samples = 0
-standard = false
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = { kind = "mlp", latent = 16, width = 64 }
-optimizer = { lr = 1e-3 }
-[game.discriminator]
-network = { kind = "mlp", width = 64 }
-optimizer = { lr = 1e-3 }
-[tracking]
-kind = "none"
-"""
+RECIPE = ring_recipe(
+    seed=1,
+    images=100_000_000,
+    batch=32,
+    log_every=320,
+    grid_every=100_000_000,
+    checkpoint_every=320,
+    watched=0,
+    monitors=False,
+    latent=16,
+    width=64,
+)
 
 
 def kill_again_and_again(times: int, processes: int, folder: Path, longest: float = 3.0) -> list[float]:

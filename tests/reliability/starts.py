@@ -32,39 +32,14 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support_ring import ring_recipe
+
 from ganforge.cli import main as ganforge
 from ganforge.plugins import load_catalogue
 from ganforge.tracking import read_record
 
-RECIPE = """
-[data]
-kind = "ring"
-[run]
-images = {images}
-batch = 16
-log_every_images = 32
-[grid]
-samples = 4
-every_images = 64
-[checkpoints]
-every_images = 32
-[game]
-kind = "gan"
-loss = "non-saturating"
-[game.generator]
-network = {{ kind = "mlp", latent = 4, width = 8 }}
-optimizer = {{ lr = 1e-3 }}
-ema = {{ half_life_images = 100 }}
-[game.discriminator]
-network = {{ kind = "mlp", width = 8 }}
-optimizer = {{ lr = 1e-3 }}
-[[metrics]]
-kind = "mode-coverage"
-samples = 64
-every_images = 64
-[tracking]
-kind = "{tracking}"
-"""
 HIDDEN = {".lock", ".mlflow.lock"}  # files of a run's folder that begin with a dot and are meant to stay
 ENDS = (None, None, signal.SIGTERM, signal.SIGINT)  # how runs end, in turn
 Start = Callable[[Sequence[str]], int]  # command line -> process id
@@ -77,6 +52,25 @@ class Tally:
     codes: dict[int, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)  # of CPU time, of runs that ended by themselves
     wrong: list[str] = field(default_factory=list)
+
+
+def recipe_of(images: int, tracking: str) -> str:
+    """Return a recipe of so many images that uses a bit of everything."""
+    return ring_recipe(
+        images=images,
+        batch=16,
+        log_every=32,
+        grid_every=64,
+        checkpoint_every=32,
+        ema=100,
+        tracking=tracking,
+        more="""
+[[metrics]]
+kind = "mode-coverage"
+samples = 64
+every_images = 64
+""",
+    )
 
 
 def fork(arguments: Sequence[str]) -> int:
@@ -98,7 +92,7 @@ def fork(arguments: Sequence[str]) -> int:
 
 def import_all(out: Path) -> None:
     """Import all that a run imports on its way, PyTorch's compiler for one: let a child play, and list its modules."""
-    (out / "first.toml").write_text(RECIPE.format(images=64, tracking="none"))
+    (out / "first.toml").write_text(recipe_of(64, "none"))
     listed = out / "modules.txt"
     process = os.fork()
     if not process:
@@ -125,7 +119,7 @@ def play(count: int, start: Start, tracking: str, out: Path, tally: Tally, until
     recipes = {}
     for name, images in (("short", 128), ("long", 1_000_000_000)):
         recipes[name] = out / f"{name}-{tracking}.toml"
-        recipes[name].write_text(RECIPE.format(images=images, tracking=tracking))
+        recipes[name].write_text(recipe_of(images, tracking))
     for index in range(count):
         if time.monotonic() > until:
             return
