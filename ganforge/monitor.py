@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -46,7 +47,7 @@ class Line:
 
 
 class Series:
-    """The finite values of one name, line by line.
+    """The finite values of one name, line by line; 16 bytes each, since they are kept for as long as a run lasts.
 
     Args:
         name: of a term, reading or metric.
@@ -54,8 +55,8 @@ class Series:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.images: list[int] = []
-        self.values: list[float] = []
+        self.images = array("q")
+        self.values = array("d")
 
     def note(self, line: Line) -> bool:
         """Take in a line; return whether it had a value."""
