@@ -33,9 +33,9 @@ class Trend:
         """Whether it rises out of the noise and by more than a share of the mean per hour."""
         return self.slope > SIGMAS * self.error and self.relative > allowed
 
-    def drifts(self, allowed: float) -> bool:
-        """Whether it rises or falls so."""
-        return abs(self.slope) > SIGMAS * self.error and abs(self.relative) > allowed
+    def falls(self, allowed: float) -> bool:
+        """Whether it falls so."""
+        return -self.slope > SIGMAS * self.error and -self.relative > allowed
 
 
 def trend(hours: Sequence[float], values: Sequence[float]) -> Trend:
