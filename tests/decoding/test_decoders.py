@@ -37,8 +37,6 @@ def harmed(data):
         raise KeyError("a bug")
     if data.startswith(b"signal"):
         signal.raise_signal(int(data[6:]))
-    if data.startswith(b"memory"):
-        bytearray(worker.MEMORY)
     if data.startswith(b"once"):  # killed at the first attempt, by whoever
         place = data[4:].decode()
         if not os.path.exists(place):
@@ -112,11 +110,16 @@ def test_a_process_that_hangs_is_not_waited_for() -> None:
     decoder.close()
 
 
-def test_an_image_that_wants_all_memory_is_bad(decoder: Decoder) -> None:
-    decoder.natural_channels(NOISE)
-    with pytest.raises(RuntimeError, match="MemoryError"):  # Pillow's own are turned into reasons; here it is no image
-        decoder.decode(b"memory", 8, 3)
+def test_an_image_that_wants_all_memory_is_bad() -> None:
+    """An address space of 300 MiB, and an image of 244: the others are decoded."""
+    code = "from ganforge.decoding import worker; worker.MEMORY = 300 * 2**20; worker.main()"
+    decoder = Decoder(threading.Lock(), (sys.executable, "-c", code))
+    large = encoded(Image.new("RGB", (8000, 8000), (1, 2, 3)), "PNG")
     assert_well(decoder)
+    with pytest.raises(BadFile, match="damaged: MemoryError"):
+        decoder.decode(large, 8, 3)
+    assert_well(decoder)
+    decoder.close()
 
 
 def test_a_killed_process_is_started_again(decoder: Decoder, tmp_path: Path) -> None:
