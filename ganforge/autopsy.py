@@ -66,21 +66,34 @@ def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, 
     return Autopsy(text, layer=path)
 
 
-def at_work(error: BaseException, game: nn.Module) -> str | None:
-    """Return which module of a game an error came from: its path and class; "the backward pass"; None = neither.
+@dataclass(frozen=True)
+class AtWork:
+    """Where an error came from.
+
+    Args:
+        text: the path and class of a module, or "the backward pass".
+        path: of the module; None = the backward pass.
+    """
+
+    text: str
+    path: str | None = None
+
+
+def at_work(error: BaseException, game: nn.Module) -> AtWork | None:
+    """Return which module of a game an error came from; None = neither a module nor the backward pass.
 
     Args:
         error: with its traceback.
         game: whose module it is, the innermost one that was at work.
     """
     paths = {module: path for path, module in game.named_modules() if path}
-    found: str | None = None
+    found: AtWork | None = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, nn.Module) and actor in paths:
-            found = f"'{paths[actor]}' ({type(actor).__name__})"
+            found = AtWork(f"'{paths[actor]}' ({type(actor).__name__})", paths[actor])
         elif frame.f_code.co_name == "backward" and frame.f_globals.get("__name__") == "torch.autograd":
-            found = "the backward pass"
+            found = AtWork("the backward pass")
     return found
 
 
@@ -98,7 +111,11 @@ def short_of_memory(error: BaseException, game: nn.Module, turn: str, when: str)
         return None
     place = at_work(error, game)
     traceback.clear_frames(error.__traceback__)
-    return MemoryShortageError(f"{shortage}, in turn '{turn}' {when}{f', at {place}' if place else ''}", turn=turn)
+    return MemoryShortageError(
+        f"{shortage}, in turn '{turn}' {when}{f', at {place.text}' if place else ''}",
+        turn=turn,
+        layer=place.path if place else None,
+    )
 
 
 class _Witness:

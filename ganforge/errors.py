@@ -44,13 +44,14 @@ class MemoryShortageError(GanforgeError):
 
     Args:
         turn: whose gradients were being computed, where it was a turn.
+        layer: that was at work, by its path in the game.
     """
 
     exit_code = 5
 
-    def __init__(self, text: str, *, turn: str | None = None) -> None:
+    def __init__(self, text: str, *, turn: str | None = None, layer: str | None = None) -> None:
         super().__init__(text)
-        self.turn = turn
+        self.turn, self.layer = turn, layer
 
 
 class DataError(GanforgeError):

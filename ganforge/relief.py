@@ -39,7 +39,9 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
     Returns:
         None where it was not memory that ran out.
     """
-    turn = error.turn if isinstance(error, MemoryShortageError) else None
+    if isinstance(error, MemoryShortageError) and error.turn is None:
+        return error  # of `ganforge.ration`, which says what helps
+    turn, layer = (error.turn, error.layer) if isinstance(error, MemoryShortageError) else (None, None)
     sizes: Mapping[str, str] = {}
     if isinstance(error, MemoryShortageError):
         text = str(error)
@@ -48,12 +50,12 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
         if shortage is None:
             return None
         where, sizes = _where(error, session)
-        layer = None if session is None else at_work(error, session.runner.game)
-        text = f"{shortage}, {where}{f', at {layer}' if layer else ''}"
+        place = None if session is None else at_work(error, session.runner.game)
+        text = f"{shortage}, {where}{f', at {place.text}' if place else ''}"
     tries: list[Remedy] = []
     if recipe is not None:
         if turn is not None and session is not None:
-            tries += of_turn(recipe, session, turn)
+            tries += of_turn(recipe, session, turn, layer)
         else:
             tries += _elsewhere(recipe, sizes)
             text += "" if BATCH in sizes else "; neither run.microbatches nor a smaller run.batch would change that"
@@ -65,8 +67,15 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
     return MemoryShortageError(text, turn=turn)
 
 
-def of_turn(recipe: Recipe, session: Session, turn: str) -> Iterator[Remedy]:
-    """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result."""
+def of_turn(recipe: Recipe, session: Session, turn: str, layer: str | None) -> Iterator[Remedy]:
+    """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result.
+
+    Args:
+        recipe: that is played.
+        session: at play.
+        turn: in which memory ran out.
+        layer: that was at work then: its player is the one to make narrower.
+    """
     runner, run = session.runner, recipe.run
     parts = finer(runner)
     cuda, alone = on_gpu(runner), runner.accelerator.num_processes == 1
@@ -85,8 +94,9 @@ def of_turn(recipe: Recipe, session: Session, turn: str) -> Iterator[Remedy]:
     shares = runner.accelerator.num_processes * run.microbatches
     if runner.batch // 2 >= shares and runner.batch // 2 % shares == 0:
         yield f"{key}={runner.batch // 2}", FEWER
-    player = next(known.player for known in runner.turns if known.name == turn)
-    yield from _smaller(recipe, [player])
+    own = next(known.player for known in runner.turns if known.name == turn)
+    at_fault = (layer or own).split(".")[0]
+    yield from _smaller(recipe, [at_fault if at_fault in runner.players else own])
 
 
 def finer(runner: Runner) -> list[int]:

@@ -31,9 +31,11 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     from ganforge.assemble import assemble
     from ganforge.building import make_accelerator
     from ganforge.cli.view import SilentView
+    from ganforge.errors import MemoryShortageError
     from ganforge.folders import cache_folder
     from ganforge.plugins import load_catalogue
     from ganforge.recipe import read_recipe
+    from ganforge.relief import relief
     from ganforge.tracking import NoTracker
     from ganforge.trial import try_out
 
@@ -43,13 +45,21 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     for plugin in catalogue.broken:
         click.echo(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}", err=True)
     cache = cache_folder()
-    source = read.data.open(cache)
-    accelerator = make_accelerator(device, read.run.precision)
-    session, _ = assemble(
-        read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), show=SilentView()
-    )
-    click.echo("playing a few rounds ...", err=True)
-    facts = describe(session, try_out(session)) | {"recipe": str(file)}
+    session: Session | None = None
+    try:
+        source = read.data.open(cache)
+        accelerator = make_accelerator(device, read.run.precision)
+        session, _ = assemble(
+            read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), show=SilentView()
+        )
+        click.echo("playing a few rounds ...", err=True)
+        trial = try_out(session)
+    except (RuntimeError, MemoryError, MemoryShortageError) as error:
+        short = relief(error, read, session)
+        if short is None:
+            raise
+        raise short from error
+    facts = describe(session, trial) | {"recipe": str(file)}
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
 
 

@@ -78,6 +78,8 @@ class Decoder:
         request = REQUEST.pack(wanted, resolution, channels, len(data)) + data
         ends: list[int] = []
         while len(ends) < 2:
+            if self.stopped:
+                raise EOFError("decoding was stopped")
             line = self._line or self._start()
             try:
                 line.sendall(request)
@@ -87,8 +89,6 @@ class Decoder:
                 raise BadFile(f"decoding it took more than {self.patience:g} s") from None
             except (EOFError, ConnectionError):
                 ends.append(self._end())
-                if self.stopped:
-                    raise EOFError("decoding was stopped") from None
             if ends[-1] == -signal.SIGPROF:
                 raise BadFile(f"decoding it took more than {SECONDS} s of processor time")
         if -ends[-1] in CRASHES:

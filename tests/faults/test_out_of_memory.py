@@ -231,6 +231,15 @@ def test_in_other_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "out of memory on the CPU: 16 PiB more were asked for" in capsys.readouterr().err
 
 
+def test_a_check_says_what_helps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Nothing was played yet: here it is found out whether a recipe fits."""
+    monkeypatch.setattr(MlpGeneratorNetwork, "forward", lambda *_: torch_asks())
+    assert ganforge("check", "ring.toml", "--device", "cpu") == 5
+    said = capsys.readouterr().err
+    assert "out of memory on the CPU: 16 PiB more were asked for, in turn 'discriminator'" in said
+    assert tries(said) == ["run.microbatches=2", "run.batch=8", "game.generator.network.width=8"]  # whose layer it was
+
+
 def _limited(folder: Path, report: Path) -> None:
     """Play in a process that may take a gigabyte more than it has."""
     sizes = Path("/proc/self/statm").read_text().split()
