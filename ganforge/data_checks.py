@@ -11,6 +11,7 @@ from ganforge.data import Source, to_float
 from ganforge.sampler import Sampler
 
 MOST, BYTES = 4_096, 2**26  # samples that are looked at, and how much memory these may take
+CLEARLY = 0.04  # of the range from -1 to 1: by how much one colour outweighs another so that one sees it
 ORDER = 0  # the seed of the shuffle: the same samples for every run
 
 
@@ -34,7 +35,9 @@ def checks(source: Source) -> dict[str, float]:
           `largest_class`, the share of the most frequent one;
         - of images, `roughness_down` and `roughness_across` (see `roughness`: 1 = noise), which are much alike in
           photographs; of colour images `grey`, the share without any colour, and `channel_distance`, the root mean
-          square difference of neighbouring channels over the standard deviation: small where channels show one scene.
+          square difference of neighbouring channels over the standard deviation: small where channels show one scene;
+        - of images with red, green and blue, `warm` and `cool`, the shares with clearly more red than blue, and more
+          blue than red, and `sky`, by how much the upper half is bluer than the lower one, on the average.
     """
     count = min(MOST, max(BYTES // (source.spec.size * 4), 16))
     samples, labels = look_at(source, count)
@@ -55,7 +58,23 @@ def checks(source: Source) -> dict[str, float]:
             found["grey"] = float((differences.flatten(1).abs().amax(1) == 0).float().mean())
             spread = samples.std(unbiased=False).clamp(min=1e-12)
             found["channel_distance"] = float(differences.square().mean().sqrt() / spread)
+        if samples.shape[1] in (3, 4):
+            found |= _colours(samples)
     return found
+
+
+def _colours(images: Tensor) -> dict[str, float]:
+    """Look at images [B, 3 or 4, H, W] in [-1, 1] whose first channel is taken for red and whose third for blue."""
+    blueness = images[:, 2] - images[:, 0]
+    upper, lower = (
+        half.mean((1, 2)) for half in (blueness[:, : blueness.shape[1] // 2], blueness[:, -(blueness.shape[1] // 2) :])
+    )
+    whole = blueness.mean((1, 2))
+    return {
+        "warm": float((whole < -CLEARLY).float().mean()),
+        "cool": float((whole > CLEARLY).float().mean()),
+        "sky": float((upper - lower).mean()),
+    }
 
 
 def _first(source: Source, count: int) -> np.ndarray:

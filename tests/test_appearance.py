@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from battery.planted import PlantedData
 from support import ToySource
 
 from ganforge.appearance import appearance, distances, roughness
+from ganforge.builtin.data.images import Images
+from ganforge.builtin.monitors.exchanged_channels import ExchangedChannels
 from ganforge.data import DataSpec
 from ganforge.data_checks import checks
+from ganforge.monitor import Line
+from ganforge.plan import Plan
+
+CIFAR10 = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10_train.zip"
 
 
 def read(samples: torch.Tensor, classes: torch.Tensor | None = None) -> dict[str, float]:
@@ -106,7 +114,26 @@ def test_checks_see_what_is_wrong():
     assert checks(source_of(flat))["constant"] == 0.5
     grey = photographs(10)[:, :1].repeat(3, 1)
     assert checks(source_of(grey))["grey"] == 1
+    blue = np.full((10, 3, 16, 16), 100, np.uint8)
+    blue[:6, 2] += 50  # six are blue, two are red below, two are grey
+    blue[6:8, 0, 8:] += 40
+    found = checks(source_of(blue))
+    assert (found["cool"], found["warm"]) == (pytest.approx(0.6), pytest.approx(0.2))
+    assert found["sky"] == pytest.approx(0.2 * 40 / 127.5)
     scrambled = np.ascontiguousarray(photographs(20).transpose(0, 2, 3, 1)).reshape(20, 3, 16, 16)
     found, sound = checks(source_of(scrambled)), checks(source_of(photographs(20)))
     assert found["roughness_across"] > 10 * sound["roughness_across"], "neighbours are of different colours"
     assert found["channel_distance"] > 2 * sound["channel_distance"]
+
+
+@pytest.mark.skipif(not CIFAR10.is_file(), reason="CIFAR-10 is not on this machine")
+def test_exchanged_channels_of_real_photographs_are_told_and_others_are_not(tmp_path: Path):
+    """Three thousand images, as they are and with blue for red: shares of both are exchanged, too."""
+    data = Images(path=str(CIFAR10), resolution=32, limit=3_000)
+    sound = checks(data.open(tmp_path))
+    found = checks(PlantedData(data=data, defect="exchanged").open(tmp_path))
+    assert (found["warm"], found["cool"]) == (sound["cool"], sound["warm"])
+    assert found["sky"] == pytest.approx(-sound["sky"], abs=1e-6)
+    lines = [Line.of(0, 0, {f"data/{name}": value for name, value in one.items()}) for one in (sound, found)]
+    said = [ExchangedChannels().build(Plan({})).look(line) for line in lines]
+    assert [[finding.name for finding in one] for one in said] == [[], ["exchanged-channels"]]

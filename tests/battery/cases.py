@@ -177,6 +177,14 @@ FAILURES = (
         mendable=False,
     ),
     Case(
+        "exchanged channels",
+        "coloured photographs whose red and blue are exchanged",
+        "dcgan_digits",
+        (*DCGAN_BRIEFLY, planted_data("exchanged", resolution=16, inner='kind="crops", indoors=true')),
+        ("exchanged-channels",),
+        mendable=False,
+    ),
+    Case(
         "one label",
         "every label is 0",
         "acgan_digits",

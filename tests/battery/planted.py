@@ -19,20 +19,19 @@ from ganforge.network import GeneratorNetwork
 from ganforge.plugins import Catalogue, Entry, Plugin, load_catalogue
 from ganforge.slots import AnyDataset, AnyGenerator, AnyLoss
 
-DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "one-class", "nan"]
+DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "exchanged", "one-class", "nan"]
 GeneratorDefect = Literal["sigmoid", "grey", "deaf", "deaf-to-one-class"]
 
 
 class Crops(ImageDataset):
-    """Coloured crops of the two photographs that come with scikit-learn."""
+    """Coloured crops of the two photographs that come with scikit-learn, or of three that come with scikit-image."""
 
     kind: Literal["crops"] = "crops"
+    indoors: bool = Field(default=False, description="those of scikit-image")
 
     def open(self, cache: Path) -> PixelSource:
-        from sklearn.datasets import load_sample_images
-
         side, step, crops = 64, 24, []
-        for photograph in load_sample_images().images:
+        for photograph in _indoors() if self.indoors else _outdoors():
             for top in range(0, photograph.shape[0] - side, step):
                 for left in range(0, photograph.shape[1] - side, step):
                     crop = Image.fromarray(photograph[top : top + side, left : left + side])
@@ -41,11 +40,24 @@ class Crops(ImageDataset):
         return PixelSource(pixels, digest(pixels.tobytes()), mirror=self.mirror)
 
 
+def _outdoors() -> list[np.ndarray]:
+    from sklearn.datasets import load_sample_images
+
+    return list(load_sample_images().images)
+
+
+def _indoors() -> list[np.ndarray]:
+    from skimage.data import astronaut, chelsea, coffee
+
+    return [astronaut(), chelsea(), coffee()]
+
+
 class PlantedData(Dataset):
     """Data with a defect.
 
     raw: floats from 0 to 255; unit: from 0 to 1; one, few: so many samples; copies: each of few, again and again;
-    black: nothing else; scrambled: rows of pixels read as planes; one-class: every label is 0; nan: one sample is none.
+    black: nothing else; scrambled: rows of pixels read as planes; exchanged: blue for red; one-class: every label is 0;
+    nan: one sample is none.
     """
 
     kind: Literal["planted"] = "planted"
@@ -74,6 +86,8 @@ class PlantedSource(Source):
             batch["image"] = torch.zeros_like(image)
         elif defect == "scrambled":
             batch["image"] = image.permute(0, 2, 3, 1).reshape(image.shape)
+        elif defect == "exchanged":
+            batch["image"] = image.flip(1)
         elif defect == "one-class":
             batch["label"] = torch.zeros_like(batch["label"])
         elif defect == "nan":

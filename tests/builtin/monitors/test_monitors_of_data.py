@@ -8,6 +8,7 @@ import pytest
 from support_monitors import REAL, first, grid, group, log, plan, say
 
 from ganforge.builtin.monitors.blank_data import BlankData
+from ganforge.builtin.monitors.exchanged_channels import ExchangedChannels
 from ganforge.builtin.monitors.little_data import LittleData
 from ganforge.builtin.monitors.non_finite import NonFinite
 from ganforge.builtin.monitors.range_mismatch import RangeMismatch
@@ -30,12 +31,25 @@ DIGITS = REAL | group(
     largest_class=0.102,
 )
 FEW_LABELS = DIGITS | group("data", labelled=0.01)
+CIFAR = DIGITS | group("data", warm=0.602, cool=0.224, sky=0.064)  # as measured; ships: blue, with a sky or none
+SHIPS = DIGITS | group("data", warm=0.17, cool=0.64, sky=0.104)
 POINTS = {name: value for name, value in DIGITS.items() if "roughness" not in name and "contrast" not in name}
-MONITORS = (BlankData(), LittleData(), NonFinite(), RangeMismatch(), RepeatedData(), ScrambledData(), UnlabelledData())
+MONITORS = (
+    BlankData(),
+    ExchangedChannels(),
+    LittleData(),
+    NonFinite(),
+    RangeMismatch(),
+    RepeatedData(),
+    ScrambledData(),
+    UnlabelledData(),
+)
 
 
 @pytest.mark.parametrize("monitor", MONITORS, ids=lambda monitor: monitor.kind)
-@pytest.mark.parametrize("data", [DIGITS, FEW_LABELS, POINTS], ids=["digits", "few labels", "points"])
+@pytest.mark.parametrize(
+    "data", [DIGITS, FEW_LABELS, CIFAR, SHIPS, POINTS], ids=["digits", "few labels", "cifar10", "ships", "points"]
+)
 def test_they_are_silent_where_data_are_well(monitor: Monitor, data: dict[str, float]) -> None:
     assert say(monitor, log(3, lambda n: grid(0.3 * n), data | grid(0.01, min=-0.03, max=0.02))) == []
 
@@ -51,6 +65,8 @@ def test_they_are_silent_where_data_are_well(monitor: Monitor, data: dict[str, f
         (LittleData(), {"count": 40.0}, "warning", "1,500 times"),
         (ScrambledData(), {"roughness_down": 0.9, "roughness_across": 0.7}, "warning", "0.90"),
         (ScrambledData(), {"roughness_down": 0.9, "roughness_across": 0.1}, "warning", "0.10"),
+        (ExchangedChannels(), {"warm": 0.224, "cool": 0.602, "sky": -0.064}, "warning", "60%"),  # CIFAR-10, exchanged
+        (ExchangedChannels(), {"warm": 0.0, "cool": 0.94, "sky": -0.006}, "warning", "94%"),
         (UnlabelledData(), {"labelled": 0.0, "classes_seen": 0.0}, "failure", "none"),
         (UnlabelledData(), {"classes_seen": 1.0, "largest_class": 1.0}, "failure", "100.0%"),
         (UnlabelledData(), {"largest_class": 0.95}, "warning", "95.0%"),
