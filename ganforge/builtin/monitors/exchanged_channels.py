@@ -15,9 +15,9 @@ from ganforge.plan import Plan
 class ExchangedChannels(Monitor):
     """Warns before training where real colour images are mostly blue, and not because of a sky.
 
-    Of photographs many more are reddish than bluish (of 4,096 of CIFAR-10, 60 % and 22 %), and what is blue is often
-    above; where red and blue were exchanged, as by writing with OpenCV what was read otherwise, it is the other way
-    round. Drawings, and seas without a horizon, may be blue in earnest: it is never more than a hint.
+    Of photographs many more are reddish than bluish (60 % and 22 % of CIFAR-10, Krizhevsky 2009), and what is blue is
+    often above; where red and blue were exchanged, as by writing with OpenCV what was read otherwise, it is the other
+    way round. Drawings, and seas without a horizon, may be blue in earnest: it is never more than a hint.
     """
 
     kind: Literal["exchanged-channels"] = "exchanged-channels"
