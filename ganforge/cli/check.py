@@ -56,7 +56,7 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
         trial = try_out(session)
     except (RuntimeError, MemoryError, MemoryShortageError) as error:
         short = relief(error, read, session)
-        if short is None:
+        if short is None or short is error:
             raise
         raise short from error
     facts = describe(session, trial) | {"recipe": str(file)}

@@ -147,20 +147,30 @@ def test_a_process_that_cannot_be_started_is_said() -> None:
         Decoder(threading.Lock(), (sys.executable, "-c", "raise SystemExit(3)")).decode(NOISE, 8, 3)
 
 
+def most_memory(pid: int) -> int:
+    """MiB that a process ever held."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
 def test_large_images_are_decoded_one_at_a_time() -> None:
-    """Whoever decodes a large one holds the lock: here it is held, and the large one waits while small ones do not."""
+    """Whoever decodes a large one holds the lock: here it is held, and only the header of the large one is read."""
     lock = threading.Lock()
     decoder = Decoder(lock)
-    large = encoded(Image.new("L", (2100, 2100), 9), "PNG")
+    large = encoded(Image.new("RGB", (5000, 5000), (9, 9, 9)), "PNG")  # 95 MiB
     done: list[np.ndarray] = []
     with lock:
         assert_well(decoder)
-        waiting = threading.Thread(target=lambda: done.append(decoder.decode(large, 8, 1)))
+        assert decoder.process is not None
+        before = most_memory(decoder.process.pid)
+        waiting = threading.Thread(target=lambda: done.append(decoder.decode(large, 8, 3)))
         waiting.start()
-        waiting.join(1)
+        waiting.join(2)
         assert waiting.is_alive()
+        assert most_memory(decoder.process.pid) < before + 30
     waiting.join(60)
     assert (done[0] == 9).all()
+    assert most_memory(decoder.process.pid) > before + 60
     decoder.close()
 
 
