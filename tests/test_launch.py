@@ -58,7 +58,7 @@ def test_the_first_failure_ends_all_and_gives_the_code(stand_in, monkeypatch: py
     monkeypatch.setattr(launching, "PATIENCE", 0.3)
     began = time.monotonic()
     assert stand_in("time.sleep(60) if rank == '0' else sys.exit(7)") == 7
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
 
 
 def test_a_killed_one_gives_137(stand_in, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
@@ -178,7 +178,7 @@ def test_one_that_will_not_end_is_killed(stand_in, monkeypatch: pytest.MonkeyPat
     script = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(0 if rank == '1' else 60); sys.exit(5)"
     began = time.monotonic()
     assert stand_in(script) == 5
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
 
 
 def test_ctrl_c_reaches_all_once(stand_in, tmp_path: Path):

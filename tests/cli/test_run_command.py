@@ -192,7 +192,7 @@ def start(here: Path) -> Forked:
 def test_a_signal_stops_it_with_a_checkpoint(here: Path, number: signal.Signals, code: int):
     process = start(here)
     process.send(number)
-    assert process.wait(20) == code
+    assert process.wait(60) == code
     err = process.said
     assert "stopping after this round" in err
     assert "ganforge run cut --resume" in err

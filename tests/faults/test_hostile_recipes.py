@@ -91,7 +91,7 @@ def test_recipes_without_bounds_are_refused_at_once(text: str, words: str) -> No
     assert words in message
     assert len(message) < 20_000
     assert message.replace("\n", "").isprintable()
-    assert time.process_time() - began < 5  # hours, for some, without the bounds
+    assert time.process_time() - began < 30  # hours, for some, without the bounds
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_overrides_without_bounds_are_refused_at_once(override: str, words: str)
         parse_recipe(TOY_RECIPE, "x.toml", CATALOGUE, [override])
     assert words in str(refused.value)
     assert str(refused.value).replace("\n", "").isprintable()
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 30
 
 
 @pytest.mark.parametrize("name", ["../x.toml", "a\nb.toml", "\x1b[2J.toml", "...toml", "~.toml", "-x.toml", "x" * 240])

@@ -33,7 +33,7 @@ samples = 1000
 every_images = 128
 """,
 )
-SOON = 20.0  # seconds
+SOON = 40.0  # seconds, on a machine with much else to do; what is waited for in vain here takes 60
 PLACES = {"round": slow_round, "evaluation": slow_evaluation}
 
 
@@ -127,8 +127,8 @@ def test_before_the_first_round_one_is_enough(here: Path, number: signal.Signals
     playing.wait_for(lambda: list(here.glob("there-*")))
     began = time.monotonic()
     playing.send(number)
-    assert playing.wait(10) == 128 + number
-    assert time.monotonic() - began < 5
+    assert playing.wait(SOON) == 128 + number
+    assert time.monotonic() - began < SOON
     assert f"stopped by {number.name} before the first round" in playing.said
     assert "Traceback" not in playing.said
     assert not (here / "runs" / "ring").exists(), "a folder with nothing in it is not left behind"
@@ -142,8 +142,8 @@ def test_a_second_signal_ends_it_at_once(here: Path, place: str):
     playing.wait_for(lambda: "once more to stop at once" in playing.said)
     began = time.monotonic()
     playing.send(signal.SIGINT)
-    assert playing.wait(10) == 130
-    assert time.monotonic() - began < 5
+    assert playing.wait(SOON) == 130
+    assert time.monotonic() - began < SOON
     assert "Traceback" not in playing.said
     record = json.loads((here / "cut" / "run.json").read_text())
     assert (record["status"], record["reason"]) == ("killed", "stopped at once by a second signal")
