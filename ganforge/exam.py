@@ -159,15 +159,6 @@ class Examination(Exam):
             if sum_.want.of == "real" and self.share.main:
                 remember(self, sum_.want, kept)
 
-    def pause(self) -> None:
-        """Called by the main process alone, between the parts of what takes seconds.
-
-        Raises:
-            CutShortError: it was asked for an end.
-        """
-        if self.stop is not None and self.stop():
-            raise CutShortError
-
     def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
         """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""
         kept = self._known[self._clip(Want(view, count, of))]

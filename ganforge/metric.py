@@ -192,9 +192,6 @@ class Exam(ABC):
     def moments(self, view: View, count: int, of: Side = "generated") -> Moments:
         """Return the mean and covariance of a view [B, D] that was wanted."""
 
-    def pause(self) -> None:  # noqa: B027 - most examinations are never cut short
-        """Called between the parts of what takes seconds; raises `CutShortError` where the run is to end."""
-
     @abstractmethod
     def real(self, numbers: Sequence[int]) -> Tensor:
         """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""

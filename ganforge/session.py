@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,6 +104,7 @@ class Session:
         taken_over: by player, which weights of another run or of a file it began with.
         compared_with: real samples that metrics compare with; None = those that are learnt from.
         stop: whether this process was asked for an end; training sets it.
+        dropping: within it, being asked for an end raises `CutShortError` at once; training sets it.
         kept: what tasks remember of earlier rounds, by name; it goes into checkpoints.
         cut_short: images shown before the round after which an evaluation was cut short, and is still to be done.
     """
@@ -125,6 +127,7 @@ class Session:
     taken_over: dict[str, str] = field(default_factory=dict)
     compared_with: Source | None = None
     stop: Callable[[], bool] = never
+    dropping: Callable[[], AbstractContextManager[None]] = nullcontext
     kept: dict[str, Tensor] = field(default_factory=dict)
     cut_short: int | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from ganforge.diagnosis import diverged, plan_of
 from ganforge.errors import DivergedError
@@ -15,7 +16,12 @@ from ganforge.task import Task
 from ganforge.tasks.save import Save
 
 
-def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> bool:
+def train(
+    session: Session,
+    tasks: Sequence[Task],
+    stop: Callable[[], bool],
+    dropping: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> bool:
     """Play until all images of the recipe were shown, or until `stop()` is true on any process.
 
     Args:
@@ -24,6 +30,8 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
         stop: asked between rounds, and between the batches of an evaluation; when it says so, a checkpoint is saved and
             the loop ends. An evaluation that was cut short is done when the run goes on. Before the first round there
             is nothing new to save.
+        dropping: within it, being asked for an end raises `CutShortError` wherever this process is: for what can be
+            done again, and whose author did not think of an end.
 
     Returns:
         Whether the run is over, rather than stopped. Where what was found stopped it, `session.verdict` says why.
@@ -31,7 +39,7 @@ def train(session: Session, tasks: Sequence[Task], stop: Callable[[], bool]) -> 
     Raises:
         DivergedError: a gradient was not finite, and the run is not to be rolled back.
     """
-    session.stop = stop
+    session.stop, session.dropping = stop, dropping
     for task in tasks:
         task.begin(session)
     if _given_up(session, tasks) or session.anyone_stops():

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from ganforge.builtin.data.gaussians import Ring
+from ganforge.builtin.metrics.mode_coverage import ModeCoverage
 from ganforge.exam import Examination
 from ganforge.runner import Runner
 
@@ -53,6 +54,18 @@ def slow_evaluation(folder: Path, slow: float) -> None:
         take(exam, subject, wants)
 
     Examination._pass = slowly
+
+
+def slow_metric(folder: Path, slow: float) -> None:
+    """Be slow in a metric's own computation after AT images, and say so; it never looks up."""
+    measure = ModeCoverage.measure
+
+    def slowly(metric: ModeCoverage, exam: Examination):
+        if not list(folder.glob("there-*")):
+            sleep_there(folder, slow)
+        return measure(metric, exam)
+
+    ModeCoverage.measure = slowly
 
 
 def sleep_there(folder: Path, slow: float) -> None:

@@ -131,7 +131,7 @@ def _play(
         code = 1
         began = time.monotonic()
         try:
-            over = train(session, tasks, lambda: signals.asked)
+            over = train(session, tasks, lambda: signals.asked, signals.dropping)
             if over:
                 status, reason, code = "finished", None, 0
             elif session.verdict is not None:

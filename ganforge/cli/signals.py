@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from ganforge.metric import CutShortError
 
 
 class Signals:
@@ -19,7 +22,7 @@ class Signals:
 
     def __init__(self, *, talks: bool = True) -> None:
         self.number: int | None = None
-        self.talks, self.patient = talks, False
+        self.talks, self.patient, self._drops = talks, False, False
         self._before: dict[int, object] = {}
 
     @property
@@ -46,6 +49,21 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    @contextmanager
+    def dropping(self) -> Iterator[None]:
+        """Run work that may be dropped wherever it stands.
+
+        Raises:
+            CutShortError: on the first signal, or at once where there has been one.
+        """
+        self._drops = True
+        try:
+            if self.asked:
+                raise CutShortError
+            yield
+        finally:
+            self._drops = False
+
     def _hear(self, number: int, frame: FrameType | None) -> None:
         at_once = self.number is not None or not self.patient
         self.number = self.number or number
@@ -54,3 +72,5 @@ class Signals:
         if self.talks:
             with suppress(OSError):  # nobody listens; and what was being written may be written on
                 os.write(2, b"\nstopping after this round, with a checkpoint; once more to stop at once\n")
+        if self._drops:
+            raise CutShortError

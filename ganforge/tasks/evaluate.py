@@ -82,9 +82,8 @@ class Evaluate(Task):
             )
             exam.take(want for metric in self._now for want in metric.wants(session.reference))
             if share.main:
-                with suppress(CutShortError):  # which all processes are told below
+                with suppress(CutShortError), session.dropping():  # which all processes are told below
                     for metric in self._now:
-                        exam.pause()
                         measured = metric.measure(exam)
                         receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
                         receipt |= {"reference-data": compared}

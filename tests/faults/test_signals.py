@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support_forks import Forked, forked_together
 from support_ring import ring_recipe
-from support_slow import AT, slow_data, slow_evaluation, slow_round
+from support_slow import AT, slow_data, slow_evaluation, slow_metric, slow_round
 
 from ganforge.checkpoint import load_newest
 
@@ -33,8 +33,8 @@ samples = 1000
 every_images = 128
 """,
 )
-SOON = 40.0  # seconds, on a machine with much else to do; what is waited for in vain here takes 60
-PLACES = {"round": slow_round, "evaluation": slow_evaluation}
+SOON = 20.0  # seconds; what is waited for in vain here takes 60
+PLACES = {"round": slow_round, "evaluation": slow_evaluation, "metric": slow_metric}
 
 
 @pytest.fixture
@@ -84,12 +84,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory):
         ("evaluation", signal.SIGINT, 1),
         ("round", signal.SIGINT, 2),
         ("evaluation", signal.SIGTERM, 2),
+        ("metric", signal.SIGTERM, 1),
+        ("metric", signal.SIGINT, 2),
     ],
 )
 def test_a_signal_leaves_a_checkpoint_and_what_was_cut_is_done_on_resuming(
     here: Path, whole, place: str, number: signal.Signals, processes: int
 ):
-    playing = run(here, "cut", processes, prepare=partial(PLACES[place], here, 0.3))
+    # A round is played to its end, and a batch of an evaluation; a metric's own computation is dropped where it stands.
+    playing = run(here, "cut", processes, prepare=partial(PLACES[place], here, 60.0 if place == "metric" else 0.3))
     playing[0].wait_for(lambda: list(here.glob("there-*")))
     began = time.monotonic()
     for forked in playing:

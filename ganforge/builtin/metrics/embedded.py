@@ -35,7 +35,6 @@ def embedded(exam: Exam, features: Features, source: Source, key: str, most: int
     network, count, found = exam.network(features), min(len(source), most or len(source)), []
     with torch.no_grad():
         for start in range(0, count, BATCH):
-            exam.pause()
             images = source.batch(np.arange(start, min(start + BATCH, count)))["image"].to(exam.device)
             found.append(network(images.expand(-1, 3, -1, -1))["features"].float().cpu())
     return torch.cat(found)
