@@ -4,15 +4,14 @@
 
 Plays `soak.toml` as `ganforge run` does: ADA, lazy R1, averages, grids, three metrics, checkpoints and the best of
 them, all monitors, and MLflow in an SQLite file. Every minute it notes the memory, descriptors and threads of the
-trainer and of the process that mirrors into MLflow, the files in the run's folder, and how many images were shown per
-second of the trainer's CPU time: not of the clock's, since others may be at work on the machine. At the end it asks for
-an end by SIGTERM, fits a line through each, and judges.
+trainer and of the process that mirrors into MLflow, and the files in the run's folder. Then a second run of the recipe
+is begun, and the two take turns (`ageing.py`): an old one must not be slower than a young one. At the end it asks both
+for an end by SIGTERM, fits a line through what was noted, and judges.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import signal
@@ -22,27 +21,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from reliability.ageing import Pace, Player, last_line, pace
 from reliability.trend import Trend, trend
 
 RECIPE = Path(__file__).with_name("soak.toml")
-MEMORY, SPEED = 0.01, 0.03  # share per hour that a line may rise, or fall, where it stands out of the noise
+MEMORY = 0.01  # share per hour that a line may rise, where it stands out of the noise
+FIRST, TURN = 64_000, 12_800  # images of the young run before they are compared, and of a turn: all metrics once
+SPEED = 0.03  # share by which an old run may be slower than a young one
 WARM = 0.2  # of the time: not judged, since whatever is done now and then has to be done a first time
 Sample = dict[str, float]
-
-
-def last_line(path: Path) -> dict[str, Any]:
-    """Return the last whole line of a file of JSON lines."""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-        lines = file.read().split(b"\n")[:-1]
-    line: dict[str, Any] = json.loads(lines[-1])
-    return line
 
 
 def look(process: psutil.Process) -> dict[str, float]:
@@ -95,11 +87,6 @@ def samples(trainer: psutil.Process, folder: Path, until: float, every: float, s
             due = time.time() + every
 
 
-def speeds(seen: Sequence[Sample]) -> list[float]:
-    """Return images per second of the trainer's CPU time, between neighbours."""
-    return [(b["images"] - a["images"]) / (b["trainer/cpu"] - a["trainer/cpu"]) for a, b in itertools.pairwise(seen)]
-
-
 def more(values: Sequence[float]) -> bool:
     """Say whether a count is larger in the second half: usually, since a file is open now and then."""
     half = len(values) // 2
@@ -135,9 +122,6 @@ def judge(seen: Sequence[Sample]) -> tuple[list[str], list[str]]:
             row(f"{who}: {what}", values, trend(hours, values), more(values))
     values = [entry["files"] for entry in late]
     row("files in the run's folder, grids aside", values, trend(hours, values), more(values))
-    fast = speeds(late)
-    line = trend(hours[1:], fast)
-    row("images per CPU second", fast, line, line.falls(SPEED))  # faster is who left the machine
     return rows, wrong
 
 
@@ -152,36 +136,59 @@ def start(folder: Path, overrides: Sequence[str] = ()) -> subprocess.Popen[bytes
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
-def soak(out: Path, minutes: float, every: float, share: float) -> tuple[list[Sample], list[str]]:
-    """Train for so long; return what was seen, and what was wrong at the end."""
-    out.mkdir(parents=True, exist_ok=False)
-    folder, wrong = out / "run", []
+def begin(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the run, and wait until it plays and is mirrored."""
+    folder.parent.mkdir(parents=True, exist_ok=False)
     process = start(folder)
-    seen: list[Sample] = []
-    try:
-        while process.poll() is None and not (folder / "mlflow.json").exists():
-            time.sleep(0.5)
-        trainer = psutil.Process(process.pid)
-        with (out / "samples.jsonl").open("w") as file:
-            for entry in samples(trainer, folder, time.time() + minutes * 60, every, share):
-                seen.append(entry)
-                file.write(json.dumps(entry) + "\n")
-                file.flush()
-        mirror = sidecar_of(folder)
-    except BaseException:
-        process.kill()
-        raise
+    while process.poll() is None and not (folder / "mlflow.json").exists():
+        time.sleep(0.5)
+    return process
+
+
+def end(process: subprocess.Popen[bytes], folder: Path) -> list[str]:
+    """Ask a run for its end; return what is wrong with it."""
+    wrong, mirror = [], sidecar_of(folder)
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
     code = process.wait(120)
     if code != 143:
-        wrong.append(f"SIGTERM ended it with code {code}, not 143; see {out}/trainer.log")
+        wrong.append(f"SIGTERM ended it with code {code}, not 143; see {folder.parent}/trainer.log")
     if mirror.is_running():
         wrong.append("the process that mirrors into MLflow is still there")
     lines = (folder / "metrics.jsonl").read_bytes().count(b"\n")
     (sent,) = json.loads((folder / "mlflow.json").read_text())["runs"].values()
     if sent["lines"] != lines:
         wrong.append(f"MLflow has {sent['lines']} of {lines} lines")
-    return seen, wrong
+    return wrong
+
+
+def soak(out: Path, minutes: float, every: float, share: float, pairs: int) -> tuple[list[Sample], Pace, list[str]]:
+    """Train for so long, then in turns with a run just begun; return what was seen, and what was wrong."""
+    folders, processes = (out / "run", out / "young" / "run"), []
+    seen: list[Sample] = []
+    try:
+        processes.append(begin(folders[0]))
+        with (out / "samples.jsonl").open("w") as file:
+            for entry in samples(
+                psutil.Process(processes[0].pid), folders[0], time.time() + minutes * 60, every, share
+            ):
+                seen.append(entry)
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+        psutil.Process(processes[0].pid).suspend()
+        processes.append(begin(folders[1]))
+        old, young = (
+            Player(psutil.Process(process.pid), folder / "metrics.jsonl")
+            for process, folder in zip(processes, folders, strict=True)
+        )
+        young.turn(FIRST)
+        found = pace(old, young, TURN, pairs)
+        (out / "pace.json").write_text(json.dumps(found.ratios))
+        wrong = [said for process, folder in zip(processes, folders, strict=True) for said in end(process, folder)]
+    finally:
+        for process in processes:
+            process.kill()
+    return seen, found, wrong
 
 
 def main() -> int:
@@ -190,21 +197,26 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--every", type=float, default=60.0, help="seconds between samples (default 60)")
     parser.add_argument("--share", type=float, default=1.0, help="of the time that the trainer may work (default 1)")
+    parser.add_argument("--pairs", type=int, default=30, help="turns of the old and a young run after it (default 30)")
     parser.add_argument("--out", type=Path, required=True, help="a new folder for the run, its store and the samples")
     parser.add_argument("--judge", action="store_true", help="judge what stands in --out, without training")
     given = parser.parse_args()
     if given.judge:
         seen = [json.loads(line) for line in (given.out / "samples.jsonl").read_text().splitlines()]
-        wrong: list[str] = []
+        found, wrong = Pace(tuple(json.loads((given.out / "pace.json").read_text()))), []
     else:
-        seen, wrong = soak(given.out.absolute(), given.minutes, given.every, given.share)
+        seen, found, wrong = soak(given.out.absolute(), given.minutes, given.every, given.share, given.pairs)
     rows, grown = judge(seen)
+    speed = f"images per CPU second, beside a run just begun, in {len(found.ratios)} pairs of turns: {found}"
+    if found.slower(SPEED):
+        grown.append(speed)
     span, cpu = seen[-1]["time"] - seen[0]["time"], seen[-1]["trainer/cpu"] - seen[0]["trainer/cpu"]
     said = [
         *rows,
         "",
         f"{len(seen)} samples over {span / 60:.1f} minutes and {cpu / 60:.1f} minutes of CPU time of the trainer; "
         f"{seen[-1]['images']:,} images, {seen[-1]['grids']:.0f} grids",
+        speed,
         *(f"WRONG {what}" for what in (*wrong, *grown)),
     ]
     sys.stdout.write("\n".join(said) + "\n")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from accelerate import Accelerator
+from reliability.ageing import Pace, Player, pace, pairs
 from reliability.soak import RECIPE, Sample, judge
 from reliability.starts import starts
 from reliability.trend import trend
@@ -26,6 +31,15 @@ from ganforge.training import train
 
 NOISE = np.random.Generator(np.random.PCG64(7)).standard_normal(60)
 HOURS = np.arange(60) / 60
+COUNTER = """
+import json, sys
+with open(sys.argv[1], "w") as log:
+    for images in range(0, 10**9, 10):
+        for _ in range(int(sys.argv[2])):
+            sum(range(300_000))
+        log.write(json.dumps({"images": images}) + "\\n")
+        log.flush()
+"""
 
 
 def test_a_line_is_found_with_its_error():
@@ -39,7 +53,6 @@ def test_noise_is_no_trend_even_where_neighbours_are_alike():
     waves = np.cumsum(NOISE) - np.linspace(0, np.cumsum(NOISE)[-1], 60)
     lines = [trend(HOURS, 100 + waves), *(trend(HOURS, 100 + np.roll(NOISE, shift)) for shift in range(0, 60, 10))]
     assert not any(line.grows(0.0) for line in lines)
-    assert not any(line.falls(0.0) for line in lines)
 
 
 def soaked(**changes: np.ndarray) -> list[Sample]:
@@ -59,7 +72,6 @@ def soaked(**changes: np.ndarray) -> list[Sample]:
         ("trainer/descriptors", 7 + np.floor(HOURS * 4), "trainer: descriptors"),
         ("sidecar/threads", 2 + np.floor(HOURS * 3), "sidecar: threads"),
         ("files", 13 + np.floor(HOURS * 10), "files in the run's folder"),
-        ("images", np.cumsum(500 - 60 * HOURS) * 60, "images per CPU second"),
     ],
 )
 def test_what_grows_or_slows_down_is_found(name: str, values: np.ndarray, what: str):
@@ -74,7 +86,54 @@ def test_a_steady_run_passes():
     assert judge(soaked(**{"trainer/descriptors": blinks}))[1] == []
     checkpoints = np.where(np.isin(np.arange(60), (30, 32)), 13.0, 16.0)  # one is being exchanged just then
     assert judge(soaked(files=checkpoints))[1] == []
-    assert judge(soaked(images=np.cumsum(500 + 60 * HOURS) * 60))[1] == []  # others left the machine
+
+
+def machine(slowness: float, noise: float, drift: float) -> Pace:
+    """Thirty pairs on a machine whose speed drifts, with a run that is slower by so much."""
+    turns = iter(range(1_000))
+
+    def speed(slow: float) -> float:
+        turn = next(turns)
+        return 1_000 * (1 + drift * turn / 60) * (1 - slow) * (1 + noise * NOISE[turn])
+
+    return Pace(tuple(pairs(lambda: speed(slowness), lambda: speed(0.0), 30)))
+
+
+@pytest.mark.parametrize("drift", [-0.3, 0.0, 0.3])
+def test_a_run_that_became_slow_is_found_on_a_machine_whose_speed_drifts(drift: float):
+    assert not machine(0.0, 0.02, drift).slower(0.03)
+    slow = machine(0.06, 0.02, drift)
+    assert slow.slower(0.03)
+    assert abs(slow.median - 0.94) < 4 * slow.error
+
+
+def test_noise_alone_is_no_slowness():
+    assert not machine(0.0, 0.15, 0.0).slower(0.0)
+    assert machine(0.0, 0.15, 0.0).error > 0.02
+
+
+def test_two_runs_take_turns(tmp_path: Path):
+    """One that does twice the work for an image is half as fast; between turns both stand still."""
+    players = []
+    for work in (2, 1):
+        log = tmp_path / f"{work}.jsonl"
+        process = subprocess.Popen([sys.executable, "-c", COUNTER, str(log), str(work)])
+        players.append(Player(psutil.Process(process.pid), log))
+    try:
+        for player in players:
+            while not player.log.exists() or not player.log.stat().st_size:
+                time.sleep(0.01)
+            player.process.suspend()
+        found = pace(players[0], players[1], 200, 5)
+        assert 0.35 < found.median < 0.7
+        assert found.slower(0.03)
+        sizes = [player.log.stat().st_size for player in players]
+        time.sleep(0.2)
+        assert [player.log.stat().st_size for player in players] == sizes
+    finally:
+        for player in players:
+            player.process.kill()
+            player.process.wait()
 
 
 def test_nothing_grows_in_forty_rounds(tmp_path: Path):

@@ -33,10 +33,6 @@ class Trend:
         """Whether it rises out of the noise and by more than a share of the mean per hour."""
         return self.slope > SIGMAS * self.error and self.relative > allowed
 
-    def falls(self, allowed: float) -> bool:
-        """Whether it falls so."""
-        return -self.slope > SIGMAS * self.error and -self.relative > allowed
-
 
 def trend(hours: Sequence[float], values: Sequence[float]) -> Trend:
     """Fit a line; its error after Newey and West (1987), who let noise last for n^(1/3) values."""
