@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
-from PIL import Image
 
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.catalogue import Catalogue
 from ganforge.data import DataSpec, Source
-from ganforge.decoding.image import BadFile, open_image
+from ganforge.decoding.decoders import Decoders
+from ganforge.decoding.image import BadFile
 from ganforge.errors import DataError, RecipeError
 from ganforge.families import Dataset
 from ganforge.wishes import read_data
@@ -58,11 +57,11 @@ def sizes(data: Images, cache: Path) -> Counter[tuple[int, int]]:
     """Return how many images have which width and height, by their headers; damaged ones are left out."""
     found: Counter[tuple[int, int]] = Counter()
     cache.mkdir(parents=True, exist_ok=True)
-    with open_shelf(data.path, cache) as shelf, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with open_shelf(data.path, cache) as shelf, Decoders(1) as decoders, decoders.one() as decoder:
         for entry in shelf.entries:
             try:
-                found[open_image(shelf.read(entry.name)).size] += 1
+                head = decoder.head(shelf.fetch(entry))
+                found[head.width, head.height] += 1
             except BadFile:
                 continue  # whoever opens the data says what is wrong with them
     return found

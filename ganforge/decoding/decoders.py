@@ -15,8 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from ganforge.decoding.image import BadFile, Channels
-from ganforge.decoding.worker import ANSWER, BAD, BROKEN, CHANNELS, LARGE_ONE, PIXELS, REQUEST, SECONDS
+from ganforge.decoding.image import BadFile, Channels, Head
+from ganforge.decoding.worker import ANSWER, BAD, BROKEN, HEAD, HEADER, LARGE_ONE, PIXELS, REQUEST, SECONDS
 from ganforge.errors import DataError
 
 COMMAND: Final = (sys.executable, "-P", "-m", "ganforge.decoding.worker")
@@ -42,13 +42,14 @@ class Decoder:
         self.stopped = False
         self._line: socket.socket | None = None
 
-    def natural_channels(self, data: bytes) -> Channels:
-        """Return 1 for an image that is stored grey, 3 for any other.
+    def head(self, data: bytes) -> Head:
+        """Return what the header of an image says.
 
         Raises:
             BadFile: it cannot be read.
         """
-        return 1 if self._ask(CHANNELS, 1, 1, data, 1) == b"\x01" else 3
+        channels, width, height = HEADER.unpack(self._ask(HEAD, 1, 1, data, HEADER.size))
+        return Head(1 if channels == 1 else 3, width, height)
 
     def decode(self, data: bytes, resolution: int, channels: Channels) -> np.ndarray:
         """Return an image as uint8 [resolution, resolution, channels]; see `ganforge.decoding.image.pixels`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,13 +35,27 @@ DAMAGE = (  # what Pillow's readers raise on damaged files
 Channels = Literal[1, 3, 4]
 
 
+class Head(NamedTuple):
+    """What the header of an image says.
+
+    Args:
+        channels: 1 where it is stored grey, 3 for any other.
+        width: in pixels, before it is turned as its EXIF says.
+        height: in pixels, likewise.
+    """
+
+    channels: Channels
+    width: int
+    height: int
+
+
 class BadFile(Exception):  # noqa: N818
     """One file cannot be used; its text is the reason."""
 
 
-def natural_channels(image: Image.Image) -> Channels:
-    """Return 1 for an image that is stored grey, 3 for any other; only its header was read."""
-    return 1 if image.mode in GREY or image.mode.startswith("I;16") else 3
+def head_of(image: Image.Image) -> Head:
+    """Return what the header says; only that was read."""
+    return Head(1 if image.mode in GREY or image.mode.startswith("I;16") else 3, *image.size)
 
 
 def decode(data: bytes, resolution: int, channels: Channels) -> np.ndarray:

@@ -14,17 +14,13 @@ import traceback
 import warnings
 from typing import BinaryIO
 
-from ganforge.decoding.image import LARGE, BadFile, natural_channels, open_image, pixels
+from ganforge.decoding.image import LARGE, BadFile, head_of, open_image, pixels
 
 REQUEST = struct.Struct("<cHBQ")  # what is wanted, resolution, channels, how many bytes follow
 ANSWER = struct.Struct("<cQ")  # what it is, how many bytes follow
-PIXELS, CHANNELS = b"P", b"C"  # what is wanted
-GOOD, BAD, BROKEN, LARGE_ONE = (
-    b"G",
-    b"B",
-    b"!",
-    b"L",
-)  # what comes: as wanted, a reason, a traceback, a wish to go on
+PIXELS, HEAD = b"P", b"H"  # what is wanted
+HEADER = struct.Struct("<BQQ")  # channels, width, height
+GOOD, BAD, BROKEN, LARGE_ONE = b"G", b"B", b"!", b"L"  # what comes: as wanted, a reason, a traceback, a wish to go on
 SECONDS = 60  # of processor time for one image
 MEMORY = 4 * 2**30  # bytes that this process may address
 
@@ -48,8 +44,8 @@ def _answer(line: socket.socket, stream: BinaryIO, wanted: bytes, resolution: in
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # at its end SIGPROF ends this process; to wait takes none of it
     try:
         image = open_image(data)
-        if wanted == CHANNELS:
-            found = bytes([natural_channels(image)])
+        if wanted == HEAD:
+            found = HEADER.pack(*head_of(image))
         else:
             if image.width * image.height > LARGE:
                 line.sendall(ANSWER.pack(LARGE_ONE, 0))

@@ -20,6 +20,7 @@ from support_images import encoded, noise_png, png, zip_of
 
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
+from ganforge.cli import image_sets
 from ganforge.decoding.decoders import COMMAND, Decoder, Decoders
 from ganforge.decoding.image import BadFile, decode
 from ganforge.errors import DataError
@@ -73,11 +74,12 @@ def test_pixels_channels_and_reasons_are_those_of_this_process(decoder: Decoder)
     for data in (NOISE, png(7), encoded(Image.new("CMYK", (9, 5)), "JPEG")):
         for channels in (1, 3, 4):
             assert np.array_equal(decoder.decode(data, 8, channels), decode(data, 8, channels))  # type: ignore[arg-type]
-    assert (decoder.natural_channels(png(7)), decoder.natural_channels(NOISE)) == (1, 3)
+    assert (decoder.head(png(7)).channels, decoder.head(NOISE).channels) == (1, 3)
+    assert decoder.head(encoded(Image.new("CMYK", (9, 5)), "JPEG")) == (3, 9, 5)
     with pytest.raises(BadFile, match=r"^an empty file$"):
         decoder.decode(b"", 8, 3)
     with pytest.raises(BadFile, match="not an image, or its head is damaged"):
-        decoder.natural_channels(b"nothing")
+        decoder.head(b"nothing")
     assert_well(decoder)
 
 
@@ -179,9 +181,10 @@ def test_processes_end_with_who_asked(busy: bool) -> None:
     """Killed, so that nothing can be tidied up; a decoder at work ends when its time for the image is over."""
     code = f"""
 import os, sys, threading
+from ganforge.cli import image_sets
 from ganforge.decoding.decoders import Decoder
 decoder = Decoder(threading.Lock(), (sys.executable, "-c", {HARMED!r}))
-decoder.natural_channels({NOISE!r})
+decoder.head({NOISE!r})
 print(decoder.process.pid, flush=True)
 if {busy}:
     threading.Thread(target=decoder.decode, args=(b"loop", 8, 3)).start()
@@ -227,6 +230,13 @@ def test_killed_decoders_do_not_matter_and_their_number_neither(
         files.append(file.read_bytes())
     assert files[0] == files[1]
     assert not [one for one in psutil.Process().children() if "ganforge.decoding.worker" in " ".join(one.cmdline())]
+
+
+def test_sizes_are_read_where_a_crash_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"1.png": noise_png(1, 16), "2.png": b"signal11", "3.png": noise_png(3, 16), "4.png": b"no image"}
+    path = zip_of(tmp_path / "x.zip", files)
+    monkeypatch.setattr(image_sets, "Decoders", functools.partial(Decoders, command=FRAGILE))
+    assert image_sets.sizes(Images(path=str(path)), tmp_path / "cache") == {(16, 16): 2}
 
 
 def test_an_interrupt_does_not_wait_for_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

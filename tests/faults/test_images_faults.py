@@ -22,7 +22,7 @@ from ganforge.builtin.data import archive, folder, shelf
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
 from ganforge.builtin.data.shelf import Bad
-from ganforge.decoding.image import BadFile, decode, natural_channels, open_image
+from ganforge.decoding.image import BadFile, decode, head_of, open_image
 from ganforge.errors import DataError
 
 
@@ -162,7 +162,7 @@ def test_any_bytes_are_decoded_or_refused() -> None:
                 data = bytearray(whole)
                 data[random.integers(len(data))] ^= int(random.integers(1, 256))
                 with contextlib.suppress(BadFile):
-                    natural_channels(open_image(bytes(data)))
+                    head_of(open_image(bytes(data)))
                     assert decode(bytes(data), 8, 3).shape == (8, 8, 3)
 
 

@@ -128,7 +128,7 @@ def _first_channels(shelf: Shelf, entries: Sequence[Entry], decoders: Decoders) 
     with decoders.one() as decoder:
         for entry in entries:
             try:
-                return decoder.natural_channels(shelf.fetch(entry))
+                return decoder.head(shelf.fetch(entry)).channels
             except BadFile:
                 continue  # it is named when it is decoded
     return 3

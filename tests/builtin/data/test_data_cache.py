@@ -53,7 +53,7 @@ def recipe(tmp_path: Path) -> Images:
 def test_a_second_opening_decodes_nothing(recipe: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = recipe.open(tmp_path / "cache")
     monkeypatch.setattr(Decoder, "decode", refuse)
-    monkeypatch.setattr(Decoder, "natural_channels", refuse)
+    monkeypatch.setattr(Decoder, "head", refuse)
     again = recipe.open(tmp_path / "cache")
     assert again.fingerprint == first.fingerprint
     assert torch.equal(whole(again), whole(first))
