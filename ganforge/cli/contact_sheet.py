@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ganforge.comparison import names_of
+from ganforge.decoding.image import BadFile, picture
 from ganforge.errors import GanforgeError
 from ganforge.played import Run
 
@@ -54,9 +55,8 @@ def _cell(run: Run, name: str) -> Image.Image:
     """Return a grid, enlarged by a whole factor or reduced to fit, below its title."""
     assert run.grid is not None
     try:
-        with Image.open(run.grid) as opened:
-            grid = opened.convert("RGB")
-    except OSError as error:
+        grid = picture(run.grid.read_bytes())
+    except (OSError, BadFile) as error:
         raise GanforgeError(f"{run.grid} cannot be read: {error}") from error
     longest = max(grid.size)
     if longest > CELL:

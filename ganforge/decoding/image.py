@@ -87,6 +87,14 @@ def pixels(image: Image.Image, resolution: int, channels: Channels) -> np.ndarra
         raise BadFile(_why(error)) from error
 
 
+def picture(data: bytes) -> Image.Image:
+    """Return an image as RGB, in its own size; `BadFile` where it cannot be read."""
+    try:
+        return open_image(data).convert("RGB")
+    except DAMAGE as error:
+        raise BadFile(_why(error)) from error
+
+
 def open_image(data: bytes) -> Image.Image:
     """Read the header of an image; `BadFile` where it is none, or has too many pixels."""
     if not data:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import catalogue, gan_table, recipe_of
+from support_images import png_of
 
 from ganforge import plugins
 from ganforge.cli import main
@@ -76,12 +77,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "load_catalogue", lambda *_: catalogue())
 
 
-def compare(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def compare(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
     with pytest.raises(SystemExit) as ended:
         main(["compare", *map(str, arguments)])
     out, err = capsys.readouterr()
-    assert ended.value.code in (0, None), err
-    return out
+    assert (ended.value.code or 0) == code, err
+    return err if code else out
 
 
 def row(table_told: str, name: str, at: int = 0) -> list[str]:
@@ -228,6 +229,18 @@ def test_the_contact_sheet_has_every_grid_below_its_name(capsys):
     middle = [sheet[12 + 36 + 100, 12 + column * 524 + 100] for column in range(3)]
     assert [tuple(pixel) for pixel in middle] == [(40 * seed,) * 3 for seed in range(3)]
     assert (sheet[12:48, 12:524] < 128).any(), "a title"
+
+
+@pytest.mark.parametrize("harm", ["empty", "no image", "cut", "huge"])
+def test_a_damaged_grid_is_named(capsys, harm: str):
+    write_run(Path("r0"), [(200, 0.5)])
+    (grid,) = Path("r0/grids").glob("images-*.png")
+    whole = grid.read_bytes()
+    damaged = {"empty": b"", "no image": b"no image", "cut": whole[:-60], "huge": png_of(60_000, 60_000, 1)}
+    grid.write_bytes(damaged[harm])
+    said = compare(capsys, "r0", "--out", "sheet.png", code=1)
+    assert said.startswith(f"error: {grid} cannot be read: ")
+    assert not Path("sheet.png").exists()
 
 
 def test_more_runs_than_fit_are_told_in_pages(capsys):

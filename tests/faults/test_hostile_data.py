@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from reliability.million import zip_of_copies
 from support import ToySource, gan_table, recipe_of
-from support_images import folder_of, noise_png, png, zip_of
+from support_images import folder_of, noise_png, png, png_of, zip_of
 
 from ganforge.assemble import assemble
 from ganforge.builtin.data import packed as packing
@@ -35,23 +35,6 @@ from ganforge.training import train
 def peak() -> int:
     """Bytes of this process at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def png_of(width: int, height: int, rows: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A grey PNG of zeros of any claimed size, with `rows` rows of it, and other chunks before them."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    middle = b"".join(chunk(*each) for each in chunks)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + head
-        + middle
-        + chunk(b"IDAT", zlib.compress(bytes(rows * (width + 1)), 9))
-        + chunk(b"IEND", b"")
-    )
 
 
 BOMBS = {

@@ -7,16 +7,14 @@ import json
 import os
 import re
 import stat
-import struct
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support_images import encoded, folder_of, noise_png, png, zip_of
+from support_images import encoded, folder_of, noise_png, png, png_of, zip_of
 
 from ganforge.builtin.data import archive, folder, shelf
 from ganforge.builtin.data.images import Images
@@ -44,16 +42,6 @@ def assert_named(path: Path, cache: Path, name: str, reason: str, good: int = 2)
     assert sorted(source.batch(np.arange(good))["image"].flatten(1).float().mean(1).tolist()) == [10, 20]
 
 
-def png_header(width: int, height: int) -> bytes:
-    """Return a PNG of a few bytes that claims to be huge: grey, one bit a pixel, nothing but zeros."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(999))) + chunk(b"IEND", b"")
-
-
 GOOD = {"a.png": png(10), "z.png": png(20)}
 WHOLE = noise_png(0, 64)
 BROKEN = {
@@ -62,8 +50,8 @@ BROKEN = {
     "truncated": (WHOLE[: len(WHOLE) // 2], "damaged: image file is truncated"),
     "flipped": (WHOLE[:2000] + bytes([WHOLE[2000] ^ 255]) + WHOLE[2001:], "damaged: "),
     "head-only": (WHOLE[:40], "not an image, or its head is damaged"),
-    "bomb": (png_header(30_000, 30_000), "more than 67,108,864 pixels"),
-    "large": (png_header(9_000, 9_000), "9000 x 9000 pixels, more than 67,108,864"),
+    "bomb": (png_of(30_000, 30_000, 1), "more than 67,108,864 pixels"),
+    "large": (png_of(9_000, 9_000, 1), "9000 x 9000 pixels, more than 67,108,864"),
     "script": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "not an image"),
     "jpeg": (encoded(Image.new("L", (64, 64), 9), "JPEG")[:300], "damaged: "),
 }
