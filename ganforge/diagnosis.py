@@ -82,6 +82,7 @@ class Panel:
         self.monitors, self.plan, self.action, self.keep = tuple(monitors), plan, action, keep
         self.life = 0
         self.lines: list[Line] = []
+        self._names: dict[str, str] = {}
         self.cases: list[Case] = []  # of this life
         self.undone: list[Case] = []  # of earlier ones, after the checkpoint that was gone back to
         self._watchers = self._build()
@@ -96,7 +97,7 @@ class Panel:
         if self.lines and line.images < self.lines[-1].images:
             self._go_back(line.images)
         del self.lines[: 0 if self.keep else len(self.lines)]
-        self.lines.append(line)
+        self.lines.append(line.sharing(self._names))
         return self._ask(line)
 
     def _build(self) -> list[tuple[Monitor, Watcher]]:

@@ -6,7 +6,6 @@ Watchers look at lines of `metrics.jsonl` and at nothing else, so that a run can
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,12 +32,16 @@ class Line:
 
     @classmethod
     def of(cls, images: int, round_: int, values: Mapping[str, float | None]) -> Line:
-        """Make a line of what was measured or read back: None and infinity become NaN, as in a log that was read.
-
-        Lines are kept for as long as a run lasts, and share their names.
-        """
-        whole = {sys.intern(name): math.nan if value is None else float(value) for name, value in values.items()}
+        """Make a line of what was measured or read back: None and infinity become NaN, as in a log that was read."""
+        whole = {name: math.nan if value is None else float(value) for name, value in values.items()}
         return cls(images, round_, {name: v if math.isfinite(v) else math.nan for name, v in whole.items()})
+
+    def sharing(self, names: dict[str, str]) -> Line:
+        """Return the same line with the strings of `names`, which learns new ones: lines are kept by the thousand.
+
+        Not by `sys.intern`: its table forgets names, and yet grows with each that comes and goes.
+        """
+        return Line(self.images, self.round, {names.setdefault(name, name): v for name, v in self.values.items()})
 
     def get(self, name: str) -> float | None:
         """Return a value; None where the line has none, or one that is not finite."""

@@ -6,7 +6,6 @@ import json
 import math
 import statistics
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any
 
 from ganforge.catalogue import Catalogue
 from ganforge.choice import RECIPE, no_run
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import RecipeError
 from ganforge.plan import Direction
 from ganforge.receipts import differing
+from ganforge.recipe_file import read_table
 from ganforge.record import read_run
-from ganforge.tracking import read_lines
+from ganforge.tracking import read_log
 
 SPEED = "speed/images_per_second"
 OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
@@ -117,11 +117,8 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
     if not (folder / RECIPE).is_file():
         raise RecipeError(no_run(folder))
     record = read_run(folder, catalogue)
-    try:
-        recipe = flat(tomllib.loads((folder / RECIPE).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise GanforgeError(f"{folder / RECIPE} cannot be read: {error}") from error
-    log = _without_undone(read_lines(folder / "metrics.jsonl"))
+    recipe = flat(read_table(folder / RECIPE))
+    log = _without_undone(read_log(folder / "metrics.jsonl"))
     names = dict.fromkeys(name for line in log for name in line["values"] if "/" not in name)
     better = {name: way for name in names if (way := record.plan.direction(name)) is not None}
     final: dict[str, Measured] = {}
@@ -133,7 +130,7 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
         if name in better and finite:
             sign = 1 if better[name] == "lower" else -1
             best[name] = min(finite, key=lambda measured: sign * measured.value)
-    afterwards = read_lines(folder / EVALUATIONS)
+    afterwards = read_log(folder / EVALUATIONS)
     for line in afterwards:
         better |= {name: way for name, way in (line.get("better") or {}).items() if name not in better}
     speeds = [value for line in log if (value := line["values"].get(SPEED))]

@@ -41,6 +41,15 @@ def read_text(path: Path) -> str:
     return decode_text(content, str(path))
 
 
+def read_table(path: Path) -> dict[str, Any]:
+    """Return the tables of a recipe file, whatever they say.
+
+    Raises:
+        RecipeError: there is no such file, or it is no TOML.
+    """
+    return parse_text(read_text(path), str(path))
+
+
 def decode_text(content: bytes, name: str) -> str:
     """Return the text of a recipe; a `RecipeError` with the place where it is not UTF-8."""
     try:

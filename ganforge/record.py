@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +14,8 @@ from ganforge.monitor import Finding, Line, lines_of
 from ganforge.plan import Plan
 from ganforge.plugins import Catalogue
 from ganforge.recipe import read_recipe
-from ganforge.tracking import read_lines, read_record
+from ganforge.recipe_file import read_table
+from ganforge.tracking import Event, read_log, read_record, whole_lines
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,16 @@ def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) 
         mistakes = str(error).splitlines()
         first = mistakes[min(1, len(mistakes) - 1)].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
-        plan, monitors, action = Plan(_raw(path)), _standard(catalogue), "warn"
-    lines = list(lines_of(read_lines(folder / "metrics.jsonl")))
-    if not lines:
+        plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
+    log = read_log(folder / "metrics.jsonl")
+    lines = list(lines_of(log))
+    damaged = len(whole_lines(folder / "metrics.jsonl")) - len(log)
+    if damaged:
+        notices.append(f"metrics.jsonl is damaged: {damaged:,} of its lines are no lines of a log, and are left out")
+    elif not lines:
         notices.append("nothing was logged yet")
     panel = replay(lines, Panel(monitors, plan, action))
-    events = read_lines(folder / "events.jsonl")
+    events = read_log(folder / "events.jsonl", Event)
     logged = [*panel.cases, *panel.undone]
     said = _said_then(events, {case.finding.name for case in logged})
     for case in said:
@@ -87,13 +91,6 @@ def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) 
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
     return Record(folder, read_record(folder), plan, panel, tuple(cases), events, tuple(notices))
-
-
-def _raw(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GanforgeError(f"{path} cannot be read: {error}") from error
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:
@@ -105,11 +102,12 @@ def _standard(catalogue: Catalogue) -> list[Monitor]:
 def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:
     """Return what events tell of findings of the run itself (a gradient that was not finite) or of unknown monitors."""
     names = [field.name for field in fields(Finding)]
+    needed = {"name", "symptom", "evidence", "cause"}
     cases: dict[str, Case] = {}
     for event in events:
         details = event.get("details") or {}
         by_monitor = bool(details.get("monitor"))
-        if event.get("kind") != "finding" or "symptom" not in details or (by_monitor and details["name"] in known):
+        if event["kind"] != "finding" or not needed <= set(details) or (by_monitor and details["name"] in known):
             continue
         finding = Finding(**{name: details[name] for name in names if name in details})
         images = int(event["images"])

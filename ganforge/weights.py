@@ -6,10 +6,10 @@ import difflib
 import hashlib
 import importlib.metadata
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -18,6 +18,7 @@ from torch import Tensor
 from ganforge.checkpoint import Checkpoint
 from ganforge.choice import RECIPE, choose_checkpoint, no_run
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
+from ganforge.recipe_file import read_table
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,8 @@ def _label(path: Path) -> str:
 
 def describe(weights: Weights, run: Path, player: str) -> dict[str, str]:
     """Return what a file of weights says of itself: text by name, as safetensors wants it."""
-    table = tomllib.loads((run / RECIPE).read_text())
-    game = table.get("game", {})
-    own = game.get(player)
-    network = own.get("network", {}) if isinstance(own, dict) else {}
+    game = _table(read_table(run / RECIPE), "game")
+    network = _table(game, player).get("network", {})
     return {
         "format": "pt",
         "ganforge": importlib.metadata.version("ganforge"),
@@ -104,11 +103,16 @@ def describe(weights: Weights, run: Path, player: str) -> dict[str, str]:
         "recipe_sha256": hashlib.sha256((run / RECIPE).read_bytes()).hexdigest(),
         "game": str(game.get("kind", "")),
         "player": player,
-        "network": json.dumps(network),
+        "network": json.dumps(network, default=str),
         "kind": str(network.get("kind", "") if isinstance(network, dict) else network),
         "images": str(weights.images),
         "averaged": str(weights.averaged).lower(),
     }
+
+
+def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = table.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def write_weights(weights: Weights, place: Path, label: Mapping[str, str], *, force: bool = False) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ganforge.tracking import Store
 from ganforge.tracking.launch import MANNERS
-from ganforge.tracking.lines import read_json
+from ganforge.tracking.reading import read_json
 from ganforge.tracking.sidecar import Sidecar
 
 

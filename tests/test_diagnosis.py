@@ -55,6 +55,14 @@ def panel_of(*monitors: Monitor, action="warn") -> Panel:
     return Panel(monitors, Plan({}), action)
 
 
+def test_lines_that_are_kept_share_their_names():
+    lines = [Line.of(images, 1, {"".join(["fi", "d"]): 1.0}) for images in (10, 20)]
+    assert next(iter(lines[0].values)) is not next(iter(lines[1].values))
+    first, second = replay(lines, Panel([], Plan({}))).lines
+    assert next(iter(first.values)) is next(iter(second.values))
+    assert (first, second) == tuple(lines)
+
+
 def test_it_is_told_once_and_known_to_hold_or_not():
     panel = panel_of(Above())
     told = [len(panel.look(line(images, a=a))) for images, a in ((10, 0), (20, 2), (30, 3), (40, 0))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from support import catalogue, gan_table, recipe_of
@@ -40,6 +41,15 @@ def test_what_is_not_finite_is_nan_as_in_a_log_that_was_read():
     for line in (live, read):
         assert (line.images, line.round, line.get("a"), line.get("b"), line.get("d")) == (32, 1, 1.5, None, None)
         assert [name for name, value in line.values.items() if math.isnan(value)] == ["b", "c"]
+
+
+def test_the_names_of_a_line_are_not_interned():
+    """Python's table of interned strings grows with every name that comes, even where each goes again."""
+    first, second = ("".join(["loss/of", f"/{4_711}"]) for _ in range(2))
+    assert first is not second
+    line = Line.of(1, 1, {first: 1.0})
+    assert sys.intern(second) is second
+    assert line.get(second) == 1.0
 
 
 def test_a_series_keeps_finite_values():

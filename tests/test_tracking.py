@@ -13,7 +13,8 @@ import support_tracking as support
 from ganforge.errors import GanforgeError
 from ganforge.tracking import Facts, NoTracker, RunFolder, Store, read_lines, redact
 from ganforge.tracking.follower import Follower, Tail, flatten
-from ganforge.tracking.lines import Lines, read_json, write_json
+from ganforge.tracking.lines import Lines, write_json
+from ganforge.tracking.reading import Logged, read_json
 from ganforge.tracking.redaction import redact_command
 
 
@@ -173,20 +174,21 @@ def test_flattened_recipe():
 
 def test_a_tail_yields_whole_lines_and_counts_a_refused_portion_as_unread(tmp_path: Path):
     path = tmp_path / "x.jsonl"
-    tail = Tail(path)
+    tail = Tail(path, Logged)
+    one, two, three, four = (json.dumps({"images": images, "values": {}}).encode() + b"\n" for images in range(1, 5))
     assert list(tail.portions()) == []
-    path.write_bytes(b'{"a":1}\n{"a":2}\n{"a":')
+    path.write_bytes(one + two + three[:8])
     for lines in tail.portions():
-        assert lines == [{"a": 1}, {"a": 2}]
+        assert [line["images"] for line in lines] == [1, 2]
         break  # the store refused
-    assert list(tail.portions()) == [[{"a": 1}, {"a": 2}]]
+    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[1, 2]]
     with path.open("ab") as file:
-        file.write(b"3}\n")
-    assert list(tail.portions()) == [[{"a": 3}]]
+        file.write(three[8:])
+    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[3]]
     assert tail.lines == 3
-    (tmp_path / "y.jsonl").write_bytes(b'{"a":4}\n')
+    (tmp_path / "y.jsonl").write_bytes(four)
     (tmp_path / "y.jsonl").replace(path)
-    assert list(tail.portions()) == [[{"a": 4}]]
+    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[4]]
 
 
 def test_nothing_is_mirrored_twice_and_nothing_is_left_out(tmp_path: Path):

@@ -17,10 +17,10 @@ def command(run: Path, uri: str | None) -> None:
     """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""
     from ganforge.tracking import Store
     from ganforge.tracking.launch import Sidecar
-    from ganforge.tracking.lines import read_json
+    from ganforge.tracking.reading import read_record
     from ganforge.tracking.redaction import MASK
 
-    record = read_json(run / "run.json")
+    record = read_record(run)
     if "id" not in record:
         raise GanforgeError(f"{run} is not the folder of a run: there is no run.json in it; expected runs/NAME")
     address = uri or record.get("store")

@@ -8,7 +8,7 @@ from ganforge.diagnosis import Case, Panel
 from ganforge.monitor import Action, Finding, lines_of
 from ganforge.session import Session, Verdict
 from ganforge.task import Task
-from ganforge.tracking import read_lines
+from ganforge.tracking import read_log
 
 FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")
 
@@ -37,7 +37,7 @@ class Watch(Task):
         """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
         if session.images > 0 and session.main:
             keep, self.panel.keep = self.panel.keep, True  # it may have been rolled back before
-            for line in lines_of(read_lines(session.folder / "metrics.jsonl")):
+            for line in lines_of(read_log(session.folder / "metrics.jsonl")):
                 self.panel.look(line)
             self.panel.keep = keep
             for case in self.panel.cases:

@@ -11,7 +11,10 @@ from ganforge.tracking.folder import NoTracker as NoTracker
 from ganforge.tracking.folder import RunFolder as RunFolder
 from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
-from ganforge.tracking.folder import read_record as read_record
 from ganforge.tracking.lines import read_lines as read_lines
+from ganforge.tracking.reading import Event as Event
+from ganforge.tracking.reading import read_log as read_log
+from ganforge.tracking.reading import read_record as read_record
+from ganforge.tracking.reading import whole_lines as whole_lines
 from ganforge.tracking.redaction import redact as redact
 from ganforge.tracking.store import Store as Store

@@ -13,17 +13,13 @@ from typing import Any, Literal, Protocol
 from ganforge.errors import GanforgeError
 from ganforge.tracking.facts import Facts, describe_run
 from ganforge.tracking.launch import Sidecar
-from ganforge.tracking.lines import Lines, read_json, write_json
+from ganforge.tracking.lines import Lines, write_json
+from ganforge.tracking.reading import read_record
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.store import Store
 
 Status = Literal["finished", "failed", "killed"]
 METRICS, EVENTS, RUN, RECIPE, GRIDS, LOCK = "metrics.jsonl", "events.jsonl", "run.json", "recipe.toml", "grids", ".lock"
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return what the `run.json` of a run's folder says; empty where there is none."""
-    return read_json(folder / RUN)
 
 
 class Tracker(Protocol):
@@ -101,7 +97,7 @@ class RunFolder:
     @property
     def previous(self) -> Mapping[str, Any]:
         """What `run.json` says; empty for a new folder."""
-        return read_json(self.path / RUN)
+        return read_record(self.path)
 
     def rewind(self, images: int) -> None:
         """Forget what was recorded after so many images shown: it is played again."""
@@ -129,7 +125,8 @@ class RunFolder:
             )
         record = describe_run(facts, recipe_toml)
         if before:
-            record |= {"id": before["id"], "start": before["start"], "resumed": time.time()}
+            kept = {name: before[name] for name in ("id", "start") if name in before}
+            record |= {**kept, "resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         with self._writing():

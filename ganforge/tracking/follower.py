@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ganforge.tracking.lines import parse_line, read_json
+from ganforge.tracking.reading import Event, Logged, line_of, read_record
 
 LIFE = "run/life"  # of the line that is written where the run was rolled back to
 PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
@@ -26,8 +26,8 @@ class Target(Protocol):
 class Tail:
     """The whole lines of a file that were not read before; from the start again where the file was replaced."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, kind: type[Logged | Event]) -> None:
+        self.path, self.kind = path, kind
         self.lines = 0  # read so far, in the file as it is now
         self._place = (0, 0)  # inode, offset
 
@@ -49,7 +49,7 @@ class Tail:
             whole = data[: data.rfind(b"\n") + 1]
             if not whole:
                 return
-            yield [value for line in whole.splitlines() if (value := parse_line(line)) is not None]
+            yield [line for text in whole.split(b"\n")[:-1] if (line := line_of(self.kind, text)) is not None]
             self._place = (stat.st_ino, offset + len(whole))
             self.lines += whole.count(b"\n")
 
@@ -68,8 +68,8 @@ class Follower:
         self.folder = folder
         self._done = done
         self._saved = saved
-        self._metrics = Tail(folder / "metrics.jsonl")
-        self._events = Tail(folder / "events.jsonl")
+        self._metrics = Tail(folder / "metrics.jsonl", Logged)
+        self._events = Tail(folder / "events.jsonl", Event)
 
     def begin(self, target: Target, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
@@ -91,7 +91,7 @@ class Follower:
                     if images > reached.get(name, -1):  # else it was sent before the run was resumed
                         reached[name] = images
                         if value is not None:
-                            points.append((name, float(value), float(line["time"]), images))
+                            points.append((name, float(value), float(line.get("time", 0.0)), images))
                 for name, receipt in (line.get("receipts") or {}).items():
                     receipts[f"receipt.{name}"] = json.dumps(receipt)
             if points:
@@ -124,7 +124,7 @@ class Follower:
     @property
     def run(self) -> dict[str, Any]:
         """What `run.json` says now."""
-        return read_json(self.folder / "run.json")
+        return read_record(self.folder)
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
@@ -140,7 +140,7 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
-    details = line.get("details", {})
+    details = line.get("details") or {}
     text = f"{line['text']} (at {line['images']:,} images)"
     more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
     return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])

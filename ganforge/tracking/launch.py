@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.tracking.lines import read_json, read_lines
+from ganforge.tracking.reading import read_json, whole_lines
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.store import Store
 
@@ -130,7 +130,7 @@ class Sidecar:
         in_time = self.process.returncode != -signal.SIGTERM
         why = (self.problem if in_time else self._state().get("error")) or "there was not time enough"
         done = self._state().get("runs", {}).get(self.store.name, {}).get("lines", 0)
-        there = len(read_lines(self.folder / "metrics.jsonl"))
+        there = len(whole_lines(self.folder / "metrics.jsonl"))
         return redact(
             f"the MLflow run in {self.store.name} is not complete ({why}): it has {done} of {there} lines of metrics; "
             f"{self.folder} has them all, and this brings them there later: {catch_up_command(self.folder)}"

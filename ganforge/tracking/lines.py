@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.tracking.reading import parse, whole_lines
 from ganforge.tracking.redaction import plain
 
 
@@ -18,31 +19,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent or damaged file reads as an empty one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return the object of one line, or None for a line that is not one."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read all whole lines of a file; a torn last line is left out, an absent file is an empty one."""
-    try:
-        whole = path.read_bytes().rpartition(b"\n")[0]
-    except FileNotFoundError:
-        return []
-    return [value for line in whole.split(b"\n") if (value := parse_line(line)) is not None]
+    """Read all objects of a file of JSON lines; a torn last line is left out, an absent file is an empty one."""
+    return [value for line in whole_lines(path) if (value := parse(line)) is not None]
 
 
 class Lines:
@@ -82,10 +61,10 @@ class Lines:
     def rewind(self, images: int) -> None:
         """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept."""
         lines = read_lines(self.path)
-        shown = [line.get("images", 0) for line in lines]
+        shown = [_images(line) for line in lines]
         back = [at for at in range(1, len(shown)) if shown[at] < shown[at - 1] and shown[at] <= images]
         before = back[-1] if back else 0
-        kept = lines[:before] + [line for line in lines[before:] if line.get("images", 0) <= images]
+        kept = lines[:before] + [line for line in lines[before:] if _images(line) <= images]
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         partial.write_bytes(b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in kept))
         partial.replace(self.path)
@@ -102,3 +81,8 @@ class Lines:
         self._size = len(self.path.read_bytes().rpartition(b"\n")[0])
         self._size += self._size > 0
         os.ftruncate(self._file, self._size)
+
+
+def _images(line: Mapping[str, Any]) -> int:
+    found = line.get("images")
+    return found if isinstance(found, int) else 0

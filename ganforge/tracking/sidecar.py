@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ganforge.tracking.folder import LOCK, RUN
 from ganforge.tracking.follower import Follower
 from ganforge.tracking.launch import STATE
-from ganforge.tracking.lines import read_json, write_json
+from ganforge.tracking.lines import write_json
+from ganforge.tracking.reading import read_json, read_record
 from ganforge.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Sidecar:
         self.store = store
         self.grace = grace
         self.over = threading.Event()  # the trainer has ended, and `run.json` says how
-        self._trainer = read_json(folder / RUN).get("pid")
+        self._trainer = read_record(folder).get("pid")
         self._state: dict[str, Any] = {}
 
     def work(self) -> int:
@@ -108,7 +109,7 @@ class Sidecar:
 
     def _ended(self) -> bool:
         """Say whether `run.json` has the last word; write it for a trainer that was killed."""
-        run = read_json(self.folder / RUN)
+        run = read_record(self.folder)
         if run.get("status") != "running" or run.get("pid") != self._trainer:
             return True
         with (self.folder / LOCK).open("a") as lock:
@@ -116,7 +117,7 @@ class Sidecar:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a child of the trainer is still there, or the run goes on in another process
                 return False
-            if read_json(self.folder / RUN) == run:
+            if read_record(self.folder) == run:
                 ending = {"status": "killed", "reason": "the process was killed", "end": time.time()}
                 write_json(self.folder / RUN, run | ending)
         return True
@@ -137,7 +138,7 @@ def main() -> int:
     """Run a sidecar: arguments are the folder and the seconds of grace; the address is `MLFLOW_TRACKING_URI`."""
     folder, grace = Path(sys.argv[1]), float(sys.argv[2])
     os.nice(5)
-    run = read_json(folder / RUN)
+    run = read_record(folder)
     store = Store(os.environ["MLFLOW_TRACKING_URI"], run.get("experiment", "ganforge"), run.get("name"))
     sidecar = Sidecar(folder, store, grace)
     threading.Thread(target=sidecar.watch, daemon=True).start()

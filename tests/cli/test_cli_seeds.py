@@ -112,10 +112,10 @@ def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
 def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
     train = play.train
 
-    def interrupted(session, tasks, stop):
+    def interrupted(session, tasks, *stop):
         if session.recipe.seed == 5:
             os.kill(os.getpid(), signal.SIGINT)
-        return train(session, tasks, stop)
+        return train(session, tasks, *stop)
 
     monkeypatch.setattr(play, "train", interrupted)
     assert ganforge("--seeds", "3", "--set", "metrics=[]") == 130

@@ -14,7 +14,7 @@ from support_inside import inside as inside
 from support_servers import black_hole, serving
 
 from ganforge.tracking import Store
-from ganforge.tracking.lines import read_json
+from ganforge.tracking.reading import read_json
 
 CALL = 0.005  # seconds that one call of the trainer may take
 PAUSE = 0.2  # of the slow server here; `tests/reliability/mlflow_stores.py` has one of two seconds

@@ -20,7 +20,7 @@ from support_inside import inside as inside
 from ganforge.cli.track import command as track
 from ganforge.errors import GanforgeError
 from ganforge.tracking import Store
-from ganforge.tracking.lines import read_json
+from ganforge.tracking.reading import read_json
 from ganforge.tracking.sidecar import Sidecar
 
 TRAINER = """

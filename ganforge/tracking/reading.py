@@ -1,0 +1,133 @@
+"""What a run wrote, as it is read back: whatever has another shape than a run gives it is left out.
+
+The folder may be another's, or have been edited, or stand on a disk that lies; its logs are read by people who want to
+know what went wrong, and by a run that goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+ODD = (ValueError, RecursionError)  # of `json`: no JSON, endless digits; endless brackets
+Count = Annotated[int, Field(ge=0, le=2**62)]
+Time = Annotated[float, Field(ge=0, le=2**40)]  # seconds since 1970
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    images: Count
+
+
+class Logged(_Line):
+    """A line of `metrics.jsonl`, or of `evaluations.jsonl`."""
+
+    values: dict[str, float | None]
+    round: Count = 0
+    time: float = 0.0
+    receipts: dict[str, dict[str, Any]] | None = None
+    better: dict[str, Literal["lower", "higher"] | None] | None = None
+    seed: Count | None = None
+
+
+class Details(BaseModel):
+    """What an event says beside its text; a finding has the fields of `ganforge.monitor.Finding`."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    name: str = ""
+    symptom: str = ""
+    evidence: str = ""
+    cause: str = ""
+    remedies: list[str] = []
+    severity: Literal["failure", "warning"] = "failure"
+    monitor: str = ""
+    life: Count = 0
+
+
+class Event(_Line):
+    """A line of `events.jsonl`."""
+
+    kind: str
+    text: str
+    time: float = 0.0
+    details: Details | None = None
+
+
+_TEXT, _PERHAPS, _TIME = TypeAdapter(str), TypeAdapter(str | None), TypeAdapter(Time | None)
+RECORD: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anything depends on
+    "id": _TEXT,
+    "start": _TIME,
+    "end": _TIME,
+    "resumed": _TIME,
+    "status": TypeAdapter(Literal["running", "finished", "failed", "killed"]),
+    "reason": _PERHAPS,
+    "pid": TypeAdapter(Count),
+    "store": _PERHAPS,
+    "experiment": _TEXT,
+    "name": _PERHAPS,
+    "sweep": _PERHAPS,
+    "device": _TEXT,
+    "data": _TEXT,
+    "working_folder": _TEXT,
+}
+
+
+def parse(text: bytes) -> dict[str, Any] | None:
+    """Return the object of a JSON text; None where it is none, or holds text that is no Unicode."""
+    try:
+        value = json.loads(text)
+        if b"\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except ODD:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file that were written to their ends; an absent file has none."""
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def line_of(kind: type[Logged | Event], text: bytes) -> dict[str, Any] | None:
+    """Return a line of a log; None where it is not one of its kind."""
+    value = parse(text)
+    try:
+        kind.model_validate(value)
+    except (ValidationError, OverflowError):
+        return None
+    return value
+
+
+def read_log(path: Path, kind: type[Logged | Event] = Logged) -> list[dict[str, Any]]:
+    """Read the lines of a log; a torn last line is left out, an absent file is an empty one."""
+    return [line for text in whole_lines(path) if (line := line_of(kind, text)) is not None]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an absent or damaged file reads as an empty one."""
+    try:
+        return parse(path.read_bytes()) or {}
+    except FileNotFoundError:
+        return {}
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what the `run.json` of a run's folder says, without fields of another shape; empty where there is none."""
+    record = read_json(folder / "run.json")
+    return {name: value for name, value in record.items() if name not in RECORD or _fits(RECORD[name], value)}
+
+
+def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
+    try:
+        adapter.validate_python(value, strict=True)
+    except (ValidationError, OverflowError):
+        return False
+    return True
