@@ -75,6 +75,23 @@ def test_a_person_is_told_of_a_damaged_log(tmp_path: Path):
     assert "metrics.jsonl is damaged: 2 of its lines are no lines of a log, and are left out" in " ".join(said.split())
 
 
+def test_a_run_goes_on_though_its_record_was_lost(tmp_path: Path):
+    folders.make(tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text('{"status": "finished"}')
+    code, said = folders.ask(["run", "run", "--resume", "--device", "cpu", *folders.STOPS_AT])
+    assert code == 0, said
+    record = read_record(tmp_path / "run")
+    assert (record["status"], len(record["id"]), record["resumed"] >= record["start"]) == ("finished", 32, True)
+
+
+@pytest.mark.parametrize("recipe", ["game = 1", "[game]\ngenerator = 2", "[game.generator]\nnetwork = 1979-05-27"])
+def test_weights_of_a_run_whose_recipe_was_changed(tmp_path: Path, recipe: str):
+    folders.make(tmp_path / "run")
+    (tmp_path / "run" / "recipe.toml").write_text(recipe)
+    code, said = folders.ask(["export", "run", "--player", "generator", "--output", "g.safetensors"])
+    assert (code in (0, 1, 2), "Traceback" in said) == (True, False), said
+
+
 def test_whatever_becomes_of_its_files_every_command_answers_in_words(tmp_path: Path):
     assert folders.play(tmp_path, 25, 10_000) == []
 

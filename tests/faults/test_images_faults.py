@@ -20,7 +20,7 @@ from ganforge.builtin.data import archive, folder, shelf
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.pixels import PixelSource
 from ganforge.builtin.data.shelf import Bad
-from ganforge.decoding.image import BadFile, decode, head_of, open_image
+from ganforge.decoding.image import BadFile, decode, head_of, open_image, picture
 from ganforge.errors import DataError
 
 
@@ -149,6 +149,8 @@ def test_any_bytes_are_decoded_or_refused() -> None:
             for _ in range(60):
                 data = bytearray(whole)
                 data[random.integers(len(data))] ^= int(random.integers(1, 256))
+                with contextlib.suppress(BadFile):
+                    picture(bytes(data))
                 with contextlib.suppress(BadFile):
                     head_of(open_image(bytes(data)))
                     assert decode(bytes(data), 8, 3).shape == (8, 8, 3)
