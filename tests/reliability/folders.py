@@ -32,24 +32,13 @@ from ganforge.cli import main as ganforge
 from ganforge.monitor import Finding
 from ganforge.tracking import RunFolder
 
-RECIPE = ring_recipe(
-    seed=1,
-    images=64,
-    batch=32,
-    log_every=32,
-    grid=4,
-    checkpoint_every=32,
-    watched=1,
-    width=8,
-    lr=2e-3,
-    ema=100,
-    more="""
+METRIC = """
 [[metrics]]
 kind = "mode-coverage"
 samples = 16
 every_images = 32
-""",
-)
+"""
+RECIPE = ring_recipe(images=64, batch=32, log_every=32, checkpoint_every=32, watched=1, ema=100, more=METRIC)
 FINDING = Finding("metric-turned", "it was better before", "0.5, 0.6", "the rate", ("run.images=32",), "warning")
 JUNK = (
     b"",
