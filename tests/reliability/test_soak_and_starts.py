@@ -36,7 +36,7 @@ import json, sys
 with open(sys.argv[1], "w") as log:
     for images in range(0, 10**9, 10):
         for _ in range(int(sys.argv[2])):
-            sum(range(300_000))
+            sum(range(600_000))  # some clock ticks for a turn
         log.write(json.dumps({"images": images}) + "\\n")
         log.flush()
 """
