@@ -119,7 +119,9 @@ def _play(
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
             if resumed:
-                tracker.rewind(session.images or -1)  # at no images the start of the log is written again
+                damaged = tracker.rewind(session.images or -1)  # at no images the start of the log is written again
+                if damaged:
+                    view.say(f"damaged lines in the logs of {folder}, left out: {damaged:,}")
             tracker.begin(
                 _facts(accelerator, catalogue, session, order.sweep or tracker.previous.get("sweep")),
                 show(recipe),

@@ -99,11 +99,10 @@ class RunFolder:
         """What `run.json` says; empty for a new folder."""
         return read_record(self.path)
 
-    def rewind(self, images: int) -> None:
-        """Forget what was recorded after so many images shown: it is played again."""
+    def rewind(self, images: int) -> int:
+        """Forget what was recorded after so many images shown: it is played again; return how many lines were bad."""
         with self._writing():
-            self._metrics.rewind(images)
-            self._events.rewind(images)
+            return self._metrics.rewind(images) + self._events.rewind(images)
 
     def begin(self, facts: Facts, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.

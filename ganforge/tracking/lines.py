@@ -58,9 +58,14 @@ class Lines:
         self._waiting.clear()
         self.problem = None
 
-    def rewind(self, images: int) -> None:
-        """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept."""
+    def rewind(self, images: int) -> int:
+        """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept.
+
+        Returns:
+            How many lines were damaged, and are gone.
+        """
         lines = read_lines(self.path)
+        damaged = len(whole_lines(self.path)) - len(lines)
         shown = [_images(line) for line in lines]
         back = [at for at in range(1, len(shown)) if shown[at] < shown[at - 1] and shown[at] <= images]
         before = back[-1] if back else 0
@@ -72,6 +77,7 @@ class Lines:
         self._waiting.clear()
         self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         self._drop_torn_line()
+        return damaged
 
     def close(self) -> None:
         """Let go of the file."""

@@ -75,6 +75,17 @@ def test_a_person_is_told_of_a_damaged_log(tmp_path: Path):
     assert "metrics.jsonl is damaged: 2 of its lines are no lines of a log, and are left out" in " ".join(said.split())
 
 
+def test_a_run_that_goes_on_says_which_lines_were_lost(tmp_path: Path):
+    folders.make(tmp_path / "run")
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_bytes(b"null\n" + log.read_bytes())
+    resume = ["run", "run", "--resume", "--device", "cpu", *folders.STOPS_AT]
+    code, said = folders.ask(resume)
+    assert code == 0
+    assert "damaged lines in the logs of run, left out: 1" in said
+    assert "damaged" not in folders.ask(resume)[1]
+
+
 def test_a_run_goes_on_though_its_record_was_lost(tmp_path: Path):
     folders.make(tmp_path / "run")
     (tmp_path / "run" / "run.json").write_text('{"status": "finished"}')
