@@ -74,7 +74,8 @@ def play(order: Order) -> int:
                     if not signals.asked:
                         raise
                     if accelerator.is_main_process:
-                        say(f"stopped by {signals.name} before the first round")
+                        when = "at once, while it was being ended" if signals.patient else "before the first round"
+                        say(f"stopped by {signals.name} {when}")
                     return signals.exit_code
         finally:
             if isinstance(tracker, RunFolder):
