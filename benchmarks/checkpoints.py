@@ -20,14 +20,14 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from ganforge.assemble import assemble
-from ganforge.checkpoint import Checkpoint, prune, save, saved
-from ganforge.cli.view import MuteView
-from ganforge.memory import keep_freed_memory
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe, read_recipe
-from ganforge.session import Session
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe, read_recipe
+from ganforge.storage.checkpoint import Checkpoint, prune, save, saved
 from ganforge.tracking import NoTracker
+from ganforge.training.assemble import assemble
+from ganforge.training.build import keep_freed_memory
+from ganforge.training.reporter import SilentReporter
+from ganforge.training.session import Session
 
 FACES = Path(__file__).parents[1] / "recipes" / "stylegan2_faces.toml"
 PLAYER = {"network": {"kind": "mlp", "width": 1280}, "optimizer": {"lr": 1e-4}}
@@ -56,7 +56,7 @@ class Case:
             folder=folder,
             cache=cache,
             tracker=NoTracker(),
-            show=MuteView(),
+            show=SilentReporter(),
             monitors=(),
         )[0]
         self.folder, self.images = folder / "checkpoints", 0

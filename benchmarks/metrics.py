@@ -29,22 +29,21 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from ganforge.building import build_runner
+from ganforge.api.data import Batch, DataSpec, Source, to_uint8
+from ganforge.api.dice import Roll, roll_dice
+from ganforge.api.families import Features, Metric
+from ganforge.api.game import Game
+from ganforge.api.metric import FeatureNetwork
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.inception_score import InceptionScore
 from ganforge.builtin.metrics.kid import KernelDistance
-from ganforge.data import Batch, DataSpec, Source, to_uint8
-from ganforge.dice import Roll, roll_dice
-from ganforge.exam import Examination
-from ganforge.families import Features, Metric
-from ganforge.game import Game
-from ganforge.memory import keep_freed_memory
-from ganforge.metric import FeatureNetwork
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe
-from ganforge.seen import Networks
-from ganforge.subject import GameSubject
+from ganforge.evaluation.batch import Networks
+from ganforge.evaluation.examination import Examination
+from ganforge.evaluation.subject import GameSubject
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe
+from ganforge.training.build import build_runner, keep_freed_memory
 
 BATCH, SUBSET, SUBSETS = 64, 200, 10
 ADAM = {"lr": 2e-3, "betas": [0.0, 0.99]}

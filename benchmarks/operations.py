@@ -19,14 +19,13 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganforge.building import build_runner
-from ganforge.data import DataSpec
+from ganforge.api.data import DataSpec
 from ganforge.errors import DataError
-from ganforge.folders import cache_folder
-from ganforge.memory import keep_freed_memory
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe, read_recipe
-from ganforge.runner import Runner
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe, read_recipe
+from ganforge.storage.folders import cache_folder
+from ganforge.training.build import build_runner, keep_freed_memory
+from ganforge.training.runner import Runner
 
 BATCH = 4
 

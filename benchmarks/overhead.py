@@ -25,23 +25,21 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.assemble import assemble
-from ganforge.building import build_runner
-from ganforge.cli.view import MuteView
-from ganforge.data import Batch, DataSpec, Source
-from ganforge.diagnosis import monitors_of
-from ganforge.dice import Roll, roll_dice
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.memory import keep_freed_memory
-from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.plugins import Catalogue, load_catalogue
-from ganforge.recipe import Recipe
-from ganforge.session import Ledger
-from ganforge.tasks.log import Log
-from ganforge.tasks.probe import Probe
-from ganforge.tasks.watch import Watch
+from ganforge.api.data import Batch, DataSpec, Source
+from ganforge.api.dice import Roll, roll_dice
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.plugins.loading import Catalogue, load_catalogue
+from ganforge.recipes.recipe import Recipe, monitors_of
 from ganforge.tracking import NoTracker
+from ganforge.training.assemble import assemble
+from ganforge.training.build import build_runner, keep_freed_memory
+from ganforge.training.callbacks.log import Log
+from ganforge.training.callbacks.probe import Probe
+from ganforge.training.callbacks.watch import Watch
+from ganforge.training.reporter import SilentReporter
+from ganforge.training.session import Ledger
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -179,7 +177,7 @@ def by_session(recipe: Recipe, catalogue: Catalogue, source: Source, batches: Se
         folder=Path("-"),
         cache=Path("-"),
         tracker=NoTracker(),
-        show=MuteView(),
+        show=SilentReporter(),
         monitors=monitors_of(recipe, catalogue),
     )
     tasks = [task for task in tasks if isinstance(task, Probe | Log | Watch)]

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from ganforge.building import build_runner
-from ganforge.data import DataSpec
-from ganforge.launch import environment_of, free_port
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe
-from ganforge.runner import Runner
+from ganforge.api.data import DataSpec
+from ganforge.distributed.launch import environment_of, free_port
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe
+from ganforge.training.build import build_runner
+from ganforge.training.runner import Runner
 
 ADAM = {"lr": 2e-3, "betas": [0.0, 0.99]}
 STYLE = {"kind": "stylegan2", "channel_base": 1024, "channel_max": 64}

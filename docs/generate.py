@@ -18,11 +18,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from ganforge.catalogue import Catalogue, Entry
+from ganforge.api.component import Paper, first_paper
 from ganforge.cli.describe import rows
 from ganforge.cli.list_plugins import by_plugin
-from ganforge.papers import Paper, first_paper
-from ganforge.plugins import load_catalogue
+from ganforge.plugins.catalogue import Catalogue, Entry
+from ganforge.plugins.loading import load_catalogue
 
 ROOT = Path(__file__).parents[1]
 OURS = ("ganforge", "ganforge-")  # distributions of this repository

@@ -9,93 +9,94 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ganforge.clock import Clock as Clock
-    from ganforge.component import Component as Component
-    from ganforge.component import Strict as Strict
-    from ganforge.data import Batch as Batch
-    from ganforge.data import DataSpec as DataSpec
-    from ganforge.data import Source as Source
-    from ganforge.dice import Dice as Dice
-    from ganforge.duel import Duel as Duel
-    from ganforge.errors import GanforgeError as GanforgeError
-    from ganforge.families import Augmentation as Augmentation
-    from ganforge.families import AugmentationNetwork as AugmentationNetwork
-    from ganforge.families import Constraint as Constraint
-    from ganforge.families import Dataset as Dataset
-    from ganforge.families import Discriminator as Discriminator
-    from ganforge.families import Features as Features
-    from ganforge.families import Generator as Generator
-    from ganforge.families import Loss as Loss
-    from ganforge.families import Metric as Metric
-    from ganforge.families import Monitor as Monitor
-    from ganforge.families import Optimizer as Optimizer
-    from ganforge.families import Regularizer as Regularizer
-    from ganforge.game import Game as Game
-    from ganforge.game import GameComponent as GameComponent
-    from ganforge.game import PlayerRecipe as PlayerRecipe
-    from ganforge.game import Terms as Terms
-    from ganforge.game import Turn as Turn
-    from ganforge.hookspecs import hookimpl as hookimpl
-    from ganforge.metric import Exam as Exam
-    from ganforge.metric import FeatureNetwork as FeatureNetwork
-    from ganforge.metric import Measurement as Measurement
-    from ganforge.metric import UnroundedFeatureNetwork as UnroundedFeatureNetwork
-    from ganforge.monitor import Finding as Finding
-    from ganforge.monitor import Line as Line
-    from ganforge.monitor import Series as Series
-    from ganforge.monitor import Watcher as Watcher
-    from ganforge.network import DiscriminatorNetwork as DiscriminatorNetwork
-    from ganforge.network import FeatureDiscriminator as FeatureDiscriminator
-    from ganforge.network import GeneratorNetwork as GeneratorNetwork
-    from ganforge.network import StyleGenerator as StyleGenerator
-    from ganforge.plan import Plan as Plan
-    from ganforge.tally import Tally as Tally
+from ganforge.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from ganforge.api.component import Component as Component
+    from ganforge.api.component import Strict as Strict
+    from ganforge.api.data import Batch as Batch
+    from ganforge.api.data import DataSpec as DataSpec
+    from ganforge.api.data import Source as Source
+    from ganforge.api.dice import Dice as Dice
+    from ganforge.api.duel import Duel as Duel
+    from ganforge.api.families import Augmentation as Augmentation
+    from ganforge.api.families import AugmentationNetwork as AugmentationNetwork
+    from ganforge.api.families import Constraint as Constraint
+    from ganforge.api.families import Dataset as Dataset
+    from ganforge.api.families import Discriminator as Discriminator
+    from ganforge.api.families import Features as Features
+    from ganforge.api.families import Generator as Generator
+    from ganforge.api.families import Loss as Loss
+    from ganforge.api.families import Metric as Metric
+    from ganforge.api.families import Monitor as Monitor
+    from ganforge.api.families import Optimizer as Optimizer
+    from ganforge.api.families import Regularizer as Regularizer
+    from ganforge.api.game import Game as Game
+    from ganforge.api.game import GameComponent as GameComponent
+    from ganforge.api.game import PlayerRecipe as PlayerRecipe
+    from ganforge.api.game import Terms as Terms
+    from ganforge.api.game import Turn as Turn
+    from ganforge.api.metric import Exam as Exam
+    from ganforge.api.metric import FeatureNetwork as FeatureNetwork
+    from ganforge.api.metric import Measurement as Measurement
+    from ganforge.api.metric import UnroundedFeatureNetwork as UnroundedFeatureNetwork
+    from ganforge.api.monitor import Finding as Finding
+    from ganforge.api.monitor import Line as Line
+    from ganforge.api.monitor import Series as Series
+    from ganforge.api.monitor import Watcher as Watcher
+    from ganforge.api.network import DiscriminatorNetwork as DiscriminatorNetwork
+    from ganforge.api.network import FeatureDiscriminator as FeatureDiscriminator
+    from ganforge.api.network import GeneratorNetwork as GeneratorNetwork
+    from ganforge.api.network import StyleGenerator as StyleGenerator
+    from ganforge.api.plan import Plan as Plan
+    from ganforge.api.schedule import Clock as Clock
+    from ganforge.api.tally import Tally as Tally
+    from ganforge.errors import GanforgeError as GanforgeError
+    from ganforge.plugins.hookspecs import hookimpl as hookimpl
+
 
 _HOME = {
-    "Clock": "clock",
-    "Component": "component",
-    "Strict": "component",
-    "Batch": "data",
-    "DataSpec": "data",
-    "Source": "data",
-    "Dice": "dice",
-    "Duel": "duel",
+    "Clock": "api.schedule",
+    "Component": "api.component",
+    "Strict": "api.component",
+    "Batch": "api.data",
+    "DataSpec": "api.data",
+    "Source": "api.data",
+    "Dice": "api.dice",
+    "Duel": "api.duel",
     "GanforgeError": "errors",
-    "Augmentation": "families",
-    "AugmentationNetwork": "families",
-    "Constraint": "families",
-    "Dataset": "families",
-    "Discriminator": "families",
-    "Features": "families",
-    "Generator": "families",
-    "Loss": "families",
-    "Metric": "families",
-    "Monitor": "families",
-    "Optimizer": "families",
-    "Regularizer": "families",
-    "Game": "game",
-    "GameComponent": "game",
-    "PlayerRecipe": "game",
-    "Terms": "game",
-    "Turn": "game",
-    "hookimpl": "hookspecs",
-    "Exam": "metric",
-    "FeatureNetwork": "metric",
-    "Measurement": "metric",
-    "UnroundedFeatureNetwork": "metric",
-    "Finding": "monitor",
-    "Line": "monitor",
-    "Series": "monitor",
-    "Watcher": "monitor",
-    "DiscriminatorNetwork": "network",
-    "FeatureDiscriminator": "network",
-    "GeneratorNetwork": "network",
-    "StyleGenerator": "network",
-    "Plan": "plan",
-    "Tally": "tally",
+    "Augmentation": "api.families",
+    "AugmentationNetwork": "api.families",
+    "Constraint": "api.families",
+    "Dataset": "api.families",
+    "Discriminator": "api.families",
+    "Features": "api.families",
+    "Generator": "api.families",
+    "Loss": "api.families",
+    "Metric": "api.families",
+    "Monitor": "api.families",
+    "Optimizer": "api.families",
+    "Regularizer": "api.families",
+    "Game": "api.game",
+    "GameComponent": "api.game",
+    "PlayerRecipe": "api.game",
+    "Terms": "api.game",
+    "Turn": "api.game",
+    "hookimpl": "plugins.hookspecs",
+    "Exam": "api.metric",
+    "FeatureNetwork": "api.metric",
+    "Measurement": "api.metric",
+    "UnroundedFeatureNetwork": "api.metric",
+    "Finding": "api.monitor",
+    "Line": "api.monitor",
+    "Series": "api.monitor",
+    "Watcher": "api.monitor",
+    "DiscriminatorNetwork": "api.network",
+    "FeatureDiscriminator": "api.network",
+    "GeneratorNetwork": "api.network",
+    "StyleGenerator": "api.network",
+    "Plan": "api.plan",
+    "Tally": "api.tally",
 }
 __all__ = sorted(_HOME)
 

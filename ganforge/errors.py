@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -36,7 +36,7 @@ class PluginError(GanforgeError):
 
 
 class BrokenPluginError(GanforgeError):
-    """A plugin's own code raised an error while it was at work; see `ganforge.blame`."""
+    """A plugin's own code raised an error while it was at work; see `ganforge.plugins.blame`."""
 
 
 class MemoryShortageError(GanforgeError):
@@ -98,3 +98,17 @@ def at_key(path: str) -> Iterator[None]:
         yield
     except GanforgeError as error:
         raise RecipeError(f"{path}: {error}") from error
+
+
+Spare = Callable[[str], None]  # is told why a metric is left out
+
+
+@contextmanager
+def sparing(spare: Spare | None) -> Iterator[None]:
+    """Tell what goes wrong inside and go on after it, where that is wanted."""
+    try:
+        yield
+    except GanforgeError as error:
+        if spare is None:
+            raise
+        spare(str(error))

@@ -5,6 +5,20 @@ Each sub-package holds one family, one small file per paper; a class in such a f
 
 from __future__ import annotations
 
+from ganforge.api.families import (
+    Augmentation,
+    Constraint,
+    Dataset,
+    Discriminator,
+    Features,
+    Generator,
+    Loss,
+    Metric,
+    Monitor,
+    Optimizer,
+    Regularizer,
+)
+from ganforge.api.game import GameComponent
 from ganforge.builtin import (
     augmentations,
     constraints,
@@ -18,22 +32,8 @@ from ganforge.builtin import (
     optimizers,
     regularizers,
 )
-from ganforge.families import (
-    Augmentation,
-    Constraint,
-    Dataset,
-    Discriminator,
-    Features,
-    Generator,
-    Loss,
-    Metric,
-    Monitor,
-    Optimizer,
-    Regularizer,
-)
-from ganforge.game import GameComponent
-from ganforge.hookspecs import hookimpl
-from ganforge.plugins import offered
+from ganforge.plugins.hookspecs import hookimpl
+from ganforge.plugins.loading import offered
 
 
 @hookimpl

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(1)
     except (Exception, SystemExit) as error:
-        from ganforge.cli.failure import explain  # which imports torch
+        from ganforge.cli.crash_report import explain  # which imports torch
 
         explained = explain(error)
         if explained is None:

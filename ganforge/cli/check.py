@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganforge.game import EmaRecipe
-    from ganforge.session import Session
-    from ganforge.trial import Trial
+    from ganforge.api.game import EmaRecipe
+    from ganforge.training.profiling import Trial
+    from ganforge.training.session import Session
 
 
 @click.command("check")
@@ -28,16 +28,16 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     Says which players take which turns, how many parameters they have, how fast it goes here, and what time, memory and
     disk the run will take. Nothing is written but decoded data in the cache.
     """
-    from ganforge.assemble import assemble
-    from ganforge.building import make_accelerator
-    from ganforge.cli.view import SilentView
+    from ganforge.cli.terminal.view import SilentView
     from ganforge.errors import MemoryShortageError
-    from ganforge.folders import cache_folder
-    from ganforge.plugins import load_catalogue
-    from ganforge.recipe import read_recipe
-    from ganforge.relief import relief
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.recipes.recipe import read_recipe
+    from ganforge.storage.folders import cache_folder
     from ganforge.tracking import NoTracker
-    from ganforge.trial import try_out
+    from ganforge.training.assemble import assemble
+    from ganforge.training.build import make_accelerator
+    from ganforge.training.out_of_memory import relief
+    from ganforge.training.profiling import try_out
 
     file = recipe / "recipe.toml" if recipe.is_dir() else recipe
     catalogue = load_catalogue(leave_out)
@@ -121,7 +121,7 @@ def describe(session: Session, trial: Trial) -> dict[str, Any]:
 
 def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Say it on a screen of 80 columns."""
-    from ganforge.cli.progress import duration, rate
+    from ganforge.cli.terminal.progress import duration, rate
 
     data, memory, speed, run, disk = (facts[key] for key in ("data", "memory", "speed", "run", "disk"))
     labels = f"{data['classes']} classes" if data["classes"] else "no labels"
@@ -166,7 +166,7 @@ def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _averaged(ema: EmaRecipe) -> str:
-    from ganforge.schedule import value_at
+    from ganforge.api.schedule import value_at
 
     half_lives = {value_at(ema.half_life_images, images) for images in (0, 2**62)}
     words = {

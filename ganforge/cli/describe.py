@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from ganforge.catalogue import Catalogue, Entry
+    from ganforge.plugins.catalogue import Catalogue, Entry
 
 ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each field
@@ -30,7 +30,7 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
     Where several families have that kind, as the generator and the discriminator of one paper, all are explained.
     """
-    from ganforge.plugins import load_catalogue
+    from ganforge.plugins.loading import load_catalogue
 
     entries = find(load_catalogue(leave_out), kind, family)
     from rich.console import Console
@@ -44,9 +44,9 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
 def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[Entry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
-    from ganforge.catalogue import FAMILIES
     from ganforge.errors import RecipeError
-    from ganforge.fields import nearest
+    from ganforge.plugins.catalogue import FAMILIES
+    from ganforge.recipes.fields import nearest
 
     if family is not None and family not in FAMILIES:
         near = nearest(family, FAMILIES)
@@ -85,8 +85,8 @@ def _explain(entry: Entry, console: Console) -> None:
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield the fields of a table, and of the tables in it: name, default, what it takes, what it means."""
-    from ganforge.fields import field_takes, say
-    from ganforge.recipe_show import inline
+    from ganforge.recipes.fields import field_takes, say
+    from ganforge.recipes.toml_writer import inline
 
     for name, field in cls.model_fields.items():
         if name == "kind" and not field.is_required():

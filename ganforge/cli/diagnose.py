@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganforge.diagnosis import Case
-    from ganforge.record import Record
+    from ganforge.diagnosis.panel import Case
+    from ganforge.runs.replay import Record
 
 LABEL, NUMBERS = 14, 24  # columns: of a curve's name, and of what is said behind its newest value
 CURVES = (
@@ -50,8 +50,8 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tup
       ganforge diagnose runs/stylegan2_faces
       ganforge diagnose runs/stylegan2_faces --json
     """
-    from ganforge.plugins import load_catalogue
-    from ganforge.record import read_run
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.runs.replay import read_run
 
     record = read_run(run, load_catalogue(leave_out), overrides)
     if as_json:
@@ -64,7 +64,7 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tup
 
 def content(record: Record) -> dict[str, Any]:
     """Return all there is to tell, in a form that JSON can hold."""
-    from ganforge.record import values_of
+    from ganforge.runs.replay import values_of
 
     lines = record.panel.lines
     names = sorted({name for line in lines for name in line.values})
@@ -98,7 +98,7 @@ def content(record: Record) -> dict[str, Any]:
 
 def story(record: Record, width: int) -> Iterator[str]:
     """Yield the lines that a person reads."""
-    from ganforge.cli.findings import block
+    from ganforge.cli.terminal.findings import block
 
     yield from _head(record, width)
     for case in record.cases:
@@ -133,7 +133,7 @@ def _head(record: Record, width: int) -> Iterator[str]:
 
 
 def _times(run: Mapping[str, Any]) -> str:
-    from ganforge.cli.progress import duration
+    from ganforge.cli.terminal.progress import duration
 
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["start"]))
     since = run.get("resumed") or run["start"]
@@ -160,7 +160,7 @@ def _watched(record: Record) -> str:
 
 
 def _curves(record: Record, width: int) -> Iterator[str]:
-    from ganforge.record import values_of
+    from ganforge.runs.replay import values_of
 
     lines = record.panel.lines
     metrics = list(dict.fromkeys(name for line in lines for name in line.values if "/" not in name))
@@ -173,7 +173,7 @@ def _curves(record: Record, width: int) -> Iterator[str]:
         name.removeprefix("real/"): line.values[name] for line in lines[:1] for name in line.values if "real/" in name
     }
     if {"variance", "distance", "contrast"} <= set(real):
-        from ganforge.cli.progress import number
+        from ganforge.cli.terminal.progress import number
 
         said = ", ".join(f"{name} {number(real[name])}" for name in ("variance", "distance", "contrast"))
         yield click.style(f"  {'real samples':<{label_width}}{said}", dim=True)
@@ -182,8 +182,8 @@ def _curves(record: Record, width: int) -> Iterator[str]:
 def _curve(
     label: str, images: Sequence[int], values: Sequence[float], width: int, label_width: int, better: str | None
 ) -> str:
-    from ganforge.cli.plots import curve, is_wide, place
-    from ganforge.cli.progress import number
+    from ganforge.cli.terminal.plots import curve, is_wide, place
+    from ganforge.cli.terminal.progress import number
 
     room = max(width - label_width - NUMBERS - 13, 8)
     finite = [(value, at) for at, value in enumerate(values) if math.isfinite(value)]

@@ -27,7 +27,8 @@ def command(run: Path, player: str, checkpoint: str | None, live: bool, output: 
       ganforge export runs/stylegan2_faces
       ganforge export runs/stylegan2_faces --player discriminator --output d.safetensors
     """
-    from ganforge.weights import describe, weights_of_run, write_weights
+    from ganforge.runs.export import describe, write_weights
+    from ganforge.storage.weights import weights_of_run
 
     weights = weights_of_run(run, player, checkpoint, averaged=not live)
     for notice in weights.notices:

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ganforge.catalogue import Catalogue, Entry, Plugin
+    from ganforge.plugins.catalogue import Catalogue, Entry, Plugin
 
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each component
 
@@ -26,7 +26,7 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
 
     Plugins that could not be used come last, with the reason. `ganforge describe KIND` tells more about a component.
     """
-    from ganforge.plugins import load_catalogue
+    from ganforge.plugins.loading import load_catalogue
 
     catalogue = load_catalogue(no_plugin)
     if family is not None:
@@ -49,9 +49,9 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
 
 def only(catalogue: Catalogue, family: str) -> Catalogue:
     """Return the components of one family; a `RecipeError` with the nearest name where there is no such family."""
-    from ganforge.catalogue import FAMILIES, Catalogue
     from ganforge.errors import RecipeError
-    from ganforge.fields import nearest
+    from ganforge.plugins.catalogue import FAMILIES, Catalogue
+    from ganforge.recipes.fields import nearest
 
     if family not in FAMILIES:
         near = nearest(family, FAMILIES)
@@ -61,7 +61,7 @@ def only(catalogue: Catalogue, family: str) -> Catalogue:
 
 def by_plugin(catalogue: Catalogue) -> dict[Plugin, list[Entry]]:
     """Return the entries of every plugin, ours first, then by name."""
-    from ganforge.plugins import CORE
+    from ganforge.plugins.loading import CORE
 
     found: dict[Plugin, list[Entry]] = {}
     for entry in catalogue.entries:

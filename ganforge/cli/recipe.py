@@ -18,9 +18,9 @@ def command() -> None:
 @click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
 def show_command(recipe: Path, overrides: tuple[str, ...], leave_out: tuple[str, ...]) -> None:
     """Print RECIPE with every default filled in and every field explained, as TOML that can be run."""
-    from ganforge.plugins import load_catalogue
-    from ganforge.recipe import read_recipe
-    from ganforge.recipe_show import show
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.recipes.recipe import read_recipe
+    from ganforge.recipes.toml_writer import show
 
     read = read_recipe(recipe, load_catalogue(leave_out), overrides, lambda notice: click.echo(notice, err=True))
     click.echo(show(read), nl=False)

@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ganforge.sampling import Trained
+    from ganforge.runs.sampling import Trained
 
 MANY = 256  # samples from which on a bar on a terminal shows how far it is
 
@@ -61,10 +61,10 @@ def command(
       ganforge sample runs/stylegan2_faces
       ganforge sample runs/stylegan2_faces -n 1000 --truncation 0.7 --output faces.zip
     """
-    from ganforge.labels import read_labels
-    from ganforge.plugins import load_catalogue
-    from ganforge.sample_files import check_output, write
-    from ganforge.sampling import draw, load_trained, pick_device
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.runs.labels import read_labels
+    from ganforge.runs.sample_files import check_output, write
+    from ganforge.runs.sampling import draw, load_trained, pick_device
 
     catalogue = load_catalogue(leave_out)
     trained = load_trained(run, catalogue, pick_device(device), checkpoint=checkpoint, live=live)

@@ -19,8 +19,8 @@ def command(output: Path | None, leave_out: tuple[str, ...]) -> None:
     `#:schema ./ganforge.schema.json`.
     """
     from ganforge.errors import GanforgeError
-    from ganforge.plugins import load_catalogue
-    from ganforge.schema import schema
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.recipes.json_schema import schema
 
     text = json.dumps(schema(load_catalogue(leave_out)), indent=2, ensure_ascii=False)
     if output is None:

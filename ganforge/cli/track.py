@@ -16,9 +16,9 @@ from ganforge.errors import GanforgeError
 def command(run: Path, uri: str | None) -> None:
     """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""
     from ganforge.tracking import Store
-    from ganforge.tracking.launch import Sidecar
     from ganforge.tracking.reading import read_record
     from ganforge.tracking.redaction import MASK
+    from ganforge.tracking.sidecar_process import Sidecar
 
     record = read_record(run)
     if "id" not in record:

@@ -5,13 +5,13 @@ The training process only appends to files; it never imports mlflow and never wa
 
 from __future__ import annotations
 
-from ganforge.tracking.facts import Facts as Facts
-from ganforge.tracking.facts import recipe_hash as recipe_hash
 from ganforge.tracking.folder import NoTracker as NoTracker
 from ganforge.tracking.folder import RunFolder as RunFolder
 from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
-from ganforge.tracking.lines import read_lines as read_lines
+from ganforge.tracking.jsonl import read_lines as read_lines
+from ganforge.tracking.metadata import Facts as Facts
+from ganforge.tracking.metadata import recipe_hash as recipe_hash
 from ganforge.tracking.reading import Event as Event
 from ganforge.tracking.reading import read_log as read_log
 from ganforge.tracking.reading import read_record as read_record

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ganforge.errors import GanforgeError
-from ganforge.tracking.facts import Facts, describe_run
-from ganforge.tracking.launch import Sidecar
-from ganforge.tracking.lines import Lines, write_json
+from ganforge.tracking.jsonl import Lines, write_json
+from ganforge.tracking.metadata import Facts, describe_run
 from ganforge.tracking.reading import read_record
 from ganforge.tracking.redaction import redact
+from ganforge.tracking.sidecar_process import Sidecar
 from ganforge.tracking.store import Store
 
 Status = Literal["finished", "failed", "killed"]

@@ -35,7 +35,7 @@ class Logged(_Line):
 
 
 class Details(BaseModel):
-    """What an event says beside its text; a finding has the fields of `ganforge.monitor.Finding`."""
+    """What an event says beside its text; a finding has the fields of `ganforge.api.monitor.Finding`."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ganforge.tracking.folder import LOCK, RUN
 from ganforge.tracking.follower import Follower
-from ganforge.tracking.launch import STATE
-from ganforge.tracking.lines import write_json
+from ganforge.tracking.jsonl import write_json
 from ganforge.tracking.reading import read_json, read_record
+from ganforge.tracking.sidecar_process import STATE
 from ganforge.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
+from ganforge.api.data import Batch, DataSpec, Source
+from ganforge.api.duel import Duel
+from ganforge.api.families import Dataset, Generator, Loss
+from ganforge.api.network import GeneratorNetwork
+from ganforge.api.slots import AnyDataset, AnyGenerator, AnyLoss
 from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
-from ganforge.data import Batch, DataSpec, Source
-from ganforge.duel import Duel
-from ganforge.families import Dataset, Generator, Loss
-from ganforge.network import GeneratorNetwork
-from ganforge.plugins import Catalogue, Entry, Plugin, load_catalogue
-from ganforge.slots import AnyDataset, AnyGenerator, AnyLoss
+from ganforge.plugins.loading import Catalogue, Entry, Plugin, load_catalogue
 
 DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "exchanged", "one-class", "nan"]
 GeneratorDefect = Literal["sigmoid", "grey", "deaf", "deaf-to-one-class"]

@@ -17,21 +17,21 @@ from typing import Any
 from accelerate import Accelerator
 from battery.cases import Case
 from battery.planted import catalogue
+from support.paths import RECIPES
 
-from ganforge.assemble import assemble
-from ganforge.cli.view import MuteView
-from ganforge.diagnosis import Panel, monitors_of, plan_of, replay
+from ganforge.api.monitor import Line, lines_of
+from ganforge.diagnosis.panel import Panel, replay
 from ganforge.errors import DivergedError
-from ganforge.monitor import Line, lines_of
-from ganforge.plugins import Catalogue
-from ganforge.recipe import Recipe, read_recipe
-from ganforge.tasks.save import Save
-from ganforge.tasks.snapshot import Snapshot
-from ganforge.tasks.watch import Watch
+from ganforge.plugins.loading import Catalogue
+from ganforge.recipes.recipe import Recipe, monitors_of, plan_of, read_recipe
 from ganforge.tracking import NoTracker
-from ganforge.training import train
+from ganforge.training.assemble import assemble
+from ganforge.training.callbacks.checkpoint import Save
+from ganforge.training.callbacks.grid import Snapshot
+from ganforge.training.callbacks.watch import Watch
+from ganforge.training.loop import train
+from ganforge.training.reporter import SilentReporter
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 PATIENCE = 4  # lines of the log that a run goes on after what was planted was found
 _CATALOGUE: list[Catalogue] = []
 
@@ -143,7 +143,7 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
             folder=folder,
             cache=folder,
             tracker=notebook,
-            show=MuteView(),
+            show=SilentReporter(),
             monitors=monitors_of(recipe, _components()),
         )
         (panel,) = (task.panel for task in tasks if isinstance(task, Watch))
@@ -179,7 +179,7 @@ def kept_log(case: Case, seed: int, remedies: Sequence[str], folder: Path) -> Lo
 
 
 def judge(case: Case, seed: int, remedies: Sequence[str], log: Log) -> Outcome:
-    """Show the log of a run to the monitors."""
+    """Reporter the log of a run to the monitors."""
     recipe = recipe_of(case, seed, remedies)
     panel = replay(list(lines_of(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
     rounds = {line.images: line.round for line in panel.lines}

@@ -20,15 +20,16 @@ from pathlib import Path
 import torch
 
 from ganforge.errors import GanforgeError
-from ganforge.memory import keep_freed_memory
+from ganforge.training.build import keep_freed_memory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from battery.cases import CASES, FAILURES, HEALTHY, Case
 from battery.play import Outcome, judge, kept_log
 from battery.table import Trial, page, went_away
+from support.paths import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "battery.md"
+PAGE = DOCS / "battery.md"
 COMMAND = "python tests/battery/run.py"
 REMEDIES = 2  # of a finding, that are tried together at most
 

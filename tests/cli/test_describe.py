@@ -7,11 +7,11 @@ import tomllib
 
 import pytest
 from click.testing import CliRunner
-from support_recipe import CATALOGUE, FAMILIES, TOY_RECIPE
+from support.catalogues import CATALOGUE, FAMILIES, TOY_RECIPE
 
-from ganforge import plugins
 from ganforge.cli import describe, recipe, schema
 from ganforge.errors import GanforgeError, RecipeError
+from ganforge.plugins import loading as plugins
 
 
 @pytest.fixture(autouse=True)

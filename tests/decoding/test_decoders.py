@@ -16,11 +16,11 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from support_images import encoded, noise_png, png, zip_of
+from support.images import encoded, noise_png, png, zip_of
 
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
-from ganforge.cli import image_sets
+from ganforge.cli.evaluate import image_sets
 from ganforge.decoding.decoders import COMMAND, Decoder, Decoders
 from ganforge.decoding.image import BadFile, decode
 from ganforge.errors import DataError

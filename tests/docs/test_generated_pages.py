@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import RECIPES, catalogue
+from support.installed import catalogue
+from support.paths import RECIPE_FILES, ROOT
 
-ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
@@ -41,7 +41,7 @@ def test_the_pages_are_up_to_date():
     assert stale == [], "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPE_FILES, ids=lambda path: path.stem)
 def test_every_head_says_what_was_measured(path: Path):
     head = generate.read_head(path)
     assert head.measured or not head.grid, "a grid shows what was measured"

@@ -13,19 +13,14 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from ganforge import Augmentation, AugmentationNetwork, Constraint, Dataset, DataSpec, Duel, Loss, Regularizer, hookimpl
+from ganforge.api.data import Source
+from ganforge.api.families import Metric, Monitor, Optimizer
+from ganforge.api.metric import Exam, Measurement, View, Want
+from ganforge.api.monitor import Finding, Line, Watcher
 from ganforge.builtin.features.pixels import PixelNetwork, Pixels
 from ganforge.builtin.games.gan import Gan, GanGame
 from ganforge.builtin.metrics.fid import FrechetDistance
-from ganforge.builtin.networks.mlp import (
-    MlpDiscriminator,
-    MlpDiscriminatorNetwork,
-    MlpGenerator,
-    MlpGeneratorNetwork,
-)
-from ganforge.data import Source
-from ganforge.families import Metric, Monitor, Optimizer
-from ganforge.metric import Exam, Measurement, View, Want
-from ganforge.monitor import Finding, Line, Watcher
+from ganforge.builtin.networks.mlp import MlpDiscriminator, MlpDiscriminatorNetwork, MlpGenerator, MlpGeneratorNetwork
 
 at: list[Callable[[str], None]] = []  # told of each place
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reliability.flip import flips, found, make, others
 
-from ganforge.checkpoint import load
+from ganforge.storage.checkpoint import load
 
 
 def test_whatever_a_disk_does_to_a_checkpoint_is_found(tmp_path: Path):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from reliability.resume import table_of, try_case
-from support import catalogue, game_example
+from support.examples import game_example
+from support.installed import catalogue
 
 
 @pytest.mark.parametrize("case", [("gan", "stylegan2", "ada"), ("gan", "mlp", "replay"), ("semi-supervised", "mlp")])

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_faults import (
+from support.faults import (
     files_no_larger,
     obey_permissions,
     obey_permissions_and_lose_them,
     set_the_clock_back,
     small_disk,
 )
-from support_forks import Forked, nothing
-from support_ring import ring_recipe
+from support.forks import Forked, nothing
+from support.ring import ring_recipe
 
-from ganforge import checkpoint
-from ganforge.checkpoint import Checkpoint, load_newest, save, saved
 from ganforge.errors import CheckpointError
+from ganforge.storage import checkpoint
+from ganforge.storage.checkpoint import Checkpoint, load_newest, save, saved
 
 RECIPE = ring_recipe(
     seed=1,

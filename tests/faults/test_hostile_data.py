@@ -16,20 +16,20 @@ import pytest
 import torch
 from accelerate import Accelerator
 from reliability.million import zip_of_copies
-from support import ToySource, gan_table, recipe_of
-from support_images import folder_of, noise_png, png, png_of, zip_of
+from support.images import folder_of, noise_png, png, png_of, zip_of
+from support.toys import ToySource, gan_table, recipe_of
 
-from ganforge.assemble import assemble
+from ganforge.api.data import Batch, DataSpec, Source
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
-from ganforge.cli.view import SilentView
-from ganforge.data import Batch, DataSpec, Source
+from ganforge.cli.terminal.view import SilentView
 from ganforge.decoding.decoders import Decoder
 from ganforge.decoding.image import BadFile, decode
 from ganforge.errors import DataError, DivergedError, GanforgeError
-from ganforge.session import Session
 from ganforge.tracking import NoTracker
-from ganforge.training import train
+from ganforge.training.assemble import assemble
+from ganforge.training.loop import train
+from ganforge.training.session import Session
 
 
 def peak() -> int:

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support_exam import ArraySource, DiceGame, exam_of, looked_at
-from support_run import play_and_save, session_of
+from support.examinations import ArraySource, DiceGame, exam_of, looked_at
+from support.runs import play_and_save, session_of
 
-from ganforge import checkpoint
 from ganforge.builtin.features import published
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.errors import CheckpointError, GanforgeError
-from ganforge.weights import weights_of_file, weights_of_run
+from ganforge.storage import checkpoint
+from ganforge.storage.weights import weights_of_file, weights_of_run
 
 
 class Marks:

@@ -14,19 +14,20 @@ import annotated_types
 import pytest
 import torch
 from reliability import fuzz
-from support import catalogue, gan_table, recipe_of
-from support_recipe import CATALOGUE, TOY_RECIPE
+from support.catalogues import CATALOGUE, TOY_RECIPE
+from support.installed import catalogue
+from support.toys import gan_table, recipe_of
 
-from ganforge import ration
-from ganforge.building import build_game
+from ganforge.api.data import DataSpec
 from ganforge.cli import main
-from ganforge.data import DataSpec
+from ganforge.diagnosis import memory as ration
+from ganforge.distributed.launch import search_path
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError
-from ganforge.fields import Takes, field_takes
-from ganforge.folders import new_run
-from ganforge.launch import search_path
-from ganforge.recipe import parse_recipe, read_recipe
-from ganforge.recipe_bounds import DEPTH, LENGTH, TEXT
+from ganforge.recipes.fields import Takes, field_takes
+from ganforge.recipes.parsing import DEPTH, LENGTH, TEXT
+from ganforge.recipes.recipe import parse_recipe, read_recipe
+from ganforge.storage.folders import new_run
+from ganforge.training.build import build_game
 
 PARTS = 20_000
 DEEP = "[" * PARTS
@@ -44,7 +45,7 @@ def test_the_fuzzer_would_see_a_traceback(monkeypatch: pytest.MonkeyPatch) -> No
     def fall_over(*_: object) -> None:
         raise RecursionError("deep")
 
-    monkeypatch.setattr("ganforge.recipe.Recipe.model_validate", fall_over)
+    monkeypatch.setattr("ganforge.recipes.recipe.Recipe.model_validate", fall_over)
     assert len(fuzz.fuzz(3, 4, catalogue()).failures) == 3 - fuzz.fuzz(3, 4, catalogue()).refused.total()
     monkeypatch.undo()
     monkeypatch.setattr(fuzz, "NAME", "nowhere.toml")
@@ -260,7 +261,7 @@ def test_nothing_that_a_recipe_names_is_imported(tmp_path: Path, monkeypatch: py
 
 
 def fuzz_inline(value: object) -> str:
-    from ganforge.recipe_show import inline
+    from ganforge.recipes.toml_writer import inline
 
     return inline(value)
 

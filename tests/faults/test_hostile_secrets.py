@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from support_ring import ring_recipe
+from support.ring import ring_recipe
 
 from ganforge.cli import main
 from ganforge.errors import GanforgeError
@@ -101,11 +101,11 @@ def test_passwords_in_addresses_are_not_told(
 
 def test_an_error_about_a_file_prints_nothing_of_it(tmp_path: Path) -> None:
     """A recipe, a label file or weights that are something else, such as a file of passwords."""
-    from support import recipe_of
-    from support_images import png, zip_of
+    from support.images import png, zip_of
+    from support.toys import recipe_of
 
     from ganforge.builtin.features.vgg16 import Vgg16
-    from ganforge.weights import weights_of_file
+    from ganforge.storage.weights import weights_of_file
 
     secret = tmp_path / "secret"
     secret.write_bytes(b"5ecret" * 99)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support_images import encoded, folder_of, noise_png, png, png_of, zip_of
+from support.images import encoded, folder_of, noise_png, png, png_of, zip_of
 
 from ganforge.builtin.data import archive, folder, shelf
 from ganforge.builtin.data.images import Images

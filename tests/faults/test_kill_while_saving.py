@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganforge.checkpoint import Checkpoint, load, load_newest, prune, save, saved
+from ganforge.storage.checkpoint import Checkpoint, load, load_newest, prune, save, saved
 
 TENSORS = {f"game/{index}": torch.full((64, 1024), float(index)) for index in range(8)}  # 2 MiB
 

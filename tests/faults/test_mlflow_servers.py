@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-import support_tracking as support
-from support_inside import inside as inside
-from support_servers import black_hole, serving
+from support import tracking as support
+from support.inside import inside as inside
+from support.servers import black_hole, serving
 
 from ganforge.tracking import Store
 from ganforge.tracking.reading import read_json

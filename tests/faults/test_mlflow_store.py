@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import support_tracking as support
 from click.testing import CliRunner
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-from support_inside import inside as inside
+from support import tracking as support
+from support.inside import inside as inside
 
 from ganforge.cli.track import command as track
 from ganforge.errors import GanforgeError
@@ -25,7 +25,7 @@ from ganforge.tracking.sidecar import Sidecar
 
 TRAINER = """
 import pathlib, signal, sys, time
-import support_tracking as support
+from support import tracking as support
 from ganforge.tracking import RunFolder, Store
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background ignores it
 folder = support.begin(pathlib.Path(sys.argv[1]), Store(sys.argv[2], "faces"))

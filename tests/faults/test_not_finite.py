@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_ring import ring_recipe
+from support.ring import ring_recipe
 from torch import Tensor
 
 from ganforge.builtin.data.gaussians import GaussianSource
 from ganforge.builtin.losses.non_saturating import NonSaturating
 from ganforge.builtin.networks.mlp import MlpGeneratorNetwork
-from ganforge.checkpoint import load_newest, saved
 from ganforge.cli import main
+from ganforge.storage.checkpoint import load_newest, saved
 
 RECIPE = ring_recipe(images=96, batch=16, log_every=16, grid_every=48, checkpoint_every=32)
 OUT = Path("out")
@@ -67,7 +67,7 @@ def test_not_a_number(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr("ganforge.cli.play.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("ganforge.cli.run.train.keep_freed_memory", lambda: True)
     Path("ring.toml").write_text(RECIPE)
 
     def run(*more: str) -> int:

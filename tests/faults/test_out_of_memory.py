@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import gan_table, runner_of
-from support_ring import ring_recipe
+from support.ring import ring_recipe
+from support.toys import gan_table, runner_of
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.data.gaussians import GaussianSource, Ring
 from ganforge.builtin.metrics.mode_coverage import ModeCoverage
 from ganforge.builtin.networks.mlp import MlpGenerator, MlpGeneratorNetwork
-from ganforge.checkpoint import load_newest, saved
 from ganforge.cli import main
-from ganforge.data import DataSpec
-from ganforge.memory import Shortage, in_words, shortage_of
-from ganforge.relief import finer
+from ganforge.diagnosis.memory import Shortage, in_words, shortage_of
+from ganforge.storage.checkpoint import load_newest, saved
+from ganforge.training.out_of_memory import finer
 
 RECIPE = ring_recipe(
     images=128,
@@ -57,7 +57,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr("ganforge.cli.play.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("ganforge.cli.run.train.keep_freed_memory", lambda: True)
     Path("ring.toml").write_text(RECIPE)
 
 
@@ -134,7 +134,7 @@ def test_in_a_turn_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_on_a_gpu_the_number_that_fits_is_found_by_trying(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("ganforge.relief.on_gpu", lambda runner: True)
+    monkeypatch.setattr("ganforge.training.out_of_memory.on_gpu", lambda runner: True)
     crowded(monkeypatch, 2, cuda_asks)
     assert run() == 5
     said = capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_on_a_gpu_the_number_that_fits_is_found_by_trying(
 
 
 def test_on_a_gpu_where_nothing_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr("ganforge.relief.on_gpu", lambda runner: True)
+    monkeypatch.setattr("ganforge.training.out_of_memory.on_gpu", lambda runner: True)
     crowded(monkeypatch, 0, cuda_asks)
     assert run() == 5
     said = capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_in_a_probe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
             torch_asks()
         return before(*arguments, **named)
 
-    monkeypatch.setattr("ganforge.appearance.torch.cdist", crowd)
+    monkeypatch.setattr("ganforge.diagnosis.readings.torch.cdist", crowd)
     assert run("--set", "metrics=[]", "--set", "grid.every_images=1000") == 5
     said = capsys.readouterr().err
     assert "while readings were taken" in said

@@ -7,11 +7,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from support.paths import RECIPES
 
-from ganforge.catalogue import Catalogue
 from ganforge.cli import main
 from ganforge.errors import PluginError
-from ganforge.plugins import ENVIRONMENT, load_catalogue
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import ENVIRONMENT, load_catalogue
 
 _NUMBERS = itertools.count()
 GOOD = '''
@@ -193,7 +194,7 @@ def test_the_command_line_names_it_and_goes_on(
 ):
     site.install("broken-thing", "raise SystemExit(3)")
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
-    recipe = str(Path(__file__).parents[2] / "recipes" / "wgan_gp_ring.toml")
+    recipe = str(RECIPES / "wgan_gp_ring.toml")
 
     def dry_run(*arguments: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended:

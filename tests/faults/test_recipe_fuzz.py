@@ -5,11 +5,11 @@ import tomllib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_recipe import CATALOGUE, TOY_RECIPE
+from support.catalogues import CATALOGUE, TOY_RECIPE
 
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
-from ganforge.recipe_show import inline, show
+from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
+from ganforge.recipes.toml_writer import inline, show
 
 PIECES = [
     "[",

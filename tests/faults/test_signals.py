@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support_forks import Forked, forked_together
-from support_ring import ring_recipe
-from support_slow import AT, slow_data, slow_evaluation, slow_metric, slow_round
+from support.forks import Forked, forked_together
+from support.ring import ring_recipe
+from support.slow import AT, slow_data, slow_evaluation, slow_metric, slow_round
 
-from ganforge.checkpoint import load_newest
+from ganforge.storage.checkpoint import load_newest
 
 RECIPE = ring_recipe(
     seed=1,

@@ -21,13 +21,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from reliability.resume import play, table_of
-from support import game_example
+from support.examples import game_example
 
-from ganforge.checkpoint import load, load_newest, saved
 from ganforge.errors import CheckpointError
-from ganforge.manifest import FACTS, MANIFEST, TENSORS
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe
+from ganforge.storage.checkpoint import load, load_newest, saved
+from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS
 
 FILES = (TENSORS, FACTS, MANIFEST)
 Damage = tuple[str, str, bytes | None]  # kind, file, what is there then; None = nothing

@@ -26,10 +26,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support_ring import ring_recipe
+from support.ring import ring_recipe
 
+from ganforge.api.monitor import Finding
 from ganforge.cli import main as ganforge
-from ganforge.monitor import Finding
 from ganforge.tracking import RunFolder
 
 METRIC = """

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 NAME = "fuzz.toml"
 READERS = ["recipe", "recipe_file", "recipe_bounds", "recipe_overrides", "recipe_errors", "recipe_show", "toml_places",
            "fields", "spots", "slots", "schedule", "component", "diagnosis", "labels"]  # fmt: skip
@@ -124,7 +125,7 @@ def nest(depth: int, dice: random.Random) -> Any:
 
 def mutated_table(dice: random.Random, pool: Pool) -> str:
     """Return a recipe whose entries were dropped, renamed, exchanged with others or set to something else."""
-    from ganforge.recipe_show import inline
+    from ganforge.recipes.toml_writer import inline
 
     table = copy.deepcopy(dice.choice(pool.tables))
     for _ in range(dice.choice([1, 1, 2, 3, 6])):
@@ -151,7 +152,7 @@ def mutated_table(dice: random.Random, pool: Pool) -> str:
 
 def override(dice: random.Random, pool: Pool) -> str:
     """Return a `--set`, more or less as people write them."""
-    from ganforge.recipe_show import inline
+    from ganforge.recipes.toml_writer import inline
 
     path = [
         str(step) for (step,) in ((step,) for step in dice.choice([p for p, _ in walked(dice.choice(pool.tables))]))
@@ -165,10 +166,9 @@ def override(dice: random.Random, pool: Pool) -> str:
 
 def read(content: bytes, overrides: Sequence[str], catalogue: Any) -> Any:
     """Read a recipe as `ganforge check` and `run` do, up to building; a `GanforgeError` where it is wrong."""
-    from ganforge.diagnosis import monitors_of, plan_of
-    from ganforge.recipe import parse_recipe, recipe_hash
-    from ganforge.recipe_file import decode_text
-    from ganforge.recipe_show import show
+    from ganforge.recipes.parsing import decode_text
+    from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_hash
+    from ganforge.recipes.toml_writer import show
     from ganforge.tracking import Store
 
     recipe = parse_recipe(decode_text(content, NAME), NAME, catalogue, overrides, lambda notice: None)
@@ -204,11 +204,11 @@ def built(recipe: Any) -> None:
     """Build the networks of a recipe, for data as it describes them, in a quarter of a gigabyte; or a sentence."""
     import torch
 
-    from ganforge import ration
-    from ganforge.building import build_game
+    from ganforge.api.data import DataSpec
     from ganforge.builtin.data.pixels import ImageDataset
-    from ganforge.data import DataSpec
+    from ganforge.diagnosis import memory as ration
     from ganforge.errors import GanforgeError
+    from ganforge.training.build import build_game
 
     data = recipe.data.model_dump()
     classes = 10 if data.get("labels") in (True, "classes") else 0
@@ -253,8 +253,8 @@ def guided(seconds: int, corpus: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=[f"ganforge.{name}" for name in READERS] + ["tomllib"]):
-        from ganforge.plugins import load_catalogue
-        from ganforge.recipe import parse_recipe  # noqa: F401
+        from ganforge.plugins.loading import load_catalogue
+        from ganforge.recipes.recipe import parse_recipe  # noqa: F401
     catalogue = load_catalogue()
     pool = Pool(catalogue)
     corpus.mkdir(parents=True, exist_ok=True)
@@ -292,7 +292,7 @@ def main() -> None:
     if wanted.coverage:
         guided(wanted.coverage, wanted.corpus)
         return
-    from ganforge.plugins import load_catalogue
+    from ganforge.plugins.loading import load_catalogue
 
     catalogue = load_catalogue()
     began = time.perf_counter()

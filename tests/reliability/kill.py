@@ -22,11 +22,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support_forks import Forked
-from support_ring import ring_recipe
+from support.forks import Forked
+from support.ring import ring_recipe
 
-from ganforge.checkpoint import images_of, load, load_newest, saved
 from ganforge.errors import CheckpointError
+from ganforge.storage.checkpoint import images_of, load, load_newest, saved
 
 INTERVAL = 32  # images: one round
 RECIPE = ring_recipe(

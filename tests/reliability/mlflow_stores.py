@@ -22,8 +22,8 @@ from mlflow.tracking import MlflowClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support_ring import ring_recipe
-from support_servers import serving
+from support.ring import ring_recipe
+from support.servers import serving
 
 from ganforge.tracking import read_record
 

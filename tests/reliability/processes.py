@@ -21,11 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support_forks import forked_together
-from support_ring import ring_recipe
+from support.forks import forked_together
+from support.ring import ring_recipe
 
-from ganforge.checkpoint import load_newest, saved
 from ganforge.errors import LostError
+from ganforge.storage.checkpoint import load_newest, saved
 
 RECIPE = ring_recipe(
     seed=1,

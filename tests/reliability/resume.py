@@ -24,17 +24,17 @@ from accelerate import Accelerator
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import example, game_cases, game_example
+from support.examples import example, game_cases, game_example
 
-from ganforge.assemble import assemble
-from ganforge.catalogue import Catalogue
-from ganforge.checkpoint import load, load_newest, path_of, saved
-from ganforge.cli.view import SilentView
-from ganforge.plugins import load_catalogue
-from ganforge.recipe import Recipe
-from ganforge.session import never
+from ganforge.cli.terminal.view import SilentView
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
+from ganforge.recipes.recipe import Recipe
+from ganforge.storage.checkpoint import load, load_newest, path_of, saved
 from ganforge.tracking import NoTracker
-from ganforge.training import train
+from ganforge.training.assemble import assemble
+from ganforge.training.loop import train
+from ganforge.training.session import never
 
 BATCH, ROUNDS = 8, 12
 Line = tuple[int, dict[str, float]]

@@ -34,10 +34,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support_ring import ring_recipe
+from support.ring import ring_recipe
 
 from ganforge.cli import main as ganforge
-from ganforge.plugins import load_catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.tracking import read_record
 
 HIDDEN = {".lock", ".mlflow.lock"}  # files of a run's folder that begin with a dot and are meant to stay

@@ -19,15 +19,14 @@ from reliability.ageing import Pace, Player, pace, pairs
 from reliability.soak import RECIPE, Sample, judge
 from reliability.starts import starts
 from reliability.trend import trend
-from support import catalogue
+from support.installed import catalogue
 
-from ganforge.assemble import assemble
-from ganforge.cli.view import SilentView
-from ganforge.diagnosis import monitors_of
-from ganforge.recipe import read_recipe
-from ganforge.recipe_show import show
+from ganforge.cli.terminal.view import SilentView
+from ganforge.recipes.recipe import monitors_of, read_recipe
+from ganforge.recipes.toml_writer import show
 from ganforge.tracking import Facts, RunFolder
-from ganforge.training import train
+from ganforge.training.assemble import assemble
+from ganforge.training.loop import train
 
 NOISE = np.random.Generator(np.random.PCG64(7)).standard_normal(60)
 HOURS = np.arange(60) / 60

@@ -8,10 +8,10 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import AugmentationNetwork
 from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
 from ganforge.builtin.augmentations.pipe import Change, Colour, Geometry
-from ganforge.data import DataSpec
-from ganforge.families import AugmentationNetwork
 
 _ALL: tuple[Change, ...] = ("blit", "geometric", "colour")
 

@@ -9,10 +9,10 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
+from ganforge.api.families import Augmentation, AugmentationNetwork
+from ganforge.api.schedule import Number, Ramp, value_at
+from ganforge.api.tally import Tally
 from ganforge.builtin.augmentations.known import Known
-from ganforge.families import Augmentation, AugmentationNetwork
-from ganforge.schedule import Number, Ramp, value_at
-from ganforge.tally import Tally
 
 
 def _probability(number: float | Ramp) -> float | Ramp:

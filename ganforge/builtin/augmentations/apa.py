@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import AugmentationNetwork
 from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import AugmentationNetwork
 
 
 class Apa(Adaptive):

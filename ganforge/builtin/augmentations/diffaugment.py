@@ -8,9 +8,9 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Augmentation, AugmentationNetwork
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Augmentation, AugmentationNetwork
 
 Change = Literal["colour", "translation", "cutout"]
 _ALL: tuple[Change, ...] = ("colour", "translation", "cutout")

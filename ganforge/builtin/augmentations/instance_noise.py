@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.clock import Clock
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Augmentation, AugmentationNetwork
-from ganforge.schedule import NonNegativeNumber
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Augmentation, AugmentationNetwork
+from ganforge.api.schedule import Clock, NonNegativeNumber
 
 
 class InstanceNoise(Augmentation):

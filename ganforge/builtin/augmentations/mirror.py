@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Augmentation, AugmentationNetwork
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Augmentation, AugmentationNetwork
 
 
 class Mirror(Augmentation):

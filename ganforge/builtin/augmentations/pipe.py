@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ganforge.api.dice import Dice
 from ganforge.builtin.augmentations.warp import Warp
-from ganforge.dice import Dice
 
 Change = Literal["blit", "geometric", "colour"]
 _SHIFT = 0.125  # standard deviation of translations (of whole pixels: the largest), as a share of the resolution

@@ -8,14 +8,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice, Roll, derive
+from ganforge.api.families import Augmentation, AugmentationNetwork
+from ganforge.api.schedule import Clock
+from ganforge.api.tally import Tally
 from ganforge.builtin.augmentations.adaptive import Probability
 from ganforge.builtin.augmentations.known import Known
-from ganforge.clock import Clock
-from ganforge.data import DataSpec
-from ganforge.dice import Dice, Roll, derive
 from ganforge.errors import DataError, RecipeError
-from ganforge.families import Augmentation, AugmentationNetwork
-from ganforge.tally import Tally
 
 
 class Replay(Augmentation):

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
+from ganforge.api.families import Constraint
 from ganforge.builtin.constraints.layers import LAYERS, TRANSPOSED, layers_of
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.errors import RecipeError
-from ganforge.families import Constraint
 
 _FIRST_ITERATIONS = 15  # from a random start, when the network is built
 

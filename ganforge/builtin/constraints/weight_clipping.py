@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ganforge.families import Constraint
+from ganforge.api.families import Constraint
 
 
 class WeightClipping(Constraint):

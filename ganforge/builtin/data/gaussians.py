@@ -13,11 +13,11 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Batch, DataSpec, KnownModes, Source
+from ganforge.api.dice import derive
+from ganforge.api.families import Dataset
 from ganforge.builtin.data import pictures
 from ganforge.builtin.data.pixels import digest
-from ganforge.data import Batch, DataSpec, KnownModes, Source
-from ganforge.dice import derive
-from ganforge.families import Dataset
 
 
 class GaussianSource(Source, KnownModes):

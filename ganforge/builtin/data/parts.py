@@ -8,8 +8,8 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
+from ganforge.api.dice import derive
 from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
-from ganforge.dice import derive
 from ganforge.errors import DataError
 
 Part = Literal["all", "train", "test"]

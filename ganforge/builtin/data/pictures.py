@@ -7,9 +7,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganforge.picture import GUTTER as GUTTER
-from ganforge.picture import WIDTH
-from ganforge.picture import grid as grid
+from ganforge.api.pictures import GUTTER as GUTTER
+from ganforge.api.pictures import WIDTH
+from ganforge.api.pictures import grid as grid
 
 PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
 

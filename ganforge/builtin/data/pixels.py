@@ -11,9 +11,9 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Batch, DataSpec, Source
+from ganforge.api.families import Dataset
 from ganforge.builtin.data import pictures
-from ganforge.data import Batch, DataSpec, Source
-from ganforge.families import Dataset
 
 Check = Callable[[np.ndarray, np.ndarray], None]
 

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.metric import FeatureNetwork
 from ganforge.builtin.features.prepared import PreparedNetwork
 from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
-from ganforge.metric import FeatureNetwork
 
 NORMAL = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _SHAPES = {  # features D, and positions that the tower attends to

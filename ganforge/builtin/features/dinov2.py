@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from ganforge.api.metric import FeatureNetwork
 from ganforge.builtin.features.prepared import IMAGENET, PreparedNetwork
 from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
 from ganforge.builtin.features.vision_transformer import VisionTransformer
-from ganforge.metric import FeatureNetwork
 
 SIZE = 224  # pixels, as torch-fidelity shows images to it
 _SHAPES = {  # width, depth, heads, gated (arXiv:2304.07193, table 17)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from ganforge.api.metric import FeatureNetwork
 from ganforge.builtin.features.published import Content, Extractor, Publication, PublishedFeatures
-from ganforge.metric import FeatureNetwork
 
 _NAME = "inception-v3-compat"
 

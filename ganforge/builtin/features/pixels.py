@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge.families import Features
-from ganforge.metric import FeatureNetwork, UnroundedFeatureNetwork
+from ganforge.api.families import Features
+from ganforge.api.metric import FeatureNetwork, UnroundedFeatureNetwork
 
 
 class Pixels(Features):

@@ -20,9 +20,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.families import Features
+from ganforge.api.metric import FeatureNetwork
 from ganforge.errors import GanforgeError
-from ganforge.families import Features
-from ganforge.metric import FeatureNetwork
 
 CHOICES = (
     "choose one of: a copy of it that you name with weights = PATH, "

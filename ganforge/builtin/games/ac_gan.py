@@ -10,13 +10,13 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ganforge.api.data import DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.game import Game, Terms
+from ganforge.api.schedule import NonNegativeNumber
 from ganforge.builtin.games.heads import ClassifierGame
 from ganforge.builtin.games.players import TwoPlayers
-from ganforge.data import DataSpec
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.game import Game, Terms
-from ganforge.schedule import NonNegativeNumber
 
 
 class AcGan(TwoPlayers):

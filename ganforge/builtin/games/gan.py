@@ -8,17 +8,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ganforge.builtin.games.facing import Facing
+from ganforge.api.data import Batch, DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.duel import Duel
+from ganforge.api.families import Loss, Regularizer
+from ganforge.api.game import Game, Terms, Turn
+from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge.api.schedule import Clock
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.builtin.games.scores import Scores, without_old_scores
-from ganforge.clock import Clock
-from ganforge.data import Batch, DataSpec
-from ganforge.dice import Dice
-from ganforge.duel import Duel
+from ganforge.builtin.games.two_player import Facing
 from ganforge.errors import RecipeError, at_key
-from ganforge.families import Loss, Regularizer
-from ganforge.game import Game, Terms, Turn
-from ganforge.network import DiscriminatorNetwork, GeneratorNetwork
 
 
 class Gan(TwoPlayers):

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.network import DiscriminatorNetwork, FeatureDiscriminator
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
-from ganforge.data import DataSpec
-from ganforge.duel import Duel
 from ganforge.errors import DataError, RecipeError
-from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator
 
 
 class HeadedDiscriminator(FeatureDiscriminator):

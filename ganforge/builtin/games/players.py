@@ -7,10 +7,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
-from ganforge.component import Component
-from ganforge.game import GameComponent, PlayerRecipe
-from ganforge.schedule import PositiveNumber, Ramp
-from ganforge.slots import (
+from ganforge.api.component import Component
+from ganforge.api.game import GameComponent, PlayerRecipe
+from ganforge.api.schedule import PositiveNumber, Ramp
+from ganforge.api.slots import (
     AnyAugmentation,
     AnyDiscriminator,
     AnyDiscriminatorRegularizer,

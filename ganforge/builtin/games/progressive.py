@@ -9,16 +9,16 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import Tensor
 
+from ganforge.api.component import Strict
+from ganforge.api.data import Batch, DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.game import Game
+from ganforge.api.network import Draw, Growing
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
-from ganforge.component import Strict
-from ganforge.data import Batch, DataSpec
-from ganforge.duel import Duel
 from ganforge.errors import RecipeError
-from ganforge.families import Regularizer
-from ganforge.game import Game
-from ganforge.network import Draw, Growing
 
 
 class Stage(NamedTuple):

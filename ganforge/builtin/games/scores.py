@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ganforge.duel import Duel
-from ganforge.tally import Tally
+from ganforge.api.duel import Duel
+from ganforge.api.tally import Tally
 
 
 class Scores(Tally):

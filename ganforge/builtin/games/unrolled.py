@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
+from ganforge.api.collective import Together
+from ganforge.api.data import Batch, DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.game import Game, Terms
+from ganforge.builtin.games.functional import Weights, duel_with, leaves
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
-from ganforge.builtin.games.weights import Weights, duel_with, leaves
-from ganforge.data import Batch, DataSpec
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.game import Game, Terms
-from ganforge.together import Together
 
 
 class Unrolled(TwoPlayers):

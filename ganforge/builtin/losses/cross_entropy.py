@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganforge.duel import Duel
-from ganforge.families import Loss
+from ganforge.api.duel import Duel
+from ganforge.api.families import Loss
 
 
 class CrossEntropyLoss(Loss):

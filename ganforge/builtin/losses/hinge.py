@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import relu
 
-from ganforge.duel import Duel
-from ganforge.families import Loss
+from ganforge.api.duel import Duel
+from ganforge.api.families import Loss
 
 
 class Hinge(Loss):

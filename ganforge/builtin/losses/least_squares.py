@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ganforge.duel import Duel
-from ganforge.families import Loss
+from ganforge.api.duel import Duel
+from ganforge.api.families import Loss
 
 
 class LeastSquares(Loss):

@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from ganforge.duel import Duel
-from ganforge.families import Loss
+from ganforge.api.duel import Duel
+from ganforge.api.families import Loss
 
 
 class Wasserstein(Loss):

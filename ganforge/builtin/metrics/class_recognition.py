@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Labels, Measurement, Samples, Want
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Labels, Measurement, Samples, Want
 
 
 class ClassRecognition(Metric):

@@ -11,13 +11,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Want
+from ganforge.api.slots import AnyDataset, AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Labels, Measurement, Want
-from ganforge.slots import AnyDataset, AnyFeatures
 
 BATCH = 64
 ITERATIONS = 500

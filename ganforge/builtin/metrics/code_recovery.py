@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Measurement, Receipt, Samples, Seen, View, Want
+from ganforge.api.slots import AnyDataset
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.data import Source
 from ganforge.errors import GanforgeError
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Measurement, Receipt, Samples, Seen, View, Want
-from ganforge.slots import AnyDataset
 
 
 @dataclass(frozen=True)

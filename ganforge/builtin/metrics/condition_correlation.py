@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from ganforge.data import KnownConditions, Source, to_float
+from ganforge.api.data import KnownConditions, Source, to_float
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Labels, Measurement, Samples, Want
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Labels, Measurement, Samples, Want
 
 
 class ConditionCorrelation(Metric):

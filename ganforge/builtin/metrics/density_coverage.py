@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.neighbours import distances, nearest_others
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Measurement, Want
-from ganforge.slots import AnyFeatures
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 NEIGHBOURS = 5  # what the paper takes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ganforge.api.families import Features
+from ganforge.api.metric import Receipt
 from ganforge.builtin.features.published import PublishedFeatures
-from ganforge.families import Features
-from ganforge.metric import Receipt
 
 ENOUGH = 10_000  # samples below which no value is compared with those of papers
 

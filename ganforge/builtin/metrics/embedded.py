@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.data import Source
+from ganforge.api.data import Source
+from ganforge.api.families import Features
+from ganforge.api.metric import Exam
 from ganforge.errors import DataError
-from ganforge.families import Features
-from ganforge.metric import Exam
 
 BATCH = 64
 

@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Measurement, Seen, View, Want
+from ganforge.api.network import EquivariantGenerator
 from ganforge.builtin.metrics.resampled import band_limited, rotated, translated
-from ganforge.data import Source
 from ganforge.errors import DataError, GanforgeError
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Measurement, Seen, View, Want
-from ganforge.network import EquivariantGenerator
 
 PEAK = 2.0  # images are in [-1, 1]
 CEILING = 200.0  # dB: no error that float32 could show

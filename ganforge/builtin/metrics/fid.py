@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Measurement, Want
-from ganforge.slots import AnyFeatures
 
 FEW = "biased upwards, comparable at equal counts only"
 

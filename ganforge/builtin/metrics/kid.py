@@ -8,13 +8,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
-from ganforge.data import Source
 from ganforge.errors import DataError, GanforgeError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Measurement, Want
-from ganforge.slots import AnyFeatures
 
 FEW = "unbiased, but noisy"
 

@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Samples, Side, View, Want
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import perceived
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Labels, Measurement, Samples, Side, View, Want
-from ganforge.slots import AnyFeatures
 
 SIDES: tuple[tuple[Side, str], ...] = (("generated", ""), ("real", "-of-real"))
 

@@ -12,15 +12,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.sampler import Sampler
+from ganforge.api.slots import AnyDataset, AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
 from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
-from ganforge.data import Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Measurement, Want
-from ganforge.sampler import Sampler
-from ganforge.slots import AnyDataset, AnyFeatures
 
 SAME = 1e-3  # of the deviation of the features: real samples nearer than that to another are copies of it
 FEW = 20  # samples of a cell, below which it tells nothing

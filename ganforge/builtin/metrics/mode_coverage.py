@@ -9,10 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.data import KnownModes, Source
+from ganforge.api.data import KnownModes, Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Measurement, Samples, Want
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Measurement, Samples, Want
 
 
 class ModeCoverage(Metric):

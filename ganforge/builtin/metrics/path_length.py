@@ -12,16 +12,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api.data import Source
+from ganforge.api.dice import all_dice
+from ganforge.api.families import Better, Features, Metric
+from ganforge.api.metric import Built, Exam, Measurement, Seen, UnroundedFeatureNetwork, View, Want
+from ganforge.api.network import Draw, StyleGenerator
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import vectors_of
-from ganforge.data import Source
-from ganforge.dice import all_dice
 from ganforge.errors import DataError, GanforgeError
-from ganforge.families import Better, Features, Metric
-from ganforge.metric import Built, Exam, Measurement, Seen, UnroundedFeatureNetwork, View, Want
-from ganforge.network import Draw, StyleGenerator
-from ganforge.slots import AnyFeatures
 
 LARGEST = 256  # pixels: larger images are averaged down to that
 

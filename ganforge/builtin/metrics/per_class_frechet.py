@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from ganforge.api.data import DataSpec, Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Moments, Want
+from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
-from ganforge.data import DataSpec, Source
 from ganforge.errors import DataError
-from ganforge.families import Better, Metric
-from ganforge.metric import Embedded, Exam, Labels, Measurement, Moments, Want
-from ganforge.slots import AnyFeatures
 
 FEW = "so few are there of a class, biased upwards, comparable at equal counts only"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ganforge.families import Features
-from ganforge.metric import Exam
+from ganforge.api.families import Features
+from ganforge.api.metric import Exam
 
 PORTION = 2**18  # pixels that are looked at at a time
 

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.data import Source, to_float
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Measurement, Samples, Want
+from ganforge.api.data import Source, to_float
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Measurement, Samples, Want
 
 
 class PixelVariance(Metric):

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.data import Source, to_float
+from ganforge.api.data import Source, to_float
+from ganforge.api.sampler import Sampler
 from ganforge.errors import DataError
-from ganforge.sampler import Sampler
 
 _SHUFFLE = 0  # seed of the fixed order in which samples are learnt and held out
 

@@ -12,9 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.data import Source
-from ganforge.families import Better, Metric
-from ganforge.metric import Exam, Measurement, Seen, View, Want
+from ganforge.api.data import Source
+from ganforge.api.families import Better, Metric
+from ganforge.api.metric import Exam, Measurement, Seen, View, Want
 
 ROUNDING = 1 / 12  # power, in levels of 8 bits squared, that rounding adds at each frequency
 

@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import gentler, remedies
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import gentler, remedies
+from ganforge.builtin.monitors.trends import Likeness, Streak
 
 
 class ConstantOutput(Monitor):

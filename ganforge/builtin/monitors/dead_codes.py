@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import remedies
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import remedies
+from ganforge.builtin.monitors.trends import Streak
 
 
 class DeadCodes(Monitor):

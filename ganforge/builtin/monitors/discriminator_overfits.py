@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Series, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import ada, remedies
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import ada, remedies
 
 READING = "discriminator/overfit"
 FEW = 500  # samples: Zhao et al. 2020 (arXiv:2006.10738, sec. 4.3) train on 100 to 389, with DiffAugment and R1

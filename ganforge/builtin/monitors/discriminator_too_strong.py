@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak, ignorant
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import ada, gentler, remedies, slower
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import ada, gentler, remedies, slower
+from ganforge.builtin.monitors.trends import Likeness, Streak, ignorant
 
 PLAYERS = ("discriminator", "generator")
 PROGRESS = 0.25  # how much nearer samples are to come in so many lines

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Series, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import gentler, remedies, restrained, unbounded
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import gentler, remedies, restrained, unbounded
+from ganforge.builtin.monitors.trends import Streak
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
 

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Likeness, Streak
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Series, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import faster, gentler, remedies
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import faster, gentler, remedies
+from ganforge.builtin.monitors.trends import Likeness, Streak
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 QUALITY = ("high-quality", "precision", "density")  # how metrics begin that tell whether single samples are good

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Watcher
-from ganforge.plan import Plan
-from ganforge.remedy import gentler, remedies
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.plan import Plan
+from ganforge.api.remedy import gentler, remedies
 
 FIRST = ("data/", "real/")  # what comes before training
 OF_TWO = ("/distance", "/nearest", "/duplicates", "/least_class_distance")  # readings that one sample does not have

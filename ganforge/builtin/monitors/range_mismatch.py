@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Watcher
-from ganforge.plan import Plan
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.plan import Plan
 
 NONE_BELOW = -0.01  # numbers of images in [0, 1] or [0, 255] are above this
 

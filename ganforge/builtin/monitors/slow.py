@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.builtin.monitors.course import Streak
-from ganforge.families import Monitor
-from ganforge.monitor import Finding, Line, Series, Watcher
-from ganforge.plan import Plan
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.plan import Plan
+from ganforge.builtin.monitors.trends import Streak
 
 RECENT = 200  # lines that a line is compared with
 

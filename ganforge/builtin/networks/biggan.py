@@ -9,6 +9,8 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import nearest, of_generator
@@ -24,9 +26,7 @@ from ganforge.builtin.networks.layers.resnet import (
 )
 from ganforge.builtin.networks.layers.standing import StandingGenerator
 from ganforge.builtin.networks.sagan import ATTENTION, Attention
-from ganforge.data import DataSpec
 from ganforge.errors import RecipeError
-from ganforge.families import Discriminator
 
 EPS = 1e-4  # of BatchNorm; Brock et al. 2019, app. C
 ATTENDED: Attention = Field(default=64, description=ATTENTION)

@@ -9,13 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.builtin.networks.biggan import (
-    ATTENDED,
-    EPS,
-    ORTHOGONAL,
-    EmbeddingGenerator,
-    EmbeddingNetwork,
-)
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator
+from ganforge.builtin.networks.biggan import ATTENDED, EPS, ORTHOGONAL, EmbeddingGenerator, EmbeddingNetwork
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.bottleneck import GrowingBottleneck, ShrinkingBottleneck
 from ganforge.builtin.networks.layers.initial import Initial, initialise
@@ -23,8 +19,6 @@ from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator
 from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.resnet import WIDTH, ImagePath, ResidualDiscriminatorNetwork
 from ganforge.builtin.networks.sagan import Attention
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator
 
 WIDE: int = Field(default=128, ge=1, le=1024, description=WIDTH)
 

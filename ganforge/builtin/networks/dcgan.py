@@ -10,13 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator, Generator
+from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
 from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, norm_of_images
 from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.one_hot import append_labels
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator, Generator
-from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
 Layout = Literal["radford", "miyato"]
 _LAYOUT = "radford: Radford et al. 2015; miyato: the standard CNN of Miyato et al. 2018 (arXiv:1802.05957, table 3)"

@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator
+from ganforge.api.network import DiscriminatorNetwork, FeatureDiscriminator
+from ganforge.api.slots import AnyDiscriminator
 from ganforge.builtin.networks.layers.minibatch import MinibatchDeviation
-from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
-from ganforge.families import Discriminator
-from ganforge.network import DiscriminatorNetwork, FeatureDiscriminator
-from ganforge.slots import AnyDiscriminator
 
 _INNER = Field(description="the discriminator whose features are looked at; it must show them (most do)")
 

@@ -9,12 +9,12 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator, Generator
+from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
 from ganforge.builtin.networks.layers.norms import VECTOR_NORM, VectorNorm, norm_of_vectors
 from ganforge.builtin.networks.one_hot import append_labels
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator, Generator
-from ganforge.network import FeatureDiscriminator, GeneratorNetwork
 
 Activation = Literal["relu", "leaky-relu", "silu", "tanh"]
 _ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {

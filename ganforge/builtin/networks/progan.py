@@ -11,6 +11,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator, Generator
+from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork, Growing
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE, EqualizedConv, EqualizedLinear
 from ganforge.builtin.networks.layers.growth import enlarged, shrunk
@@ -19,9 +22,6 @@ from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
 from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import Resample
 from ganforge.builtin.networks.one_hot import append_labels
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator, Generator
-from ganforge.network import FeatureDiscriminator, GeneratorNetwork, Growing
 
 BASE = 16_384
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)

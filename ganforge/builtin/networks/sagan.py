@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial
 from ganforge.builtin.networks.layers.ladder import nearest
 from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.resnet import WIDTH, ResidualDiscriminatorNetwork, ResidualGenerator, shrinking
 from ganforge.builtin.networks.sngan import SnganGeneratorNetwork
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator
 
 Attention = Literal[4, 8, 16, 32, 64, 128, 256]
 ATTENTION = (

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Discriminator
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import of_generator
 from ganforge.builtin.networks.layers.pyramid import resolution_of
@@ -21,8 +23,6 @@ from ganforge.builtin.networks.layers.resnet import (
     shrinking,
 )
 from ganforge.builtin.networks.layers.standing import StandingGenerator
-from ganforge.data import DataSpec
-from ganforge.families import Discriminator
 
 
 class SnganGenerator(ResidualGenerator):

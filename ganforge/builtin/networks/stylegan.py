@@ -8,6 +8,10 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Discriminator
+from ganforge.api.network import Growing
 from ganforge.builtin.networks.layers.adaptive_norm import Epilogue
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedConv
@@ -17,10 +21,6 @@ from ganforge.builtin.networks.layers.minibatch import GROUP
 from ganforge.builtin.networks.layers.pyramid import CHANNEL_MAX, channels_by_resolution
 from ganforge.builtin.networks.layers.running import RunningMean
 from ganforge.builtin.networks.progan import BASE, CHANNEL_BASE, ProGANDiscriminatorNetwork
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Discriminator
-from ganforge.network import Growing
 
 
 class StyleGANGenerator(StyledGenerator):

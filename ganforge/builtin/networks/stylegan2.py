@@ -10,22 +10,16 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Discriminator
+from ganforge.api.network import FeatureDiscriminator
 from ganforge.builtin.networks.layers.equalized import EqualizedConv, EqualizedLinear
-from ganforge.builtin.networks.layers.mapping import (
-    MIXING,
-    STYLE_DECAY,
-    DecayingStyleNetwork,
-    Mapping,
-    StyledGenerator,
-)
+from ganforge.builtin.networks.layers.mapping import MIXING, STYLE_DECAY, DecayingStyleNetwork, Mapping, StyledGenerator
 from ganforge.builtin.networks.layers.minibatch import GROUP, MinibatchDeviation
 from ganforge.builtin.networks.layers.modulated import ModulatedConv, ToImage
 from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import Resample, doubled, halved
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Discriminator
-from ganforge.network import FeatureDiscriminator
 
 BASE = 32_768
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)

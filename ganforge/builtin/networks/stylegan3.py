@@ -9,6 +9,8 @@ import torch
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.network import EquivariantGenerator
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedLinear
 from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
 from ganforge.builtin.networks.layers.fourier import FourierFeatures
@@ -16,8 +18,6 @@ from ganforge.builtin.networks.layers.mapping import StyledGenerator, StyledNetw
 from ganforge.builtin.networks.layers.modulated import ToImage, demodulation, modulate
 from ganforge.builtin.networks.layers.pyramid import check_channels, resolution_of
 from ganforge.builtin.networks.layers.running import RunningMean
-from ganforge.data import DataSpec
-from ganforge.network import EquivariantGenerator
 
 CRITICAL = 2  # layers at the end whose cutoff is the highest frequency that pixels can hold (arXiv:2106.12423, app. F)
 FIRST_CUTOFF, FIRST_STOPBAND = 2.0, 2.0**2.1  # of the input, in cycles per image width (app. F)

@@ -12,9 +12,9 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
+from ganforge.api.families import Optimizer
 from ganforge.builtin.optimizers.by_name import find, nearest
 from ganforge.errors import RecipeError
-from ganforge.families import Optimizer
 
 _OURS = ("params", "lr")  # what is no option
 _ANY = inspect.Parameter.VAR_KEYWORD

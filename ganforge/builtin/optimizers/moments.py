@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from ganforge.families import Optimizer
-from ganforge.schedule import DecayRate, value_at
+from ganforge.api.families import Optimizer
+from ganforge.api.schedule import DecayRate, value_at
 
 
 class Moments(Optimizer):

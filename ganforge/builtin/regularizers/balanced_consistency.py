@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.schedule import PositiveNumber, value_at
 from ganforge.builtin.regularizers.transform import TRANSFORM, Transform, Transforms
-from ganforge.data import DataSpec
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.schedule import PositiveNumber, value_at
 
 
 class BalancedConsistency(Regularizer):

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.schedule import PositiveNumber, value_at
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.schedule import PositiveNumber, value_at
 
 
 class Drift(Regularizer):

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.duel import Duel, Role
+from ganforge.api.duel import Duel, Role
+from ganforge.api.families import Regularizer
+from ganforge.api.network import FeatureDiscriminator
+from ganforge.api.schedule import PositiveNumber, value_at
 from ganforge.errors import RecipeError
-from ganforge.families import Regularizer
-from ganforge.network import FeatureDiscriminator
-from ganforge.schedule import PositiveNumber, value_at
 
 
 class FeatureMatching(Regularizer):

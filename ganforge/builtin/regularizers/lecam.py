@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.data import DataSpec
-from ganforge.duel import Duel
-from ganforge.families import Regularizer
-from ganforge.schedule import PositiveNumber, value_at
-from ganforge.tally import Tally
+from ganforge.api.data import DataSpec
+from ganforge.api.duel import Duel
+from ganforge.api.families import Regularizer
+from ganforge.api.schedule import PositiveNumber, value_at
+from ganforge.api.tally import Tally
 
 
 class LeCam(Regularizer):

@@ -9,14 +9,14 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.duel import Duel, Role
+from ganforge.api.families import Regularizer
+from ganforge.api.network import StyleGenerator
+from ganforge.api.schedule import PositiveNumber, value_at
+from ganforge.api.tally import Tally
 from ganforge.builtin.regularizers.input_gradient import input_gradient
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.duel import Duel, Role
-from ganforge.families import Regularizer
-from ganforge.network import StyleGenerator
-from ganforge.schedule import PositiveNumber, value_at
-from ganforge.tally import Tally
 
 
 class PathLength(Regularizer):

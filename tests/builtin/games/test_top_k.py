@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from support import ToySource, batches, gan_table, recipe_of, runner_of
+from support.toys import ToySource, batches, gan_table, recipe_of, runner_of
 from torch import Tensor
 
-from ganforge.clock import set_clocks
-from ganforge.data import DataSpec
-from ganforge.dice import Roll, roll_dice
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Roll, roll_dice
+from ganforge.api.schedule import set_clocks
 
 SPEC = DataSpec((2,))
 FALLING = {"start": 1.0, "end": 0.5, "images": 100}

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support_networks import assert_all_learn, assert_labels_matter, attention, convolution, count, normalise
+from support.networks import assert_all_learn, assert_labels_matter, attention, convolution, count, normalise
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.biggan import BigganDiscriminator, BigganGenerator, split_evenly
 from ganforge.builtin.networks.biggan_deep import BigganDeepDiscriminator, BigganDeepGenerator
-from ganforge.data import DataSpec
 from ganforge.errors import RecipeError
 
 PAIRS = [(BigganGenerator, BigganDiscriminator), (BigganDeepGenerator, BigganDeepDiscriminator)]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.dcgan import DcganDiscriminator, DcganGenerator
-from ganforge.data import DataSpec
 from ganforge.errors import DataError
 
 

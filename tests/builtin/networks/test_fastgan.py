@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Roll, roll_dice
 from ganforge.builtin.networks.fastgan import Block, Excitation, FastganGenerator, Noise
-from ganforge.data import DataSpec
-from ganforge.dice import Roll, roll_dice
 from ganforge.errors import DataError
 
 LAYOUTS = pytest.mark.parametrize("layout", ["liu", "sauer", "lite"])

@@ -6,16 +6,16 @@ import math
 
 import pytest
 import torch
-from support import ToySource, batches, gan_table, runner_of
+from support.toys import ToySource, batches, gan_table, runner_of
 from torch import Tensor
 
+from ganforge.api.data import DataSpec
+from ganforge.api.network import DiscriminatorNetwork
 from ganforge.builtin.networks.dcgan import DcganDiscriminator
 from ganforge.builtin.networks.heads import MinibatchDiscrimination, MinibatchStddev, Projection
 from ganforge.builtin.networks.mlp import MlpDiscriminator
 from ganforge.builtin.networks.stylegan2 import StyleGAN2Discriminator
-from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
-from ganforge.network import DiscriminatorNetwork
 
 POINTS, CLASSES, CONDITIONS = DataSpec((2,)), DataSpec((2,), 3), DataSpec((2,), conditions=2)
 MLP = MlpDiscriminator(width=7, depth=2)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.mlp import MlpDiscriminator, MlpGenerator
-from ganforge.data import DataSpec
 
 SPECS = [DataSpec((2,)), DataSpec((2,), 8), DataSpec((1, 8, 8)), DataSpec((3, 16, 16), 3), DataSpec((4, 8, 12))]
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
 from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
 from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
 from ganforge.builtin.networks.layers.pyramid import channels_by_resolution
 from ganforge.builtin.networks.progan import ProGANDiscriminator, ProGANGenerator, Seed
-from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 64, "channel_max": 8}

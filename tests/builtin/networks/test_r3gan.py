@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.layers.fixup import GAIN, Block, Convolution
 from ganforge.builtin.networks.r3gan import (
     R3GANDiscriminator,
@@ -12,7 +13,6 @@ from ganforge.builtin.networks.r3gan import (
     R3GANGenerator,
     R3GANGeneratorNetwork,
 )
-from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 256, "channel_max": 16, "group_width": 8}

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support_networks import assert_all_learn, attention, count, normalise
+from support.networks import assert_all_learn, attention, count, normalise
 from torch import nn
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.sagan import SaganDiscriminator, SaganGenerator
 from ganforge.builtin.networks.sngan import SnganDiscriminator, SnganGenerator
-from ganforge.data import DataSpec
 
 
 def attended(network: nn.Module, *inputs: torch.Tensor | None) -> list[int]:

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from support_networks import assert_all_learn, assert_labels_matter, convolution, count, normalise
+from support.networks import assert_all_learn, assert_labels_matter, convolution, count, normalise
 
+from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.sngan import SnganDiscriminator, SnganGenerator
-from ganforge.data import DataSpec
 from ganforge.errors import DataError
 
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Roll, roll_dice
 from ganforge.builtin.networks.layers.adaptive_norm import Epilogue, adaptive_norm
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
 from ganforge.builtin.networks.progan import halving
 from ganforge.builtin.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
-from ganforge.data import DataSpec
-from ganforge.dice import Roll, roll_dice
 
 SMALL = {"channel_base": 64, "channel_max": 8}
 B = 4

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Roll, roll_dice
 from ganforge.builtin.networks.stylegan2 import (
     StyleGAN2Discriminator,
     StyleGAN2DiscriminatorNetwork,
     StyleGAN2Generator,
     StyleGAN2GeneratorNetwork,
 )
-from ganforge.data import DataSpec
-from ganforge.dice import Roll, roll_dice
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 128, "channel_max": 16, "mapping_layers": 2}

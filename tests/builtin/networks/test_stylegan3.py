@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ganforge.api.data import DataSpec
+from ganforge.api.tally import all_tallies
 from ganforge.builtin.metrics.resampled import band_limited, rotated
 from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE
 from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
 from ganforge.builtin.networks.layers.kaiser import attenuation
 from ganforge.builtin.networks.layers.running import RunningMean
 from ganforge.builtin.networks.stylegan3 import StyleGAN3Generator, StyleGAN3GeneratorNetwork, bands
-from ganforge.data import DataSpec
 from ganforge.errors import DataError, RecipeError
-from ganforge.tally import all_tallies
 
 SMALL: dict[str, Any] = {"latent": 12, "channel_base": 256, "channel_max": 12, "layers": 5, "margin": 4}
 PAPER: dict[str, dict[str, Any]] = {"t": {}, "r": {"config": "r", "channel_base": 65_536, "channel_max": 1024}}

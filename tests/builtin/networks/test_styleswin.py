@@ -7,13 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.builtin.networks.styleswin import (
-    StyleNorm,
-    StyleSwinGenerator,
-    StyleSwinGeneratorNetwork,
-    positions,
-)
-from ganforge.data import DataSpec
+from ganforge.api.data import DataSpec
+from ganforge.builtin.networks.styleswin import StyleNorm, StyleSwinGenerator, StyleSwinGeneratorNetwork, positions
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 256, "channel_max": 16, "mapping_layers": 2, "latent": 12}

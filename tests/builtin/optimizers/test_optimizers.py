@@ -12,13 +12,13 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from ganforge.api.families import Optimizer
+from ganforge.api.schedule import Ramp
 from ganforge.builtin.optimizers.adam import Adam
 from ganforge.builtin.optimizers.adamw import AdamW
 from ganforge.builtin.optimizers.optimistic_adam import OptimisticAdam
 from ganforge.builtin.optimizers.rmsprop import RmsProp
 from ganforge.builtin.optimizers.sgd import Sgd
-from ganforge.families import Optimizer
-from ganforge.schedule import Ramp
 
 GRADIENTS = [0.5, -1.0, 0.25, 2.0]
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice, Roll, roll_dice
+from ganforge.api.duel import Duel
+from ganforge.api.network import StyleGenerator
 from ganforge.builtin.networks.stylegan2 import StyleGAN2Generator
 from ganforge.builtin.regularizers.path_length import PathLength, PathLengthPenalty
-from ganforge.data import DataSpec
-from ganforge.dice import Dice, Roll, roll_dice
-from ganforge.duel import Duel
-from ganforge.network import StyleGenerator
 
 SPEC = DataSpec((2, 4, 4))
 

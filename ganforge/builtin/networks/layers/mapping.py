@@ -8,12 +8,12 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import Dice
+from ganforge.api.families import Generator
+from ganforge.api.network import StyleGenerator
+from ganforge.api.tally import Tally
 from ganforge.builtin.networks.layers.equalized import EqualizedLinear
-from ganforge.data import DataSpec
-from ganforge.dice import Dice
-from ganforge.families import Generator
-from ganforge.network import StyleGenerator
-from ganforge.tally import Tally
 
 MIXING = Field(default=0.9, ge=0, le=1, description="share of samples in training that mix two styles")
 STYLE_DECAY = Field(default=0.998, ge=0, lt=1, description="decay, by turn, of the mean style that truncation leads to")

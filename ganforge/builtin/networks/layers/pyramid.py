@@ -6,7 +6,7 @@ import math
 
 from pydantic import Field
 
-from ganforge.data import DataSpec
+from ganforge.api.data import DataSpec
 from ganforge.errors import DataError, RecipeError
 
 CHANNEL_BASE_TEXT = "channels times resolution, as far as channel_max allows"

@@ -9,15 +9,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from ganforge.api.data import DataSpec
+from ganforge.api.families import Generator
+from ganforge.api.network import FeatureDiscriminator
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator
 from ganforge.builtin.networks.layers.projection import ProjectionHead
 from ganforge.builtin.networks.layers.pyramid import resolution_of
 from ganforge.builtin.networks.layers.residual import ShrinkingBlock
-from ganforge.data import DataSpec
-from ganforge.families import Generator
-from ganforge.network import FeatureDiscriminator
 
 WIDTH = "channels next to the image at 64x64 and above; other layers have 2 to 16 times as many"
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ganforge.data import DataSpec
-from ganforge.dice import derive
-from ganforge.network import GeneratorNetwork
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import derive
+from ganforge.api.network import GeneratorNetwork
 
 Moments = tuple[Tensor, Tensor]  # mean and variance of each channel, [C] and [C]
 

@@ -1,0 +1,100 @@
+"""Numbers that change with the images shown."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from torch import nn
+
+from ganforge.api.component import Strict
+
+
+class Ramp(Strict):
+    """A number that goes from `start` to `end` while images are shown, and stays there."""
+
+    start: float = Field(description="value before the ramp")
+    end: float = Field(description="value after it")
+    images: PositiveInt = Field(description="images shown at its end")
+    after_images: NonNegativeInt = Field(default=0, description="images shown at its beginning")
+    shape: Literal["linear", "cosine", "exponential"] = Field(default="linear", description="how it goes")
+
+    @model_validator(mode="after")
+    def _check(self) -> Ramp:
+        if self.after_images >= self.images:
+            raise ValueError(f"the ramp ends (images = {self.images}) before it begins ({self.after_images})")
+        if self.shape == "exponential" and self.start * self.end <= 0:
+            raise ValueError("an exponential ramp needs start and end of one sign, neither of them 0")
+        return self
+
+    def at(self, images: int) -> float:
+        """Return the value after `images` images shown."""
+        done = min(max((images - self.after_images) / (self.images - self.after_images), 0.0), 1.0)
+        if self.shape == "exponential":
+            return float(self.start * (self.end / self.start) ** done)
+        if self.shape == "cosine":
+            done = (1 - math.cos(math.pi * done)) / 2
+        return self.start + (self.end - self.start) * done
+
+
+Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]
+
+
+def positive(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, negative, or that is 0 for good."""
+    ends = (number.start, number.end) if isinstance(number, Ramp) else (number, number)
+    if min(ends) < 0 or max(ends) == 0:
+        raise ValueError(f"expected a number above 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1])))
+    return number
+
+
+PositiveNumber = Annotated[Number, AfterValidator(positive)]
+
+
+def decay_rate(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, no decay rate: expected at least 0 and less than 1."""
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if not 0 <= end < 1:
+            raise ValueError(f"expected a number at least 0 and below 1, given {end:g}")
+    return number
+
+
+DecayRate = Annotated[
+    Annotated[float, Field(ge=0, lt=1)] | Ramp, Field(union_mode="left_to_right"), AfterValidator(decay_rate)
+]
+
+
+def not_negative(number: float | Ramp) -> float | Ramp:
+    """Refuse a number that is, or becomes, negative."""
+    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
+        if end < 0:
+            raise ValueError(f"expected a number of at least 0, given {end:g}")
+    return number
+
+
+NonNegativeNumber = Annotated[Number, AfterValidator(not_negative)]
+
+
+def value_at(number: float | Ramp, images: int) -> float:
+    """Return a scheduled or constant number after `images` images shown."""
+    return number.at(images) if isinstance(number, Ramp) else number
+
+
+class Clock(nn.Module):
+    """Knows how many images were shown. Whoever plays or samples sets all clocks of the game, as they roll all dice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = 0
+
+    def value(self, number: Number) -> float:
+        """Return what a scheduled or constant number is by now."""
+        return value_at(number, self.images)
+
+
+def set_clocks(module: nn.Module, images: int) -> None:
+    """Set every clock below `module`."""
+    for child in module.modules():
+        if isinstance(child, Clock):
+            child.images = images

@@ -1,0 +1,118 @@
+"""Recipe fields that take any installed component of a family."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ganforge.api.component import Component
+from ganforge.api.families import (
+    Augmentation,
+    Constraint,
+    Dataset,
+    Discriminator,
+    Features,
+    Generator,
+    Loss,
+    Metric,
+    Monitor,
+    Optimizer,
+    Regularizer,
+)
+
+
+class Kinds(Protocol):
+    """What a slot needs of the catalogue: the classes of a family by kind."""
+
+    def family(self, name: str) -> Mapping[str, type[Component]]:
+        """Return the installed classes of a family by kind."""
+
+    def provider(self, family: str, kind: str) -> str:
+        """Return the distribution and version that offers a component."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Validates a table (or a bare kind) into the component class that its `kind` names.
+
+    Args:
+        family: whose components fit, such as "losses".
+        default: the kind of a table that names none; without it `kind` must be written.
+        player: whose regularizers fit, where that matters.
+    """
+
+    family: str
+    default: str | None = None
+    player: str | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.choose)
+
+    def choose(self, entry: Any, info: ValidationInfo) -> Component:
+        """Return the component that `entry` describes."""
+        if isinstance(entry, Component):
+            return self._fitting(entry)
+        if not isinstance(entry, str | dict):
+            raise PydanticCustomError(
+                "component_type",
+                "expected a kind of {family}, alone or in a table with its fields",
+                {"family": self.noun},
+            )
+        if info.context is None:
+            raise RuntimeError("validate with context={'catalogue': ...}, or pass components")
+        catalogue: Kinds = info.context["catalogue"]
+        known = catalogue.family(self.family)
+        kind = entry if isinstance(entry, str) else entry.get("kind", self.default)
+        names = ", ".join(sorted(known)) or "none"
+        if kind is None:
+            raise PydanticCustomError(
+                "missing_kind",
+                "the kind of {family} is missing; installed: {known}",
+                {"family": self.noun, "known": names},
+            )
+        if not isinstance(kind, str) or kind not in known:
+            near = difflib.get_close_matches(str(kind), known, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise PydanticCustomError(
+                "unknown_kind",
+                "unknown kind '{kind}' of {family}{hint} (installed: {known})",
+                {"kind": str(kind), "family": self.noun, "hint": hint, "known": names},
+            )
+        fields = {} if isinstance(entry, str) else {**entry, "kind": kind}
+        return self._fitting(known[kind].model_validate(fields, context=info.context))
+
+    def _fitting(self, component: Component) -> Component:
+        fits = not isinstance(component, Regularizer) or component.player in (self.player, "either")
+        if self.player is not None and isinstance(component, Regularizer) and not fits:
+            raise PydanticCustomError(
+                "wrong_player",
+                "'{kind}' regularizes the {right}, not the {wrong}: move it to the {right}'s regularizers",
+                {"kind": component.kind, "right": component.player, "wrong": self.player},
+            )
+        return component
+
+    @property
+    def noun(self) -> str:
+        """The family in the singular, for error messages."""
+        irregular = {"losses": "loss", "features": "features", "datasets": "data set"}
+        return irregular.get(self.family, self.family.removesuffix("s"))
+
+
+AnyGenerator = Annotated[Generator, Slot("generators")]
+AnyDiscriminator = Annotated[Discriminator, Slot("discriminators")]
+AnyLoss = Annotated[Loss, Slot("losses")]
+AnyRegularizer = Annotated[Regularizer, Slot("regularizers")]
+AnyGeneratorRegularizer = Annotated[Regularizer, Slot("regularizers", player="generator")]
+AnyDiscriminatorRegularizer = Annotated[Regularizer, Slot("regularizers", player="discriminator")]
+AnyConstraint = Annotated[Constraint, Slot("constraints")]
+AnyAugmentation = Annotated[Augmentation, Slot("augmentations")]
+AnyDataset = Annotated[Dataset, Slot("datasets")]
+AnyFeatures = Annotated[Features, Slot("features")]
+AnyMetric = Annotated[Metric, Slot("metrics")]
+AnyMonitor = Annotated[Monitor, Slot("monitors")]
+AnyOptimizer = Annotated[Optimizer, Slot("optimizers", default="adam")]

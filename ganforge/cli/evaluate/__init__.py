@@ -1,0 +1,167 @@
+"""`ganforge evaluate`: any metric of any checkpoint, or of a folder or ZIP of images."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ganforge.cli.evaluate.measure import Asked
+    from ganforge.cli.evaluate.report import Evaluated
+
+
+@click.command("evaluate")
+@click.argument("samples", metavar="RUN|FOLDER|ZIP")
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="IMAGES|best|all|PATH",
+              help="Which checkpoint; may be repeated [default: the newest].")  # fmt: skip
+@click.option("--metric", "metrics", multiple=True, metavar="KIND|TABLE",
+              help="What to measure, such as fid or '{kind = \"fid\", samples = 5000}'; may be repeated [default: the "
+              "recipe's metrics, or those usual for such samples].")  # fmt: skip
+@click.option("--samples", "count", type=click.IntRange(min=2), help="Generated samples, for all metrics.")
+@click.option("--real", type=click.IntRange(min=2), help="Real samples, for all metrics.")
+@click.option("--features", metavar="KIND|TABLE", help="Whose features are compared, for all metrics.")
+@click.option("--against", metavar="DATA",
+              help="Compare with these: a folder or ZIP of images, a kind of data set, or a TOML table [default: the "
+              "recipe's reference, or its data].")  # fmt: skip
+@click.option("--resolution", type=click.IntRange(min=4), help="Cut and resize both sides of images to this.")
+@click.option("--seed", type=click.IntRange(min=0), help="Decides which samples [default: the recipe's seed].")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Measure with so many seeds, and tell mean and standard deviation.")  # fmt: skip
+@click.option("--truncation", type=click.FloatRange(0, 1, min_open=True), default=1.0,
+              help="Above 0, at most 1: less variety, more likeness.")  # fmt: skip
+@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl, for `ganforge compare`.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--processes", type=click.IntRange(min=1),
+              help="Processes to start here, or how many a launcher was to start [default: 1].")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
+@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+def command(
+    samples: str,
+    checkpoints: tuple[str, ...],
+    metrics: tuple[str, ...],
+    count: int | None,
+    real: int | None,
+    features: str | None,
+    against: str | None,
+    resolution: int | None,
+    seed: int | None,
+    repeat: int,
+    truncation: float,
+    live: bool,
+    save: bool,
+    device: str,
+    processes: int | None,
+    as_json: bool,
+    leave_out: tuple[str, ...],
+) -> int:
+    """Measure how good samples are: of RUN, the folder of a run, or of a folder or ZIP of images.
+
+    All metrics look at the same samples, in one pass. Every value comes with its receipt: what it depends on.
+
+    \b
+    Examples:
+      ganforge evaluate runs/stylegan2_faces --checkpoint best --repeat 3
+      ganforge evaluate runs/stylegan2_faces --metric fid --samples 50000 --save
+      ganforge evaluate a.zip --against b.zip --json
+    """
+    from ganforge.distributed.launch import end_with_launcher, launch, world_of
+
+    world = world_of(os.environ, processes)
+    if world is None and processes is not None and processes > 1:
+        return launch(sys.argv[1:], processes, os.environ)
+    end_with_launcher(os.environ)
+    from ganforge.cli.distributed_errors import one_voice
+    from ganforge.cli.evaluate.measure import Asked
+    from ganforge.cli.evaluate.report import lines
+
+    asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
+    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team):
+        found = _measure(samples, replace(asked, team=team), checkpoints, truncation, live, save)
+        if team is None or team.is_main_process:
+            if save:
+                _save(Path(samples), found)
+            text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found))
+            click.echo(text)
+    return 0
+
+
+@contextmanager
+def _team(device: str, world: int | None) -> Iterator[Accelerator | None]:
+    """Join the other processes; None where there are none."""
+    if world is None or world == 1:
+        yield None
+        return
+    import torch
+
+    from ganforge.training.build import make_accelerator
+
+    team = make_accelerator(device, "no", world)
+    try:
+        yield team
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _hushed(team: Accelerator | None) -> AbstractContextManager[object]:
+    """Let only the main process talk; what goes wrong is said outside, by one of them."""
+    return nullcontext() if team is None or team.is_main_process else redirect_stderr(io.StringIO())
+
+
+def _measure(
+    samples: str, asked: Asked, checkpoints: tuple[str, ...], truncation: float, live: bool, save: bool
+) -> Evaluated:
+    """Measure samples of a run, or of files."""
+    from ganforge.cli.evaluate.measure import evaluate_files, evaluate_run
+    from ganforge.errors import RecipeError
+
+    run = Path(samples)
+    if (run / "recipe.toml").is_file():
+        if asked.resolution is not None:
+            raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
+        return evaluate_run(run, asked, checkpoints, truncation, live)
+    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
+    wrong = [name for name, value in given.items() if value]
+    if wrong and (run.exists() or asked.against is not None):
+        raise RecipeError(
+            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
+        )
+    return evaluate_files(samples, asked)
+
+
+def _save(run: Path, found: Evaluated) -> None:
+    """Append a line for each checkpoint and seed; a run's log is left as it is."""
+    import time
+
+    from ganforge.errors import GanforgeError
+    from ganforge.runs.run import EVALUATIONS
+    from ganforge.tracking.jsonl import Lines
+
+    place = run / EVALUATIONS
+    log = Lines(place)
+    for column in found.columns:
+        for index, seed in enumerate(found.seeds):
+            line: dict[str, Any] = {
+                "images": column.images,
+                "time": time.time(),
+                "seed": seed,
+                "values": {value.name: value.values[index] for value in column.values},
+                "better": {value.name: value.better for value in column.values if value.better is not None},
+                "receipts": {value.name: value.receipts[index] for value in column.values},
+            }
+            log.append(line)
+    log.close()
+    if log.problem:
+        raise GanforgeError(log.problem)
+    click.echo(f"appended to {place}", err=True)

@@ -1,0 +1,146 @@
+"""Two sets of samples that are compared: what is there, and at which size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganforge.api.data import DataSpec, Source
+from ganforge.api.families import Dataset
+from ganforge.builtin.data.images import Images
+from ganforge.builtin.data.opening import open_shelf
+from ganforge.cli.evaluate.arguments import read_data
+from ganforge.decoding.decoders import Decoders
+from ganforge.decoding.image import BadFile
+from ganforge.errors import DataError, RecipeError
+from ganforge.plugins.catalogue import Catalogue
+
+RECIPE = "recipe.toml"
+
+
+def named(text: str, catalogue: Catalogue) -> Dataset:
+    """Return the data that a text names: a folder or ZIP of images, a kind of data set, or a TOML table.
+
+    Raises:
+        RecipeError: there is nothing of that name.
+    """
+    path = Path(text).expanduser()
+    if (path / RECIPE).is_file():
+        raise RecipeError(
+            f"{text} is the folder of a run, and samples are compared with real ones or with files; write its samples "
+            f"first: ganforge sample {text} -n 10000 -o samples.zip"
+        )
+    if text.lstrip().startswith("{") or (not path.exists() and text in catalogue.family("datasets")):
+        return read_data(text, catalogue)
+    if not path.exists() and "/" not in text and not path.suffix:
+        kinds = ", ".join(sorted(catalogue.family("datasets")))
+        raise RecipeError(f"there is no folder or ZIP '{text}', and no data set of that kind (kinds: {kinds})")
+    return Images(path=text)
+
+
+def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
+    """Return data at a resolution, and with so many channels, unless they say another."""
+    wanted: dict[str, Any] = {"resolution": resolution, "channels": channels}
+    said = data.model_fields_set
+    new = {
+        name: value
+        for name, value in wanted.items()
+        if value is not None and name in type(data).model_fields and name not in said
+    }
+    return type(data).model_validate({**{name: getattr(data, name) for name in said}, **new}) if new else data
+
+
+def sizes(data: Images, cache: Path) -> Counter[tuple[int, int]]:
+    """Return how many images have which width and height, by their headers; damaged ones are left out."""
+    found: Counter[tuple[int, int]] = Counter()
+    cache.mkdir(parents=True, exist_ok=True)
+    with open_shelf(data.path, cache) as shelf, Decoders(1) as decoders, decoders.one() as decoder:
+        for entry in shelf.entries:
+            try:
+                head = decoder.head(shelf.fetch(entry))
+                found[head.width, head.height] += 1
+            except BadFile:
+                continue  # whoever opens the data says what is wrong with them
+    return found
+
+
+def resolution_of(data: Dataset, cache: Path) -> tuple[int | None, str]:
+    """Return the resolution that data have by themselves, and its size in words; None where they have none.
+
+    Raises:
+        DataError: images are not square, or not all of one size.
+    """
+    if not isinstance(data, Images) or "resolution" in data.model_fields_set:
+        return dict(data).get("resolution"), f"{dict(data).get('resolution')} pixels"
+    found = sizes(data, cache)
+    if not found:
+        return None, "nothing"
+    said = ", ".join(f"{count:,} of {width}x{height}" for (width, height), count in found.most_common(3))
+    (width, height), _ = found.most_common(1)[0]
+    if len(found) > 1:
+        raise DataError(
+            f"'{data.path}' holds images of {len(found)} sizes ({said}{' ...' if len(found) > 3 else ''}); cut them "
+            f"all to a square and resize them with --resolution, such as --resolution {min(width, height)}"
+        )
+    if width != height:
+        raise DataError(
+            f"'{data.path}' holds images of {width}x{height}, and squares are compared; cut their middle out with "
+            f"--resolution {min(width, height)}"
+        )
+    return width, f"{width}x{height}"
+
+
+def open_pair(
+    samples: Dataset, against: Dataset, resolution: int | None, cache: Path
+) -> tuple[Dataset, Source, Dataset, Source]:
+    """Open two sets at one resolution, both grey or both in colour.
+
+    Args:
+        samples: whose quality is asked for.
+        against: what they are compared with.
+        resolution: of both; None = that of the files, which must be the same.
+        cache: a folder for decoded data.
+
+    Returns:
+        Both sets as they were opened, each before its source.
+
+    Raises:
+        DataError: they are not of one size or shape, or cannot be read.
+    """
+    if resolution is None:
+        own, said = resolution_of(samples, cache)
+        other, said_other = resolution_of(against, cache)
+        taken = _is_free(against)
+        if own is not None and other is not None and own != other and not taken:
+            raise DataError(
+                f"the samples are {said} and those they are compared with {said_other}, and resizing one side alone "
+                f"changes what metrics see; resize both with --resolution {min(own, other)}"
+            )
+        resolution = own or other
+    sides = [data if resolution is None else sized(data, resolution, None) for data in (samples, against)]
+    sources = [data.open(cache) for data in sides]
+    shapes = [source.spec.shape for source in sources]
+    if sorted(shape[0] for shape in shapes) == [1, 3] and all(len(shape) == 3 for shape in shapes):
+        sides = [sized(data, shapes[0][1], 3) for data in sides]
+        sources = [data.open(cache) for data in sides]
+    for notice in (notice for source in sources for notice in source.notices):
+        click.echo(notice, err=True)
+    if sources[0].spec.shape != sources[1].spec.shape:
+        one, other_shape = (list(source.spec.shape) for source in sources)
+        raise DataError(f"samples of shape {one} cannot be compared with others of {other_shape}")
+    return sides[0], sources[0], sides[1], sources[1]
+
+
+def _is_free(data: Dataset) -> bool:
+    """Whether data take whatever resolution they are asked for."""
+    return not isinstance(data, Images) and "resolution" not in data.model_fields_set
+
+
+def like(data: Dataset, spec: DataSpec) -> Dataset:
+    """Return data at the size that a game makes, unless they say another."""
+    if len(spec.shape) != 3:
+        return data
+    return sized(data, spec.resolution, spec.channels)

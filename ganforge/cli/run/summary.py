@@ -1,0 +1,88 @@
+"""What a person is told when a run ends: what came out, where it is, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganforge.storage.checkpoint import saved
+from ganforge.tracking import Store
+
+if TYPE_CHECKING:
+    from ganforge.cli.run.options import Order
+    from ganforge.training.session import Session
+from ganforge.cli.terminal.console import say
+
+
+def summarise(
+    order: Order,
+    session: Session,
+    status: str,
+    seconds: float,
+    resumed_at: int | None,
+    store: Store | None,
+    remark: str | None,
+) -> None:
+    """Say what the run left and where, on stderr; the run's folder alone goes to stdout."""
+    if not order.quiet:
+        shown = session.images - (resumed_at or 0)
+        rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
+        say("")
+        word = "stopped" if status == "killed" else status
+        if session.verdict is not None:
+            rolled = f", after {session.life} roll-backs" if session.life else ""
+            word = f"ended because of {session.verdict.name}{rolled}"
+        say(click.style(f"{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
+        say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
+        for name, value in session.metrics.items():
+            say(f"  {name} {value:.4g}")
+        for label, place in _places(session, store):
+            say(f"  {label:<11} {place}")
+        say("")
+        for text, comment in _next_steps(order, session, status):
+            say(f"  {click.style(text, bold=True)}\n      {comment}")
+    if remark:
+        say(remark)
+    click.echo(session.folder)
+
+
+def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
+    folder = session.folder
+    grids = sorted((folder / "grids").glob("images-*.png"))
+    checkpoints = saved(folder / "checkpoints")
+    places = [("grid", str(grids[-1]))] if grids else []
+    places.append(("metrics", str(folder / "metrics.jsonl")))
+    places += [("checkpoint", str(checkpoints[-1]))] if checkpoints else []
+    if store is not None:
+        places.append(("MLflow", f"run {store.run} in experiment {store.experiment}; look: {store.viewing_command()}"))
+    return places
+
+
+def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, str]]:
+    folder: Path = session.folder
+    steps = [(f"ganforge sample {folder} -n 64", "draw new samples")]
+    if session.findings:
+        steps.insert(0, (f"ganforge diagnose {folder}", f"what was found: {', '.join(session.findings)}"))
+    if session.verdict is not None:
+        tries = "".join(f" --set {shlex.quote(remedy)}" for remedy in session.verdict.remedies[:1])
+        steps.append((f"ganforge run {order.recipe}{tries}", "a new run, with the first of the remedies"))
+        go_on = "go on all the same: what was found is not said again"
+        if session.verdict.action == "roll-back":
+            go_on = "go on from the newest checkpoint; change something with --set, or it ends as it did"
+        steps.append((f"ganforge run {folder} --resume", go_on))
+    elif status == "finished":
+        more = 2 * session.recipe.run.images
+        steps.append((f"ganforge run {folder} --resume --set run.images={more}", "train on"))
+    else:
+        steps.append((f"ganforge run {folder} --resume", "go on, exactly where it stopped"))
+    steps.append((f"ganforge recipe show {folder / 'recipe.toml'}", "all that can be changed, with --set"))
+    return steps
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,107 @@
+"""BatchNorm with the statistics of the whole batch, however many processes share it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganforge.api.collective import Together
+from ganforge.errors import RecipeError
+
+
+class _Shared(_BatchNorm):
+    """Takes mean and variance over all processes while they play a turn together; by itself it is PyTorch's own.
+
+    Each process gives the mean and variance of its rows, of which as many belong to each; so one gather does, and no
+    difference of large numbers is taken. `torch.nn.SyncBatchNorm` wants CUDA and has no second derivative.
+    """
+
+    together: Together
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalise [B, C, ...], B rows of this process."""
+        if not self.training or self.together.processes == 1:
+            return super().forward(hidden)
+        self._check_input_dim(hidden)  # type: ignore[no-untyped-call]
+        dims = [0, *range(2, hidden.dim())]
+        variance, mean = torch.var_mean(hidden.float(), dims, correction=0)
+        means, variances = self.together.gather(torch.stack([mean, variance])).unbind(1)  # [processes, C]
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        self._follow(mean.detach(), variance.detach(), self.together.processes * hidden.numel() // len(mean))
+        scale = (variance + self.eps).rsqrt()
+        shape = [1, -1, *[1] * (hidden.dim() - 2)]
+        normal = (hidden.float() - mean.view(shape)) * scale.view(shape)
+        if self.affine:
+            normal = normal * self.weight.view(shape) + self.bias.view(shape)
+        return normal.to(hidden.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move what is kept for evaluation, as `torch.nn.BatchNorm2d` does."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance * (count / (count - 1)), share)
+
+
+class SharedBatchNorm1d(_Shared, nn.BatchNorm1d):
+    """Of [B, C] or [B, C, L]."""
+
+
+class SharedBatchNorm2d(_Shared, nn.BatchNorm2d):
+    """Of [B, C, H, W]."""
+
+
+class SharedBatchNorm3d(_Shared, nn.BatchNorm3d):
+    """Of [B, C, D, H, W]."""
+
+
+_SHARED: dict[type[_BatchNorm], type[_Shared]] = {
+    nn.BatchNorm1d: SharedBatchNorm1d,
+    nn.BatchNorm2d: SharedBatchNorm2d,
+    nn.BatchNorm3d: SharedBatchNorm3d,
+}
+
+
+def share_norms(module: nn.Module) -> int:
+    """Put a shared one in place of every BatchNorm below `module`, with its weights and state; return how many.
+
+    Raises:
+        RecipeError: one is of a kind of its own, of which we do not know what it computes.
+    """
+    made: dict[_BatchNorm, _Shared] = {}
+    for path, parent in list(module.named_modules()):
+        for name, child in list(parent.named_children()):
+            if not isinstance(child, _BatchNorm):
+                continue
+            if type(child) not in _SHARED:
+                raise RecipeError(
+                    f"run.sync_batchnorm: {path}.{name} is a {type(child).__name__}, and only PyTorch's own BatchNorm "
+                    "can be shared over processes; leave sync_batchnorm out, or choose another norm"
+                )
+            if child not in made:
+                made[child] = _shared(child)
+            setattr(parent, name, made[child])
+    return len(made)
+
+
+def _shared(norm: _BatchNorm) -> _Shared:
+    made = _SHARED[type(norm)](
+        norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, device="meta"
+    )
+    made.weight, made.bias = norm.weight, norm.bias
+    made.running_mean, made.running_var = norm.running_mean, norm.running_var
+    made.num_batches_tracked = norm.num_batches_tracked
+    made.together = Together()
+    made.training = norm.training
+    return made
+
+
+def own_norms(module: nn.Module) -> list[_BatchNorm]:
+    """Return every BatchNorm below `module` that keeps statistics of this process's rows alone."""
+    norms = [child for child in module.modules() if isinstance(child, _BatchNorm) and not isinstance(child, _Shared)]
+    return [norm for norm in norms if norm.track_running_stats]

@@ -1,0 +1,1 @@
+"""Metrics: one pass over samples for all of them, with receipts."""

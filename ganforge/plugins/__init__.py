@@ -1,0 +1,1 @@
+"""The hooks, what is installed, finding it, and whose code broke."""

@@ -1,0 +1,97 @@
+"""What plugins offer: installed component classes by family and kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ganforge.api.component import Component
+from ganforge.api.families import (
+    Augmentation,
+    Constraint,
+    Dataset,
+    Discriminator,
+    Features,
+    Generator,
+    Loss,
+    Metric,
+    Monitor,
+    Optimizer,
+    Regularizer,
+)
+from ganforge.api.game import GameComponent
+from ganforge.errors import PluginError
+
+FAMILIES: Mapping[str, type[Component]] = MappingProxyType(
+    {
+        "games": GameComponent,
+        "generators": Generator,
+        "discriminators": Discriminator,
+        "losses": Loss,
+        "regularizers": Regularizer,
+        "constraints": Constraint,
+        "optimizers": Optimizer,
+        "augmentations": Augmentation,
+        "datasets": Dataset,
+        "features": Features,
+        "metrics": Metric,
+        "monitors": Monitor,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point of the group `ganforge`; `reason` says why it was left out, where it was."""
+
+    name: str
+    distribution: str
+    version: str
+    reason: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version, for messages."""
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One installed component class and where it comes from."""
+
+    family: str
+    kind: str
+    cls: type[Component]
+    plugin: Plugin
+
+
+class Catalogue:
+    """Installed component classes by family and kind, and the plugins that could not be used."""
+
+    def __init__(self, entries: Iterable[Entry], broken: Sequence[Plugin] = ()) -> None:
+        self.broken = tuple(broken)
+        self._entries: dict[tuple[str, str], Entry] = {}
+        for entry in entries:
+            other = self._entries.setdefault((entry.family, entry.kind), entry)
+            if other is not entry:
+                raise PluginError(
+                    f"two {entry.family} are called '{entry.kind}': one of {other.plugin.origin} "
+                    f"({other.cls.__module__}) and one of {entry.plugin.origin} ({entry.cls.__module__}); uninstall "
+                    f"one of them, or leave one out with --no-plugin {entry.plugin.name}"
+                )
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every installed component, by family and kind."""
+        order = list(FAMILIES)
+        return tuple(sorted(self._entries.values(), key=lambda entry: (order.index(entry.family), entry.kind)))
+
+    def family(self, name: str) -> Mapping[str, type[Component]]:
+        """Return the installed classes of a family by kind."""
+        assert name in FAMILIES, name
+        return {kind: entry.cls for (family, kind), entry in self._entries.items() if family == name}
+
+    def provider(self, family: str, kind: str) -> str:
+        """Return the distribution and version that offers a component."""
+        return self._entries[family, kind].plugin.origin

@@ -1,0 +1,198 @@
+"""Saying what is wrong with a recipe: where, what was expected, what was given, and the nearest fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ganforge.api.slots import Kinds
+from ganforge.recipes.fields import MISSING, Spot, Takes, child, nearest, say, title, toml_scalar, walk
+from ganforge.recipes.overrides import Override
+from ganforge.recipes.positions import Path, Place
+
+SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
+OWN_WORDS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
+LOOKED_AT, SAID = 400, 20  # mistakes that are explained, and that are said
+PYDANTIC = "https://errors.pydantic.dev"  # what pydantic's own errors link to
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong, and where in the recipe."""
+
+    path: Path
+    text: str
+    in_table: bool = False  # it is about the table that the path's last key should be in
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the values of a recipe come from."""
+
+    name: str  # of the file
+    places: Mapping[Path, Place]
+    overrides: Sequence[Override] = ()
+
+    def origin(self, mistake: Mistake) -> tuple[int, int, str]:
+        """Return line and column to sort by, and `file:line:col` or `--set ...`."""
+        override = self._override(mistake)
+        if override is not None:
+            return (2**31, self.overrides.index(override), override.label)
+        path = mistake.path
+        while path and path not in self.places:
+            path = path[:-1]
+        if not path:
+            return (0, 0, self.name)
+        place = self.places[path]
+        return (place.line, place.column, f"{self.name}:{place.line}:{place.column}")
+
+    def _override(self, mistake: Mistake) -> Override | None:
+        path = mistake.path
+        for override in reversed(self.overrides):
+            if path[: len(override.path)] == override.path:
+                return override
+        table = path[:-1] if mistake.in_table else path
+        below = [override for override in self.overrides if override.path[: len(table)] == table and table]
+        if mistake.in_table:  # a field is missing or too much: whoever chose the kind, or made the table, knows why
+            below = [override for override in below if override.path == (*table, "kind") or table not in self.places]
+        return below[-1] if below else None
+
+
+def explain(
+    error: ValidationError | None, raw: Any, root: type[BaseModel], kinds: Kinds, sources: Sources
+) -> str | None:
+    """Say everything that is wrong, sorted by place; None where nothing is.
+
+    Args:
+        error: what pydantic found, if anything.
+        raw: the recipe's tables as they were validated.
+        root: the class of the whole recipe.
+        kinds: the installed components.
+        sources: where the values come from.
+    """
+    mismatches = islice(_mismatches(Spot((Takes(root),), raw), (), kinds), LOOKED_AT)
+    mistakes = {mistake.path: mistake for mistake in mismatches}
+    for path, details in _by_path(error.errors()[:LOOKED_AT] if error else [], raw):
+        mistakes.setdefault(path, _mistake(path, details, raw, root, kinds))
+    return report(mistakes.values(), sources)
+
+
+def report(mistakes: Iterable[Mistake], sources: Sources) -> str | None:
+    """Say mistakes in the order of their places, the first `SAID` of them; None where there are none."""
+    lines = []
+    for mistake in mistakes:
+        line, column, where = sources.origin(mistake)
+        keys = ".".join(map(str, mistake.path))
+        lines.append((line, column, f"{where}: {keys}: {mistake.text}" if keys else f"{where}: {mistake.text}"))
+    if not lines:
+        return None
+    said = [text for _, _, text in sorted(lines)]
+    if len(said) == 1:
+        return said[0]
+    count = f"{len(said)} mistakes" + (f", of which these are the first {SAID}" if len(said) > SAID else "")
+    return "\n".join([f"{sources.name} has {count}:", *said[:SAID]])
+
+
+def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[Path, list[ErrorDetails]]]:
+    """Group pydantic's errors by recipe path, without the names of the branches of unions that it puts in between."""
+    groups: dict[Path, list[ErrorDetails]] = {}
+    for error in errors:
+        path: Path = ()
+        value: Any = raw
+        for number, step in enumerate(error["loc"], 1):
+            inner = child(value, step)
+            if inner is MISSING and not (number == len(error["loc"]) and error["type"] == "missing"):
+                continue
+            value = inner
+            path = (*path, step)
+        groups.setdefault(path, []).append(error)
+    for path in list(groups):  # a union: what is wrong inside the table that fits says more than that no number fits
+        inner = [other for other in groups if len(other) > len(path) and other[: len(path)] == path]
+        if inner and all(_is_pydantics(error) for error in groups[path]):
+            del groups[path]
+    return list(groups.items())
+
+
+def _is_pydantics(error: ErrorDetails) -> bool:
+    return str(error.get("url", "")).startswith(PYDANTIC) and error["type"] not in OWN_WORDS
+
+
+def _mistake(path: Path, errors: list[ErrorDetails], raw: Any, root: type[BaseModel], kinds: Kinds) -> Mistake:
+    spot = walk(root, raw, path, kinds)
+    known = [error["type"] for error in errors]
+    if "extra_forbidden" in known:
+        return Mistake(path, _unknown(str(path[-1]), spot), in_table=False)
+    of = f" ({title(spot.owner)} of {spot.provider})" if spot.owner and spot.provider else ""
+    if "missing" in known and spot.value is MISSING:
+        field = spot.owner.model_fields.get(str(path[-1])) if spot.owner else None
+        meaning = f": {field.description}" if field and field.description else ""
+        return Mistake(path, f"missing; expected {say(spot.parts)}{meaning}{of}", in_table=True)
+    own = [error for error in errors if not _is_pydantics(error)]
+    if own:
+        text = "; ".join(dict.fromkeys(error["msg"].removeprefix("Value error, ") for error in own))
+        table = spot.table(kinds)
+        if SLOTS_WORDS & set(known):
+            of = ""
+        elif not of and table and table[1]:
+            of = f" ({title(table[0])} of {table[1]})"
+        if "unknown_kind" in known and isinstance(spot.value, dict):
+            path = (*path, "kind")
+        return Mistake(path, text + of)
+    if not spot.parts or known == ["finite_number"]:
+        return Mistake(path, f"{errors[0]['msg']}, given {_given(spot.value)}{of}")
+    return Mistake(path, f"expected {say(spot.parts)}, given {_given(spot.value)}{of}")
+
+
+def _unknown(name: str, spot: Spot) -> str:
+    if spot.owner is None:
+        return "unknown field"
+    fields = list(spot.owner.model_fields)
+    whose = title(spot.owner) + (f" of {spot.provider}" if spot.provider else "")
+    return f"unknown field{nearest(name, fields)} ({whose} has: {', '.join(fields)})"
+
+
+def _given(value: Any) -> str:
+    text = toml_scalar(value)
+    short = text if len(text) <= 60 else text[:57] + "..."
+    match value:
+        case str():
+            return f"the text {short}"
+        case dict():
+            return f"the table {short}"
+        case list():
+            return f"the array {short}"
+    return short
+
+
+def _mismatches(spot: Spot, path: Path, kinds: Kinds) -> Iterator[Mistake]:
+    """Find text and booleans in the place of numbers, and the reverse, which pydantic would quietly convert."""
+    if isinstance(spot.value, dict):
+        table = spot.table(kinds)
+        for key in spot.value:
+            if table is None or not _converts_itself(table[0], key):
+                yield from _mismatches(spot.step(key, kinds), (*path, key), kinds)
+    elif isinstance(spot.value, list):
+        for index in range(len(spot.value)):
+            yield from _mismatches(spot.step(index, kinds), (*path, index), kinds)
+    elif spot.parts and not any(_may_be(part, spot.value) for part in spot.parts):
+        of = f" ({title(spot.owner)} of {spot.provider})" if spot.owner and spot.provider else ""
+        yield Mistake(path, f"expected {say(spot.parts)}, given {_given(spot.value)}{of}")
+
+
+def _converts_itself(cls: type[BaseModel], name: str) -> bool:
+    """Whether a validator of the field's own looks at the value before pydantic does."""
+    validators = cls.__pydantic_decorators__.field_validators.values()
+    return any(name in validator.info.fields and validator.info.mode != "after" for validator in validators)
+
+
+def _may_be(part: Takes, value: Any) -> bool:
+    if isinstance(value, bool):
+        return part.type not in (int, float)
+    if isinstance(value, str):
+        return part.type not in (int, float, bool)
+    return part.type is not bool

@@ -1,0 +1,210 @@
+"""What the fields of a recipe take: their types, bounds and components, in words."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ganforge.api.component import Component
+from ganforge.api.slots import Kinds, Slot
+
+PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
+
+
+@dataclass(frozen=True)
+class Takes:
+    """One of the things that a field takes: a type with bounds, a component of a family, or a table."""
+
+    type: Any
+    limits: tuple[Any, ...] = ()
+
+    @property
+    def slot(self) -> Slot | None:
+        """The family of components that fits, if it is one."""
+        return next((limit for limit in self.limits if isinstance(limit, Slot)), None)
+
+    @property
+    def model(self) -> type[BaseModel] | None:
+        """The table that fits, if it is one."""
+        return self.type if isinstance(self.type, type) and issubclass(self.type, BaseModel) else None
+
+    def entries(self, step: str | int) -> tuple[Takes, ...]:
+        """What the entry `step` of an array or of a free table takes."""
+        arguments = get_args(self.type)
+        if get_origin(self.type) is tuple and isinstance(step, int):
+            if len(arguments) == 2 and arguments[1] is Ellipsis:
+                return takes(arguments[0])
+            return takes(arguments[step]) if step < len(arguments) else ()
+        if get_origin(self.type) in (list, frozenset, set) and isinstance(step, int):
+            return takes(arguments[0])
+        if get_origin(self.type) in (dict, Mapping) and isinstance(step, str):
+            return takes(arguments[1])
+        return ()
+
+    def words(self) -> str:
+        """Say it: "a number above 0"."""
+        if self.slot is not None:
+            return f"a kind of {self.slot.noun}, alone or in a table with its fields"
+        if get_origin(self.type) is Literal:
+            return alternatives([toml_scalar(value) for value in get_args(self.type)])
+        if get_origin(self.type) in (tuple, list, set, frozenset):
+            return self._array()
+        if self.model is not None:
+            return f"a table ({', '.join(self.model.model_fields)})"
+        what = PLAIN.get(self.type, "a table" if get_origin(self.type) is dict else str(self.type))
+        return " ".join(filter(None, (what, self.bounds())))
+
+    def _array(self) -> str:
+        arguments = get_args(self.type)
+        if len(arguments) == 1 or arguments[-1] is Ellipsis:
+            return f"an array, each entry {say(takes(arguments[0]))}"
+        each = [say(takes(argument)) for argument in arguments]
+        if len(set(each)) == 1:
+            return f"an array of {len(each)}, each {each[0]}"
+        return f"an array of {len(each)}: {', '.join(each)}"
+
+    def bounds(self) -> str:
+        """Say the bounds, the lower one first: "at least 0 and below 1"."""
+        said = []
+        for limit in sorted(self.limits, key=lambda limit: isinstance(limit, annotated_types.Lt | annotated_types.Le)):
+            match limit:
+                case annotated_types.Gt(gt=0) if self.type is int:
+                    said.append("at least 1")
+                case annotated_types.Gt():
+                    said.append(f"above {limit.gt}")
+                case annotated_types.Ge():
+                    said.append(f"at least {limit.ge}")
+                case annotated_types.Lt():
+                    said.append(f"below {limit.lt}")
+                case annotated_types.Le():
+                    said.append(f"at most {limit.le}")
+                case annotated_types.MultipleOf():
+                    said.append(f"a multiple of {limit.multiple_of}")
+                case annotated_types.MinLen(min_length=1):
+                    said.append("that is not empty")
+                case _:
+                    continue
+        return " and ".join(said)
+
+
+def takes(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[Takes, ...]:
+    """Take an annotation apart; None, which TOML cannot write, is not among the parts."""
+    if get_origin(annotation) is Annotated:
+        inner, *outer = get_args(annotation)
+        return takes(inner, (*_flat(outer), *limits))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(part for argument in get_args(annotation) for part in takes(argument, limits))
+    return () if annotation is type(None) else (Takes(annotation, limits),)
+
+
+def _flat(limits: list[Any]) -> Iterator[Any]:
+    for limit in limits:
+        if isinstance(limit, FieldInfo):
+            yield from limit.metadata
+        elif isinstance(limit, annotated_types.GroupedMetadata):
+            yield from limit
+        else:
+            yield limit
+
+
+def field_takes(field: FieldInfo) -> tuple[Takes, ...]:
+    """What a field takes."""
+    return takes(field.annotation, tuple(_flat(field.metadata)))
+
+
+def say(parts: tuple[Takes, ...]) -> str:
+    """Say what is taken: "a number above 0, or a table (start, end)"."""
+    return ", or ".join(part.words() for part in parts)
+
+
+def alternatives(names: list[str]) -> str:
+    """Return "a, b or c"."""
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def toml_scalar(value: Any) -> str:
+    """Write a short value as TOML does, for messages."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {toml_scalar(entry)}" for key, entry in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_scalar(entry) for entry in value)}]"
+    return str(value)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or nothing where no name is near."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, 1) or [other for other in known if name and other.startswith(name)]
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def title(cls: type[BaseModel]) -> str:
+    """Name a table in messages: its kind, or what it is about."""
+    return cls.kind_name() if issubclass(cls, Component) else cls.__name__.removesuffix("Recipe").lower() or "a recipe"
+
+
+Table = tuple[type[BaseModel], str | None]  # its class, and the distribution of a component
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in a recipe: what may stand there, and whose field it is."""
+
+    parts: tuple[Takes, ...]
+    value: Any  # what stands there; MISSING where nothing does
+    owner: type[BaseModel] | None = None  # the table that the place is in
+    provider: str | None = None  # the distribution of that table, where it is a component
+
+    def table(self, kinds: Kinds) -> Table | None:
+        """Return the class of the table that stands here, and its provider where it is a component."""
+        for part in self.parts:
+            if part.slot is not None:
+                kind = self.value.get("kind", part.slot.default) if isinstance(self.value, dict) else self.value
+                if isinstance(kind, str) and kind in kinds.family(part.slot.family):
+                    return kinds.family(part.slot.family)[kind], kinds.provider(part.slot.family, kind)
+            elif part.model is not None and (isinstance(self.value, dict) or self.value is MISSING):
+                return part.model, None
+        return None
+
+    def step(self, key: str | int, kinds: Kinds) -> Spot:
+        """Go to a field, or to an entry of an array."""
+        inner = child(self.value, key)
+        table = self.table(kinds)
+        if table is not None and isinstance(key, str):
+            cls, provider = table
+            field = cls.model_fields.get(key)
+            return Spot(field_takes(field) if field else (), inner, cls, provider)
+        return Spot(
+            tuple(entry for part in self.parts for entry in part.entries(key)), inner, self.owner, self.provider
+        )
+
+
+def child(value: Any, key: str | int) -> Any:
+    """Return a field of a table, or an entry of an array; MISSING where there is none."""
+    if isinstance(value, dict):
+        return value.get(key, MISSING)
+    if isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
+        return value[key]
+    return MISSING
+
+
+def walk(root: type[BaseModel], raw: Any, path: tuple[str | int, ...], kinds: Kinds) -> Spot:
+    """Go from the whole recipe to `path`."""
+    spot = Spot((Takes(root),), raw)
+    for key in path:
+        spot = spot.step(key, kinds)
+    return spot

@@ -1,0 +1,265 @@
+"""The recipe of one experiment: everything that decides its result, in one TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ganforge.api.component import Strict
+from ganforge.api.families import Metric, Monitor, directions
+from ganforge.api.game import GameComponent
+from ganforge.api.monitor import Action
+from ganforge.api.plan import Plan
+from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, Kinds, Slot
+from ganforge.errors import RecipeError
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.recipes.explain import LOOKED_AT, Mistake, Sources, explain, report
+from ganforge.recipes.overrides import apply_overrides, parse_override
+from ganforge.recipes.parsing import excesses, parse_text, read_text
+from ganforge.recipes.positions import places
+
+AnyGame = Annotated[GameComponent, Slot("games")]
+
+
+def _no_fp16(value: Any) -> Any:
+    if value in ("fp16", "float16", "half"):
+        raise PydanticCustomError(
+            "fp16",
+            "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have "
+            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
+        )
+    return value
+
+
+Precision = Annotated[Literal["no", "bf16"], BeforeValidator(_no_fp16)]
+
+
+class BatchRecipe(Strict):
+    """Another batch from somewhere on."""
+
+    after_images: PositiveInt = Field(description="images shown from which on it holds")
+    batch: PositiveInt = Field(le=2**24, description="images in a round, over all processes")
+
+
+class RunRecipe(Strict):
+    """How long to train, and in what portions."""
+
+    images: PositiveInt = Field(description="images shown to the discriminator until the end")
+    batch: PositiveInt = Field(le=2**24, description="images in a round, over all processes")
+    microbatches: PositiveInt = Field(
+        default=1, le=2**24, description="portions that a batch is computed in, to save memory"
+    )
+    precision: Precision = Field(default="no", description="mixed precision: bf16, or no for float32")
+    log_every_images: PositiveInt = Field(default=1_000, description="images shown between log lines")
+    sync_batchnorm: bool = Field(
+        default=False, description="BatchNorm takes its statistics over all processes, not over each one's share"
+    )
+    check_ranks_every: PositiveInt | None = Field(
+        default=None, description="rounds between comparisons of all processes' state, to the bit; for finding faults"
+    )
+    batches: tuple[BatchRecipe, ...] = Field(default=(), description="other batches later on, in order of images shown")
+
+    @model_validator(mode="after")
+    def _check(self) -> RunRecipe:
+        for batch in (self.batch, *(later.batch for later in self.batches)):
+            if batch % self.microbatches:
+                raise PydanticCustomError(
+                    "microbatches",
+                    "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a "
+                    "divisor",
+                    {"batch": batch, "microbatches": self.microbatches},
+                )
+        starts = [later.after_images for later in self.batches]
+        if starts != sorted(set(starts)):
+            raise PydanticCustomError(
+                "batches",
+                "batches begin after {starts} images shown; expected each to begin after the one before it",
+                {"starts": ", ".join(map(str, starts))},
+            )
+        return self
+
+
+class GridRecipe(Strict):
+    """The picture of fixed latents, drawn between rounds."""
+
+    every_images: PositiveInt = Field(default=10_000, description="images shown between grids")
+    samples: PositiveInt = Field(default=64, le=65_536, description="samples in a grid")
+    truncation: float = Field(default=1.0, gt=0, le=1, description="less variety, more likeness; 1 = none")
+
+
+class CheckpointRecipe(Strict):
+    """What is kept on disk to resume from."""
+
+    every_images: PositiveInt = Field(default=50_000, description="images shown between checkpoints")
+    keep: int = Field(default=2, ge=2, description="newest checkpoints to keep")
+    best: str | None = Field(default=None, description="name of the metric value whose best checkpoint is kept too")
+    for_good_every_images: PositiveInt | None = Field(
+        default=None, description="images shown between checkpoints that are never deleted; left out: none"
+    )
+
+
+class DiagnosisRecipe(Strict):
+    """How the run is watched for signs that training fails; `ganforge diagnose RUN` tells again what was found."""
+
+    standard: bool = Field(
+        default=True, description="every installed monitor watches with its defaults, beside those in [[monitors]]"
+    )
+    ignore: tuple[str, ...] = Field(default=(), description="kinds of monitors that are to keep silent")
+    action: Action = Field(
+        default="warn",
+        description="what follows a failure: warn; stop; or roll-back to the best checkpoint, else one before it",
+    )
+    samples: int = Field(
+        default=64, ge=0, le=1_024, description="generated samples looked at for a log line, at most; 0 = none"
+    )
+    held_out: AnyDataset | None = Field(
+        default=None, description="real samples never trained on, which tell whether the discriminator overfits"
+    )
+
+
+class TrackingRecipe(Strict):
+    """Where the run is recorded, beside its own folder.
+
+    Without a `uri` that is `sqlite:///mlflow.db` in the working folder, which `mlflow ui` opens by itself (seen in
+    MLflow 3.17; where the folder holds experiments of an older MLflow in `mlruns`, it opens those instead).
+    """
+
+    kind: Literal["mlflow", "none"] = Field(default="mlflow", description="mlflow, or none for the run's folder alone")
+    uri: str | None = Field(default=None, description="tracking server or database; left out: mlflow.db right here")
+    experiment: str = Field(default="ganforge", min_length=1, description="experiment that the run belongs to")
+    name: str | None = Field(default=None, description="name of the run; left out: the recipe's name and the time")
+
+
+class Recipe(Strict):
+    """Everything that decides the result of an experiment."""
+
+    seed: NonNegativeInt = Field(default=0, description="all random numbers follow from it")
+    data: AnyDataset = Field(description="where real samples come from")
+    run: RunRecipe = Field(description="how long to train, and in what portions")
+    game: AnyGame = Field(description="the GAN family, its players and what they minimise")
+    metrics: tuple[AnyMetric, ...] = Field(default=(), description="what is measured between rounds")
+    reference: AnyDataset | None = Field(
+        default=None, description="real samples that metrics compare with; left out: the data that are learnt from"
+    )
+    monitors: tuple[AnyMonitor, ...] = Field(default=(), description="monitors with other settings than their defaults")
+    diagnosis: DiagnosisRecipe = Field(default=DiagnosisRecipe(), description="watching for signs of failure")
+    grid: GridRecipe = Field(default=GridRecipe(), description="the picture of fixed latents")
+    checkpoints: CheckpointRecipe = Field(default=CheckpointRecipe(), description="what is kept to resume from")
+    tracking: TrackingRecipe = Field(default=TrackingRecipe(), description="where the run is recorded")
+
+    @field_validator("metrics")
+    @classmethod
+    def _tell_different_names(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        """Raise a ValueError where two metrics tell values of one name: one would hide the other's in the log."""
+        told: dict[str, int] = {}
+        for number, metric in enumerate(metrics):
+            for name in metric.tells():
+                if name in told:
+                    raise ValueError(f"metrics.{told[name]} and metrics.{number} both tell '{name}'; keep one of them")
+                told[name] = number
+        return metrics
+
+
+def read_recipe(
+    path: Path,
+    catalogue: Catalogue,
+    overrides: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Recipe:
+    """Read a recipe file.
+
+    Args:
+        path: of the TOML file.
+        catalogue: the installed components.
+        overrides: each `a.b.c=VALUE`, as given to `--set`; later ones win.
+        tell: is given what a person should know though nothing is wrong, such as fields that an override left out.
+
+    Raises:
+        RecipeError: all that is wrong with it, each with file, line and column.
+    """
+    return parse_recipe(read_text(path), str(path), catalogue, overrides, tell)
+
+
+def parse_recipe(
+    text: str,
+    name: str,
+    catalogue: Catalogue,
+    overrides: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
+) -> Recipe:
+    """Read a recipe from its text; `name` stands for the file in messages. See `read_recipe`."""
+    raw = parse_text(text, name)
+    changes = [parse_override(override) for override in overrides]
+    notices = apply_overrides(raw, changes, Recipe, catalogue)
+    sources = Sources(name, places(text), changes)
+    too_much = report((Mistake(path, words) for path, words in islice(excesses(raw), LOOKED_AT)), sources)
+    if too_much is not None:
+        raise RecipeError(too_much)
+    recipe, error = None, None
+    try:
+        recipe = Recipe.model_validate(raw, context={"catalogue": catalogue})
+    except ValidationError as found:
+        error = found
+    wrong = explain(error, raw, Recipe, catalogue, sources)
+    if wrong is not None or recipe is None:
+        raise RecipeError("\n".join([wrong or str(error), *_absent(error, catalogue)])) from error
+    if tell is not None:
+        for notice in notices:
+            tell(notice)
+    return recipe
+
+
+def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
+    """Name the plugins that could not be loaded where a kind is unknown: it may be theirs."""
+    if error is None or all(detail["type"] != "unknown_kind" for detail in error.errors()):
+        return []
+    return [
+        f"plugin {plugin.name} of {plugin.origin} could not be loaded: {plugin.reason}" for plugin in catalogue.broken
+    ]
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """Return the SHA-256 of a recipe with all its defaults, as canonical JSON; 64 hexadecimal digits."""
+    content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """Return what watchers may know of a run of this recipe."""
+    return Plan(recipe.model_dump(mode="json", exclude_none=True), directions(recipe.metrics))
+
+
+def monitors_of(recipe: Recipe, kinds: Kinds) -> tuple[Monitor, ...]:
+    """Return the monitors of a recipe: those it lists, and the installed ones with their defaults where it wants them.
+
+    Raises:
+        RecipeError: `diagnosis.ignore` names a monitor that is not installed.
+    """
+    installed: Mapping[str, type[Monitor]] = kinds.family("monitors")  # type: ignore[assignment]
+    wanted = recipe.diagnosis
+    for kind in wanted.ignore:
+        if kind not in installed:
+            near = difflib.get_close_matches(kind, installed, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            known = ", ".join(sorted(installed)) or "none"
+            raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
+    listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
+    known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)
+    more = [cls() for kind, cls in sorted(installed.items()) if cls.standard and kind not in known_kinds]  # type: ignore[call-arg]
+    return tuple(sorted([*listed, *(more if wanted.standard else [])], key=lambda monitor: monitor.rank))

@@ -1,0 +1,1 @@
+"""Runs that were played: read again, compared, sampled, exported."""

@@ -1,0 +1,57 @@
+"""Labels as people write them: classes by index or by name, conditions by their numbers."""
+
+from __future__ import annotations
+
+import difflib
+import math
+
+from ganforge.api.data import DataSpec
+from ganforge.errors import RecipeError
+
+Label = int | tuple[float, ...]  # a class, or a continuous condition
+
+
+def read_labels(text: str, spec: DataSpec) -> list[Label]:
+    """Return the labels that `text` names.
+
+    Classes are indices or names with commas between; continuous conditions are K numbers with commas between, and
+    semicolons between one condition and the next.
+
+    Raises:
+        RecipeError: the data have no labels, or none such.
+    """
+    if spec.conditions:
+        return [_condition(part, spec.conditions) for part in text.split(";")]
+    if not spec.classes:
+        raise RecipeError("labels were asked for, and this run was trained on data without labels; leave --labels out")
+    if text.strip() in spec.class_names:  # a name may hold commas
+        return [spec.class_names.index(text.strip())]
+    return [_label(part.strip(), spec) for part in text.split(",")]
+
+
+def _condition(text: str, size: int) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != size or not all(math.isfinite(number) and abs(number) <= 1 for number in numbers):
+        example = ",".join(["0.5", "-0.1", "0"][index % 3] for index in range(size))
+        raise RecipeError(
+            f"there is no condition {text.strip()!r}: expected {size} number{'s' * (size > 1)} from -1 to 1, such as "
+            f"--labels={example} (a semicolon stands before the next condition)"
+        )
+    return numbers
+
+
+def _label(text: str, spec: DataSpec) -> int:
+    if text in spec.class_names:
+        return spec.class_names.index(text)
+    if text.isdecimal() and int(text) < spec.classes:
+        return int(text)
+    wanted = f"0 to {spec.classes - 1}"
+    if not spec.class_names:
+        raise RecipeError(f"there is no class {text!r}: expected {wanted}")
+    near = [] if text.isdecimal() else difflib.get_close_matches(text, spec.class_names, 1, 0.5)
+    some = ", ".join(spec.class_names[:10]) + (", ..." if spec.classes > 10 else "")
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise RecipeError(f"there is no class {text!r}{hint}; expected {wanted}, or a name of: {some}")

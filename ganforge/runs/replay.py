@@ -1,0 +1,122 @@
+"""A run read again from its folder: what was logged, and what monitors make of it now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ganforge.api.families import Monitor
+from ganforge.api.monitor import Finding, Line, lines_of
+from ganforge.api.plan import Plan
+from ganforge.diagnosis.panel import Case, Panel, replay
+from ganforge.errors import GanforgeError, RecipeError
+from ganforge.plugins.loading import Catalogue
+from ganforge.recipes.parsing import read_table
+from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
+from ganforge.tracking import Event, read_log, read_record, whole_lines
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run's folder tells.
+
+    Args:
+        folder: of the run.
+        run: what `run.json` says: status, reason, start, end, device.
+        plan: of its recipe.
+        panel: of monitors that were shown its whole log; `panel.lines` is the log without what was rolled back.
+        cases: everything that was found, what holds first; what only the run itself could find is as it was said then.
+        events: what `events.jsonl` says.
+        notices: what a person should know of this reading.
+    """
+
+    folder: Path
+    run: Mapping[str, Any]
+    plan: Plan
+    panel: Panel
+    cases: tuple[Case, ...]
+    events: Sequence[Mapping[str, Any]]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Images shown, as far as the log tells."""
+        return max((line.images for line in self.panel.lines), default=0)
+
+
+def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Record:
+    """Read a run, finished or not, and show its log to the monitors of its recipe.
+
+    Args:
+        folder: of the run.
+        catalogue: the installed components. A recipe of other versions that these cannot read is asked for its values
+            only, and watched by the installed monitors with their defaults.
+        overrides: of the recipe, as for `--set`.
+
+    Raises:
+        GanforgeError: the folder holds no run.
+        RecipeError: an override cannot be used.
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        raise GanforgeError(f"{folder} holds no run: there is no {path.name} in it; expected the folder of a run")
+    notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
+    monitors: Sequence[Monitor]
+    try:
+        recipe = read_recipe(path, catalogue, overrides)
+        plan, monitors, action = plan_of(recipe), monitors_of(recipe, catalogue), recipe.diagnosis.action
+    except RecipeError as error:
+        if overrides:
+            raise
+        mistakes = str(error).splitlines()
+        first = mistakes[min(1, len(mistakes) - 1)].strip()
+        notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
+        plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
+    log = read_log(folder / "metrics.jsonl")
+    lines = list(lines_of(log))
+    damaged = len(whole_lines(folder / "metrics.jsonl")) - len(log)
+    if damaged:
+        notices.append(f"metrics.jsonl is damaged: {damaged:,} of its lines are no lines of a log, and are left out")
+    elif not lines:
+        notices.append("nothing was logged yet")
+    panel = replay(lines, Panel(monitors, plan, action))
+    events = read_log(folder / "events.jsonl", Event)
+    logged = [*panel.cases, *panel.undone]
+    said = _said_then(events, {case.finding.name for case in logged})
+    for case in said:
+        case.holds = case.life == panel.life
+    by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
+    cases = [*(case for case in logged if case.finding.name not in by_run), *said]
+    cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
+    return Record(folder, read_record(folder), plan, panel, tuple(cases), events, tuple(notices))
+
+
+def _standard(catalogue: Catalogue) -> list[Monitor]:
+    classes: Mapping[str, type[Monitor]] = catalogue.family("monitors")  # type: ignore[assignment]
+    made = [cls() for _, cls in sorted(classes.items()) if cls.standard]  # type: ignore[call-arg]
+    return sorted(made, key=lambda monitor: monitor.rank)
+
+
+def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:
+    """Return what events tell of findings of the run itself (a gradient that was not finite) or of unknown monitors."""
+    names = [field.name for field in fields(Finding)]
+    needed = {"name", "symptom", "evidence", "cause"}
+    cases: dict[str, Case] = {}
+    for event in events:
+        details = event.get("details") or {}
+        by_monitor = bool(details.get("monitor"))
+        if event["kind"] != "finding" or not needed <= set(details) or (by_monitor and details["name"] in known):
+            continue
+        finding = Finding(**{name: details[name] for name in names if name in details})
+        images = int(event["images"])
+        case = Case(finding, details.get("monitor", ""), "warn", images, images, life=int(details.get("life", 0)))
+        cases.setdefault(finding.name, case).last = images
+    return list(cases.values())
+
+
+def values_of(lines: Sequence[Line], name: str) -> tuple[list[int], list[float]]:
+    """Return images and values of one name, line by line, NaN where it was not finite."""
+    found = [(line.images, line.values[name]) for line in lines if name in line.values]
+    return [images for images, _ in found], [value for _, value in found]

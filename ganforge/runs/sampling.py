@@ -1,0 +1,147 @@
+"""From a run's folder to a generator that samples: the data set need not be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganforge.api.data import DataSpec
+from ganforge.api.dice import BLOCK, Roll, roll_dice
+from ganforge.api.game import Game
+from ganforge.api.schedule import set_clocks
+from ganforge.errors import CheckpointError, GanforgeError, RecipeError
+from ganforge.evaluation.subject import evaluating
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.recipes.recipe import Recipe, read_recipe
+from ganforge.runs.labels import Label
+from ganforge.storage.lookup import RECIPE, choose_checkpoint, no_run
+from ganforge.training.build import build_game
+from ganforge.training.runner import below
+
+BATCH = 64  # samples made at a time
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A game as a run left it, ready to sample.
+
+    Args:
+        run: its folder.
+        recipe: resolved.
+        game: on `device`, in evaluation mode, averaged weights in place where they were asked for.
+        spec: of the data that it was trained on.
+        images: shown when the checkpoint was saved.
+        averaged: players whose averaged weights are in place.
+        device: that the game is on.
+        notices: what a person should know, such as checkpoints that were passed over.
+    """
+
+    run: Path
+    recipe: Recipe
+    game: Game
+    spec: DataSpec
+    images: int
+    averaged: tuple[str, ...]
+    device: torch.device
+    notices: tuple[str, ...] = ()
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device called "auto", "cpu" or "cuda".
+
+    Raises:
+        GanforgeError: it is not there.
+    """
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def load_trained(
+    run: Path,
+    catalogue: Catalogue,
+    device: torch.device,
+    *,
+    checkpoint: str | None = None,
+    live: bool = False,
+) -> Trained:
+    """Build the game of a run and give it the weights of one of its checkpoints.
+
+    Args:
+        run: the folder of a run.
+        catalogue: the installed components.
+        device: to sample on.
+        checkpoint: images shown when it was saved, "best", or its folder; None = the newest one that is whole.
+        live: the weights as they were trained, without averages.
+
+    Raises:
+        GanforgeError: the folder is of no run, or the checkpoint is missing, damaged or of another game.
+    """
+    if not (run / RECIPE).is_file():
+        raise RecipeError(no_run(run))
+    notices: list[str] = []
+    recipe = read_recipe(run / RECIPE, catalogue, (), notices.append)
+    content, place, passed_over = choose_checkpoint(run, checkpoint)
+    notices += [f"passed over: {reason}" for reason in passed_over]
+    try:
+        spec = DataSpec.from_json(content.facts["spec"])
+        game = build_game(recipe.game, spec, recipe.seed, device)
+        game.load_state_dict(below("game/", content.tensors))
+        averages = {name: below(f"player/{name}/ema/", content.tensors) for name in recipe.game.players()}
+        averaged = [name for name, average in averages.items() if average and not live]
+        for name in averaged:
+            game.get_submodule(name).load_state_dict(averages[name])
+    except (RuntimeError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{place} does not fit {run / RECIPE} ({reason[:300]}); was the recipe changed, or a plugin updated?"
+        ) from error
+    game.eval().requires_grad_(False)
+    images = int(content.facts["images"])
+    set_clocks(game, images)
+    return Trained(run, recipe, game, spec, images, tuple(averaged), device, tuple(notices))
+
+
+def draw(
+    trained: Trained, count: int, *, seed: int = 0, labels: Sequence[Label] | None = None, truncation: float = 1.0
+) -> Iterator[Tensor]:
+    """Yield `count` samples in batches [b, *shape], float32, on the CPU; the first k of them do not depend on `count`.
+
+    Args:
+        trained: the game.
+        count: how many, at least 1.
+        seed: of the latents and whatever else is drawn at random.
+        labels: classes or conditions, used in turn: sample i is of `labels[i % len(labels)]`; None draws them evenly.
+        truncation: in (0, 1]; less variety, more likeness.
+
+    Raises:
+        RecipeError: an argument is out of its range.
+        GanforgeError: a sample is NaN or infinite.
+    """
+    if not 0 < truncation <= 1:
+        raise RecipeError(f"truncation {truncation} is out of range: expected above 0 and at most 1 (1 = none)")
+    if count < 1:
+        raise RecipeError(f"{count} samples were asked for; expected 1 or more")
+    if labels is not None and not trained.game.draws_labels:
+        raise RecipeError(f"game '{trained.recipe.game.kind}' makes samples of no given label; leave --labels out")
+    total = -(-count // BLOCK) * BLOCK
+    for start in range(0, count, BATCH):
+        rows = min(BATCH, count - start)
+        given = None
+        if labels is not None:
+            taken = [labels[index % len(labels)] for index in range(start, start + rows)]
+            given = torch.tensor(taken, device=trained.device)
+        with evaluating(trained.game), torch.no_grad():
+            roll_dice(trained.game, Roll(seed, "sample", start=start, rows=rows, total=total))
+            samples = trained.game.sample(rows, given, truncation).float().cpu()
+        if not bool(torch.isfinite(samples).all()):
+            raise GanforgeError(
+                f"samples {start} to {start + rows - 1} hold NaN or infinity: these weights are broken; choose an "
+                "earlier checkpoint with --checkpoint"
+            )
+        yield samples

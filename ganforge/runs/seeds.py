@@ -1,0 +1,80 @@
+"""Several seeds of one recipe: their folders, and which of them are still to be played."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganforge.errors import GanforgeError
+from ganforge.storage.checkpoint import PREFIX, saved
+from ganforge.storage.folders import RUNS
+from ganforge.tracking import read_record
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Seeds of a recipe that belong together.
+
+    Args:
+        name: what its runs have in common; their MLflow runs are tagged with it.
+        folders: of the runs, by seed, in the order in which they are played.
+    """
+
+    name: str
+    folders: dict[int, Path]
+
+    def has_begun(self, seed: int) -> bool:
+        """Whether there is a run in the folder of a seed."""
+        return bool(read_record(self.folders[seed]))
+
+    def is_over(self, seed: int, images: int) -> bool:
+        """Whether the run of a seed has finished, and showed as many images as its recipe asks for now."""
+        folder = self.folders[seed]
+        places = saved(folder / "checkpoints")
+        shown = int(places[-1].name.removeprefix(PREFIX)) if places else -1
+        return read_record(folder).get("status") == "finished" and shown >= images
+
+
+def plan(name: str, first: int, seeds: int, *, resume: bool = False, out: Path | None = None) -> Sweep:
+    """Choose folders: `runs/NAME-seed0` and so on, then `runs/NAME-2-seed0`; those of the newest sweep to resume.
+
+    Args:
+        name: of the recipe.
+        first: seed.
+        seeds: how many, one after the other.
+        resume: go on with what was begun.
+        out: what the names of the folders begin with; None = `runs/NAME`.
+
+    Raises:
+        GanforgeError: there is nothing to resume, or a folder is taken.
+    """
+    numbers = _numbers(name)
+    if out is not None:
+        base = out
+    elif resume:
+        if not numbers:
+            raise GanforgeError(f"there are no seeds of {name} in {RUNS}/ to resume; start them without --resume")
+        base = RUNS / _numbered(name, max(numbers))
+    else:
+        base = RUNS / _numbered(name, max(numbers, default=0) + 1)
+    folders = {seed: base.with_name(f"{base.name}-seed{seed}") for seed in range(first, first + seeds)}
+    begun = [folder for folder in folders.values() if read_record(folder)]
+    if begun and not resume:
+        raise GanforgeError(
+            f"{', '.join(map(str, begun))} already hold runs; go on with them by --resume, or give another --out"
+        )
+    known = [str(record["sweep"]) for folder in begun if (record := read_record(folder)).get("sweep")]
+    return Sweep(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
+
+
+def _numbers(name: str) -> set[int]:
+    """Return the numbers of the sweeps of a recipe in `runs/`: 1 for NAME-seed0, 2 for NAME-2-seed0."""
+    form = re.compile(rf"{re.escape(name)}(?:-(\d+))?-seed\d+")
+    found = [form.fullmatch(path.name) for path in RUNS.iterdir()] if RUNS.is_dir() else []
+    return {int(match[1] or 1) for match in found if match}
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"

@@ -1,0 +1,198 @@
+"""Checkpoints that are whole or not there: written aside, checksummed, then renamed; no pickle anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganforge.errors import CheckpointError
+from ganforge.storage.disk import make_folder, need, put, remove, size, sync
+from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS, Measured, describe, look_over, measure, text_of
+from ganforge.storage.migrations import FORMAT, migrate
+
+PREFIX = "images-"
+_NAME = re.compile(rf"{PREFIX}(\d{{12,18}})")
+_UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds: tensors by path, and facts that JSON can hold (with NaN, as Python's can)."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+def save(folder: Path, images: int, content: Checkpoint) -> Path:
+    """Write `folder/images-NNNNNNNNNNNN`, whole or not at all, and return it.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
+    """
+    final, aside = path_of(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
+    facts = json.dumps({"format": FORMAT, **content.facts}, indent=1)
+    wanted = sum(tensor.nbytes for tensor in content.tensors.values()) + len(facts)
+    try:
+        make_folder(folder)
+        remove(aside)
+        need(folder, wanted)
+        aside.mkdir()
+        save_file(_plain(content.tensors), aside / TENSORS)
+        (aside / FACTS).write_text(facts)
+        told = {name: measure(aside / name) for name in (TENSORS, FACTS)}
+        (aside / MANIFEST).write_text(describe(FORMAT, images, told))
+        for path in (*aside.iterdir(), aside):
+            sync(path)
+        put(aside, final)
+    except (OSError, SafetensorError) as error:
+        _clear(aside)
+        raise CheckpointError(
+            f"the checkpoint {final} could not be written ({error}); it takes {size(wanted)}. Older ones are "
+            "untouched: make room or mend the folder, and go on with --resume"
+        ) from error
+    return final
+
+
+def path_of(folder: Path, images: int) -> Path:
+    """Return where the checkpoint of so many images shown is, or would be."""
+    return folder / f"{PREFIX}{images:012d}"
+
+
+def images_of(checkpoint: Path) -> int:
+    """Return the images shown that a checkpoint's name tells."""
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
+def load(checkpoint: Path) -> Checkpoint:
+    """Read one checkpoint, of this format or an older one.
+
+    Raises:
+        CheckpointError: a file is missing, was changed or added, or is of a newer format.
+    """
+    try:
+        look_over(checkpoint)
+        text = text_of(checkpoint / MANIFEST)
+        manifest = json.loads(text)
+        format_, files = manifest["format"], manifest["files"]
+        if not isinstance(format_, int) or format_ < 1:
+            raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it names no format")
+        if format_ > FORMAT:
+            raise CheckpointError(
+                f"{checkpoint} is of format {format_}, which a newer ganforge wrote; this one reads up to {FORMAT}"
+            )
+        found: dict[str, Measured] = {}
+        for name in (TENSORS, FACTS):
+            there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
+            if there != told:
+                raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
+            found[name] = measure(checkpoint / name)
+            if found[name]["sha256"] != files[name]["sha256"]:
+                raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
+        facts = json.loads(text_of(checkpoint / FACTS))
+        if text != describe(facts.pop("format", 1), facts["images"], found):
+            raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
+        return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
+    except CheckpointError as error:
+        raise CheckpointError(_about(checkpoint, str(error))) from error
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _about(checkpoint: Path, text: str) -> str:
+    return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as safetensors takes them: on the CPU, contiguous, no two in the same memory."""
+    plain: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for path, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        plain[path] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return plain
+
+
+def saved(folder: Path) -> list[Path]:
+    """Return what has the name of a checkpoint in `folder`, oldest first; unfinished ones have another name."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=images_of)
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
+    """Read the newest checkpoint that is whole; return it, its place, and why newer ones were passed over.
+
+    The newest is the one of most images shown; what the clock said when it was written does not matter.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    passed_over: list[str] = []
+    for path in reversed(saved(folder)):
+        try:
+            return load(path), path, passed_over
+        except CheckpointError as error:
+            passed_over.append(str(error))
+    reasons = "".join(f"\n  {reason}" for reason in passed_over)
+    raise CheckpointError(f"{folder} holds no checkpoint that can be read{reasons}")
+
+
+def prune(folder: Path, images: int, *, keep: int, best: int | None = None, every: int | None = None) -> None:
+    """Delete the checkpoints that need not be kept, after the one of `images` images shown was saved.
+
+    Those of more images are left alone: they were passed over, and are played again.
+
+    Args:
+        folder: of the checkpoints.
+        images: shown by now.
+        keep: how many of the newest stay.
+        best: images shown of one that stays, too.
+        every: the first after each multiple of so many images stays for good.
+
+    Raises:
+        CheckpointError: one cannot be deleted.
+    """
+    past = [path for path in saved(folder) if images_of(path) <= images]
+    for_good = {images_of(path) // every: path for path in reversed(past) if images_of(path) >= every} if every else {}
+    stays = {*past[-keep:], *for_good.values(), *([] if best is None else [path_of(folder, best)])}
+    try:
+        for path in past:
+            if path not in stays:
+                _remove(path)
+        for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
+            remove(path)
+    except OSError as error:
+        raise CheckpointError(f"an old checkpoint in {folder} could not be deleted ({error})") from error
+
+
+def discard(folder: Path, images: int) -> None:
+    """Delete the checkpoints of more than `images` images shown."""
+    for path in saved(folder):
+        if images_of(path) > images:
+            _remove(path)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint; at no moment does half of it stand under its name."""
+    aside = checkpoint.with_name(f".{checkpoint.name}.old")
+    remove(aside)
+    checkpoint.rename(aside)
+    remove(aside)
+
+
+def _clear(aside: Path) -> None:
+    """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
+    try:
+        remove(aside)
+    except OSError:
+        return

@@ -1,0 +1,57 @@
+"""The files of a checkpoint, and the manifest that describes them to the byte."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from ganforge.errors import CheckpointError
+from ganforge.storage.disk import sha256
+
+TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
+MOST = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
+
+
+class Measured(TypedDict):
+    """What a manifest says of a file."""
+
+    sha256: str
+    bytes: int
+
+
+def look_over(checkpoint: Path) -> None:
+    """See that a checkpoint is a folder of three plain files; hidden ones, which systems leave about, do not count."""
+    if checkpoint.is_symlink() or not checkpoint.is_dir():
+        what = "a link" if checkpoint.is_symlink() else "a file" if checkpoint.exists() else "missing"
+        raise CheckpointError(f"{checkpoint} is {what}; expected a folder of {TENSORS}, {FACTS} and {MANIFEST}")
+    entries = {entry.name: entry for entry in os.scandir(checkpoint)}
+    for name in (MANIFEST, FACTS, TENSORS):
+        if name not in entries:
+            raise CheckpointError(f"{checkpoint} has no {name}")
+        if not entries[name].is_file(follow_symlinks=False):
+            raise CheckpointError(f"{checkpoint / name} is no plain file")
+    strange = sorted(name for name in entries if name not in (TENSORS, FACTS, MANIFEST) and name[0] != ".")
+    if strange:
+        raise CheckpointError(
+            f"{checkpoint} holds what its manifest does not describe ({', '.join(strange[:3])}); move that elsewhere"
+        )
+
+
+def text_of(path: Path) -> str:
+    """Read a file of JSON, if it is not absurdly large."""
+    if path.stat().st_size > MOST[path.name]:
+        raise CheckpointError(f"{path} was changed or damaged: it is larger than {MOST[path.name]:,} bytes")
+    return path.read_bytes().decode()  # as it is: reading as text would take a carriage return for a new line
+
+
+def measure(file: Path) -> Measured:
+    """Return the size and SHA-256 of a file."""
+    return {"sha256": sha256(file), "bytes": file.stat().st_size}
+
+
+def describe(format_: int, images: int, files: Mapping[str, Measured]) -> str:
+    """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
+    return json.dumps({"format": format_, "images": images, "files": files}, indent=1)

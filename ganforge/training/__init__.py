@@ -1,0 +1,1 @@
+"""Playing a game: the runner, the loop, and what happens between rounds."""

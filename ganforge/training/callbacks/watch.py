@@ -1,0 +1,75 @@
+"""Monitors see every line of the log and say when training fails."""
+
+from __future__ import annotations
+
+import torch
+
+from ganforge.api.monitor import Action, Finding, lines_of
+from ganforge.diagnosis.panel import Case, Panel
+from ganforge.tracking import read_log
+from ganforge.training.callbacks.callback import Task
+from ganforge.training.session import Session, Verdict
+
+FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")
+
+
+class Watch(Task):
+    """Shows new lines of the log to every monitor; runs after whatever writes lines.
+
+    What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more,
+    it is left in `session.verdict`, on every process.
+
+    Args:
+        panel: the monitors of the run.
+    """
+
+    again = True
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(None)
+        self.panel = panel
+
+    def due(self, session: Session, before: int) -> bool:
+        """Whenever there is a line to look at: on all processes alike."""
+        return bool(session.unwatched)
+
+    def begin(self, session: Session) -> None:
+        """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
+        if session.images > 0 and session.main:
+            keep, self.panel.keep = self.panel.keep, True  # it may have been rolled back before
+            for line in lines_of(read_log(session.folder / "metrics.jsonl")):
+                self.panel.look(line)
+            self.panel.keep = keep
+            for case in self.panel.cases:
+                self._tell(session, case)
+        elif session.unwatched:
+            self.run(session)
+
+    def run(self, session: Session) -> None:
+        """Ask every monitor."""
+        lines, session.unwatched = session.unwatched, []
+        asked: list[Case] = []
+        if session.main:
+            for line in lines:
+                asked += [case for case in self.panel.look(line) if self._tell(session, case)]
+        following = max([FOLLOWING.index(case.action) for case in asked], default=0)
+        accelerator = session.runner.accelerator
+        if self.panel.acts and accelerator.num_processes > 1:  # the main process decides for all
+            wish = torch.tensor(float(following), device=accelerator.device)
+            following = int(accelerator.reduce(wish, reduction="sum").item())
+        if following:
+            case = next((case for case in asked if FOLLOWING.index(case.action) == following), None)
+            name, text, tries = ("", "", ()) if case is None else _words(case.finding)
+            session.verdict = Verdict(FOLLOWING[following], name, text, session.images, tries)
+
+    def _tell(self, session: Session, case: Case) -> bool:
+        finding = case.finding
+        if finding.name in session.findings:
+            return False
+        session.findings.append(finding.name)
+        session.tell(finding, monitor=case.monitor, action=case.action, life=case.life, first=case.first)
+        return True
+
+
+def _words(finding: Finding) -> tuple[str, str, tuple[str, ...]]:
+    return finding.name, finding.symptom, finding.remedies

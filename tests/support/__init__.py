@@ -1,0 +1,1 @@
+"""What tests share: toys, examples of components, faults, processes, servers."""

@@ -1,0 +1,12 @@
+"""Where the repository and its parts are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+DOCS = ROOT / "docs"
+RECIPES = ROOT / "recipes"
+RECIPE_FILES = sorted(RECIPES.rglob("*.toml"))
+SHARED_DATA = ROOT.parent / "shared" / "data"  # real data for development, where they are; never committed
