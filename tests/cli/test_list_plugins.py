@@ -82,7 +82,7 @@ def test_json_holds_the_same():
 
 def test_importing_the_commands_loads_neither_torch_nor_rich():
     code = (
-        "import sys; from ganforge.cli import check, list_plugins, sample, view; "
+        "import sys; from ganforge.cli import check, list_plugins, sample; from ganforge.cli.terminal import view; "
         "print([name for name in ('torch', 'rich', 'mlflow', 'pydantic') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

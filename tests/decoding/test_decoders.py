@@ -181,7 +181,7 @@ def test_processes_end_with_who_asked(busy: bool) -> None:
     """Killed, so that nothing can be tidied up; a decoder at work ends when its time for the image is over."""
     code = f"""
 import os, sys, threading
-from ganforge.cli import image_sets
+from ganforge.cli.evaluate import image_sets
 from ganforge.decoding.decoders import Decoder
 decoder = Decoder(threading.Lock(), (sys.executable, "-c", {HARMED!r}))
 decoder.head({NOISE!r})
