@@ -22,7 +22,7 @@ from accelerate import Accelerator
 
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
-from ganforge.storage.checkpoint import Checkpoint, prune, save, saved
+from ganforge.storage.checkpoint import Checkpoint, list_checkpoints, prune_checkpoints, save_checkpoint
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory
@@ -56,7 +56,7 @@ class Case:
             folder=folder,
             cache=cache,
             tracker=NoTracker(),
-            show=SilentReporter(),
+            reporter=SilentReporter(),
             monitors=(),
         )[0]
         self.folder, self.images = folder / "checkpoints", 0
@@ -64,13 +64,13 @@ class Case:
     def play(self, rounds: int) -> None:
         """Play on."""
         for _ in range(rounds):
-            self.session.ledger.note(self.session.runner.play_round(self.session.next_batch()))
+            self.session.running_means.note(self.session.runner.play_round(self.session.next_batch()))
 
     def save(self, content: Checkpoint) -> None:
         """Save a checkpoint as a run does."""
         self.images += 1
-        save(self.folder, self.images, content)
-        prune(self.folder, self.images, keep=2)
+        save_checkpoint(self.folder, self.images, content)
+        prune_checkpoints(self.folder, self.images, keep=2)
 
     def alone(self, rounds: int) -> None:
         """Some rounds."""
@@ -112,7 +112,7 @@ def measure(name: str, recipe: Recipe, repeats: int) -> str:
             order = list(times)[repeat % 3 :] + list(times)[: repeat % 3]
             for way in order:
                 times[way].append(seconds(getattr(case, way), rounds))
-        size = sum(file.stat().st_size for file in saved(case.folder)[-1].iterdir())
+        size = sum(file.stat().st_size for file in list_checkpoints(case.folder)[-1].iterdir())
     round_ = statistics.median(times["alone"]) / rounds
     costs = {
         way: statistics.median(one - alone for one, alone in zip(times[way], times["alone"], strict=True))

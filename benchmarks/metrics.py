@@ -38,7 +38,7 @@ from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.inception_score import InceptionScore
 from ganforge.builtin.metrics.kid import KernelDistance
-from ganforge.evaluation.batch import Networks
+from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.subject import GameSubject
 from ganforge.plugins.loading import load_catalogue
@@ -179,7 +179,7 @@ def by_fidelity(game: Game, latent: int, source: Noise, samples: int, folder: Pa
 
 
 def by_us(
-    game: Game, features: Features, networks: Networks, source: Noise, samples: int, folder: Path
+    game: Game, features: Features, networks: FeatureNetworks, source: Noise, samples: int, folder: Path
 ) -> Callable[[], list[float]]:
     """Return our pipeline, as it is between rounds of training."""
     metrics: list[Metric] = [
@@ -191,7 +191,7 @@ def by_us(
     def measure() -> list[float]:
         subject = GameSubject(game, source.spec, networks, 0)
         exam = Examination(subject, source, torch.device("cpu"), folder, networks=networks)
-        exam.take(want for metric in metrics for want in metric.wants(source))
+        exam.gather(want for metric in metrics for want in metric.requests(source))
         return [next(iter(metric.measure(exam).values.values())) for metric in metrics]
 
     return measure
@@ -218,7 +218,7 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected any of: {', '.join(NETWORKS)}")
     keep_freed_memory()  # as `ganforge run` does; it serves both
     catalogue = load_catalogue(only=["ganforge-efficientnet"])
-    source, networks = Noise(options.samples), Networks(torch.device("cpu"))
+    source, networks = Noise(options.samples), FeatureNetworks(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if options.features == "inception":

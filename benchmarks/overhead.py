@@ -35,11 +35,11 @@ from ganforge.recipes.recipe import Recipe, monitors_of
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
 from ganforge.training.build import build_runner, keep_freed_memory
-from ganforge.training.callbacks.log import Log
-from ganforge.training.callbacks.probe import Probe
-from ganforge.training.callbacks.watch import Watch
+from ganforge.training.callbacks.log import LogCallback
+from ganforge.training.callbacks.probe import ProbeCallback
+from ganforge.training.callbacks.watch import WatchCallback
 from ganforge.training.reporter import SilentReporter
-from ganforge.training.session import Ledger
+from ganforge.training.session import RunningMeans
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -141,7 +141,7 @@ def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callab
 
 def by_runner(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callable[[], None]:
     """Return our own loop over the batches, with what a session adds to it."""
-    runner, ledger = build_runner(recipe, spec, Accelerator(cpu=True)), Ledger()
+    runner, ledger = build_runner(recipe, spec, Accelerator(cpu=True)), RunningMeans()
 
     def play() -> None:
         for real in batches:
@@ -170,25 +170,25 @@ class InMemory(Source):
 
 def by_session(recipe: Recipe, catalogue: Catalogue, source: Source, batches: Sequence[Tensor]) -> Callable[[], None]:
     """Return our own loop with all that a session does for its log: readings, lines, monitors."""
-    session, tasks = assemble(
+    session, callbacks = assemble(
         recipe,
         Accelerator(cpu=True),
         source,
         folder=Path("-"),
         cache=Path("-"),
         tracker=NoTracker(),
-        show=SilentReporter(),
+        reporter=SilentReporter(),
         monitors=monitors_of(recipe, catalogue),
     )
-    tasks = [task for task in tasks if isinstance(task, Probe | Log | Watch)]
-    for task in tasks:
+    callbacks = [task for task in callbacks if isinstance(task, ProbeCallback | LogCallback | WatchCallback)]
+    for task in callbacks:
         task.begin(session)
 
     def play() -> None:
         for real in batches:
             before = session.images
-            session.ledger.note(session.runner.play_round({"image": real}))
-            for task in tasks:
+            session.running_means.note(session.runner.play_round({"image": real}))
+            for task in callbacks:
                 if task.due(session, before):
                     task.run(session)
 

@@ -25,7 +25,7 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.api.data import DataSpec
-from ganforge.distributed.launch import environment_of, free_port
+from ganforge.distributed.launch import free_port, process_environment
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
 from ganforge.training.build import build_runner
@@ -131,7 +131,7 @@ def main() -> None:
     children = [
         subprocess.Popen(
             [sys.executable, *sys.argv],
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment_of(rank, asked.processes, port)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **process_environment(rank, asked.processes, port)},
         )
         for rank in range(asked.processes)
     ]

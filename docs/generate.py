@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ganforge.api.component import Paper, first_paper
 from ganforge.cli.describe import rows
 from ganforge.cli.list_plugins import by_plugin
-from ganforge.plugins.catalogue import Catalogue, Entry
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry
 from ganforge.plugins.loading import load_catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ FAMILIES = [
 ]
 
 
-def _ours(catalogue: Catalogue) -> list[Entry]:
+def _ours(catalogue: Catalogue) -> list[CatalogueEntry]:
     return [
         entry
         for entry in catalogue.entries
@@ -121,7 +121,7 @@ def _ours(catalogue: Catalogue) -> list[Entry]:
     ]
 
 
-def _origin(entry: Entry) -> str:
+def _origin(entry: CatalogueEntry) -> str:
     name = entry.plugin.distribution
     return "" if name == "ganforge" else f" ([plugin](plugins/{name}))"
 
@@ -146,7 +146,7 @@ def catalogue_page(catalogue: Catalogue) -> Iterator[str]:
                 yield from _component(entry)
 
 
-def _component(entry: Entry) -> Iterator[str]:
+def _component(entry: CatalogueEntry) -> Iterator[str]:
     doc = inspect.getdoc(entry.cls) or ""
     paper = entry.cls.paper()
     yield ""

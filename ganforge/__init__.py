@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ganforge.api.metric import Measurement as Measurement
     from ganforge.api.metric import UnroundedFeatureNetwork as UnroundedFeatureNetwork
     from ganforge.api.monitor import Finding as Finding
-    from ganforge.api.monitor import Line as Line
+    from ganforge.api.monitor import LogLine as LogLine
     from ganforge.api.monitor import Series as Series
     from ganforge.api.monitor import Watcher as Watcher
     from ganforge.api.network import DiscriminatorNetwork as DiscriminatorNetwork

@@ -100,15 +100,15 @@ def at_key(path: str) -> Iterator[None]:
         raise RecipeError(f"{path}: {error}") from error
 
 
-Spare = Callable[[str], None]  # is told why a metric is left out
+OnLeftOut = Callable[[str], None]  # is told why a metric is left out
 
 
 @contextmanager
-def sparing(spare: Spare | None) -> Iterator[None]:
+def leaving_out(on_left_out: OnLeftOut | None) -> Iterator[None]:
     """Tell what goes wrong inside and go on after it, where that is wanted."""
     try:
         yield
     except GanforgeError as error:
-        if spare is None:
+        if on_left_out is None:
             raise
-        spare(str(error))
+        on_left_out(str(error))

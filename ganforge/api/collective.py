@@ -29,7 +29,7 @@ def _sum(value: Tensor) -> Tensor:
     return total
 
 
-class Together(nn.Module):
+class Collective(nn.Module):
     """A place in a game where all processes that share a batch must be asked, without parameters.
 
     For what is no mean over samples: statistics of a whole batch, the square of a mean gradient. The runner opens it
@@ -39,38 +39,38 @@ class Together(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.processes, self.index = 1, 0
+        self.world_size, self.rank = 1, 0
 
     def mean(self, values: Sequence[Tensor]) -> list[Tensor]:
         """Return the mean of each tensor over processes, in one reduction; tensors are of one type and device."""
-        if self.processes == 1:
+        if self.world_size == 1:
             return list(values)
-        flat = _sum(torch.cat([value.reshape(-1) for value in values])) / self.processes
+        flat = _sum(torch.cat([value.reshape(-1) for value in values])) / self.world_size
         parts = torch.split(flat, [value.numel() for value in values])
         return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
 
     def gather(self, value: Tensor) -> Tensor:
         """Return the tensors of all processes, which are of one shape, in their order: [processes, *shape]."""
-        if self.processes == 1:
+        if self.world_size == 1:
             return value[None]
-        before, after = self.index, self.processes - 1 - self.index
+        before, after = self.rank, self.world_size - 1 - self.rank
         return _sum(
             torch.cat([value.new_zeros(before, *value.shape), value[None], value.new_zeros(after, *value.shape)])
         )
 
 
-def all_together(module: nn.Module) -> list[Together]:
+def all_collectives(module: nn.Module) -> list[Collective]:
     """Return every such place below `module`."""
-    return [child for child in module.modules() if isinstance(child, Together)]
+    return [child for child in module.modules() if isinstance(child, Collective)]
 
 
 @contextmanager
-def joined(places: Sequence[Together], processes: int, index: int) -> Iterator[None]:
+def collectives_open(places: Sequence[Collective], world_size: int, rank: int) -> Iterator[None]:
     """Open places for a while."""
     try:
         for place in places:
-            place.processes, place.index = processes, index
+            place.world_size, place.rank = world_size, rank
         yield
     finally:
         for place in places:
-            place.processes, place.index = 1, 0
+            place.world_size, place.rank = 1, 0

@@ -126,7 +126,7 @@ def to_uint8(samples: Tensor) -> Tensor:
     return samples.detach().float().add(1).mul_(255 / 2).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def place(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     """Put a batch on the device: images as float32 in [-1, 1], channels last."""
     placed: dict[str, Tensor] = {}
     for name, value in batch.items():

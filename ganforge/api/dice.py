@@ -12,7 +12,7 @@ from torch import Tensor, nn
 BLOCK = 32  # samples drawn at a time: a process draws at most the blocks that its rows touch
 
 
-def derive(*parts: object) -> int:
+def derive_seed(*parts: object) -> int:
     """Return a 63-bit seed that is a pure function of `parts`, the same on every machine."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
@@ -63,7 +63,7 @@ class Dice(nn.Module):
         """Return integers [rows, *shape] uniform in [0, high)."""
         return (self.uniform(rows, *shape) * high).long().clamp_(max=high - 1)
 
-    def places(self, rows: int) -> Tensor:
+    def row_numbers(self, rows: int) -> Tensor:
         """Return which samples are drawn here, counted over all processes and micro-batches: integers [rows]."""
         roll = self.last
         if roll is None:
@@ -92,7 +92,7 @@ class Dice(nn.Module):
     def _block(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], index: int) -> Tensor:
         roll, device = self.last, self.anchor.device
         assert roll is not None
-        seed = derive(roll.seed, roll.purpose, self.path, roll.position, self.calls, index)
+        seed = derive_seed(roll.seed, roll.purpose, self.path, roll.position, self.calls, index)
         return sampler(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
 
 

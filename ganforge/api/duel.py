@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
 
 Role = Literal["generator", "discriminator"]
-Critic = Callable[[Tensor, Tensor | None], Tensor]
-Seer = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
+ScoreFunction = Callable[[Tensor, Tensor | None], Tensor]
+FeatureFunction = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
 
 
 class Duel:
@@ -30,14 +30,14 @@ class Duel:
         generator: the network they come from, where there is one.
         network: the discriminator's network, where there is one, for terms about its weights.
         features: (samples, labels) -> its inner activations, where it is a `FeatureDiscriminator`.
-        mover: whose turn it is.
+        role: whose turn it is.
         images: shown before this round, for what is scheduled: `value_at(self.weight, duel.images)`.
         joint: both batches may share one forward (see `DiscriminatorNetwork.batch_group`).
     """
 
     def __init__(
         self,
-        discriminator: Critic,
+        discriminator: ScoreFunction,
         real: Tensor,
         fake: Tensor | Callable[[], Tensor],
         labels: Tensor | None = None,
@@ -45,14 +45,14 @@ class Duel:
         latents: Tensor | None = None,
         generator: GeneratorNetwork | None = None,
         network: DiscriminatorNetwork | None = None,
-        features: Seer | None = None,
-        mover: Role = "discriminator",
+        features: FeatureFunction | None = None,
+        role: Role = "discriminator",
         images: int = 0,
         joint: bool = False,
     ) -> None:
         self.discriminator, self.real, self.labels = discriminator, real, labels
         self.latents, self.generator, self.joint = latents, generator, joint
-        self.network, self.mover, self.images = network, mover, images
+        self.network, self.role, self.images = network, role, images
         self._fake, self._features = fake, features
 
     @cached_property
@@ -71,19 +71,19 @@ class Duel:
         return self._both[1] if self.joint else self.discriminator(self.fake, self.labels)
 
     @cached_property
-    def real_slope(self) -> Tensor:  # [B, *shape]
+    def real_gradient(self) -> Tensor:  # [B, *shape]
         """The gradient of the real samples' logits by these samples, which must require it; part of the graph."""
         return self._slopes[0] if self._at_once else _slope(self.real_logits, self.real)
 
     @cached_property
-    def fake_slope(self) -> Tensor:  # [B, *shape]
+    def fake_gradient(self) -> Tensor:  # [B, *shape]
         """The gradient of the generated samples' logits by these samples, which must require it; part of the graph."""
         return self._slopes[1] if self._at_once else _slope(self.fake_logits, self.fake)
 
     @property
     def player(self) -> nn.Module:
         """The network of the player whose turn it is."""
-        network = self.network if self.mover == "discriminator" else self.generator
+        network = self.network if self.role == "discriminator" else self.generator
         assert network is not None, "this duel was made without networks"
         return network
 

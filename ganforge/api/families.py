@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.duel import Duel, Role
-from ganforge.api.metric import Exam, FeatureNetwork, Measurement, Want
+from ganforge.api.metric import Exam, FeatureNetwork, Measurement, SampleRequest
 from ganforge.api.monitor import Action, Watcher
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.api.plan import Plan
@@ -153,10 +153,10 @@ class Metric(Component):
     )
 
     @abstractmethod
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better; None for a mere yardstick."""
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Say what is to be gathered from the samples, given the reference data; all metrics share one pass."""
         return ()
 
@@ -165,9 +165,9 @@ class Metric(Component):
         """Make a value of what was gathered; done by the main process alone."""
 
 
-def directions(metrics: Iterable[Metric]) -> dict[str, Better]:
+def metric_directions(metrics: Iterable[Metric]) -> dict[str, Better]:
     """Return which way values get better, by name; those that are better neither way are left out."""
-    return {name: way for metric in metrics for name, way in metric.tells().items() if way is not None}
+    return {name: way for metric in metrics for name, way in metric.directions().items() if way is not None}
 
 
 class Monitor(Component):
@@ -192,19 +192,19 @@ class Optimizer(Component):
     lr: PositiveNumber = Field(description="learning rate, constant or a ramp over images shown")
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make the optimizer.
 
         Args:
             parameters: of the player.
-            share: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and decay
+            step_fraction: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and decay
                 rates are raised to it, which undoes what lazy steps add (Karras et al. 2020, arXiv:1912.04958, app. B).
         """
 
-    def adjust(self, optimizer: torch.optim.Optimizer, images: int, share: float) -> None:
+    def adjust(self, optimizer: torch.optim.Optimizer, images: int, step_fraction: float) -> None:
         """Set what is scheduled, before a step, `images` having been shown. One that schedules more extends this."""
         for group in optimizer.param_groups:
-            group["lr"] = self.lr_at(images) * share
+            group["lr"] = self.lr_at(images) * step_fraction
 
     def lr_at(self, images: int) -> float:
         """Return the learning rate after `images` images shown, before the lazy correction."""

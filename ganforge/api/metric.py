@@ -21,7 +21,7 @@ Receipt = Mapping[str, str | int | float | bool | None]
 Side = Literal["generated", "real"]
 
 
-class CutShortError(Exception):
+class EvaluationInterruptedError(Exception):
     """An examination was cut short because the run is to end; it is done again when the run goes on."""
 
 
@@ -44,7 +44,7 @@ class UnroundedFeatureNetwork(FeatureNetwork):
     """A feature network that takes images that were not rounded, too: float32 in 0..255, or a little beyond."""
 
 
-class Built(Protocol):
+class FeatureBuilder(Protocol):
     """A component of the family `features`: two equal ones are built once."""
 
     @property
@@ -57,7 +57,7 @@ class Built(Protocol):
     def __hash__(self) -> int: ...
 
 
-class Seen(ABC):
+class ExaminedBatch(ABC):
     """One batch under examination. Each thing is made when it is first asked for, and once."""
 
     @property
@@ -84,11 +84,11 @@ class Seen(ABC):
         """Return dice that give each sample its own numbers, whatever batch it is in."""
 
     @abstractmethod
-    def told(self, features: Built) -> Mapping[str, Tensor]:
+    def outputs(self, features: FeatureBuilder) -> Mapping[str, Tensor]:
         """Return what a feature network tells of the samples, in one forward for all that ask."""
 
     @abstractmethod
-    def network(self, features: Built) -> FeatureNetwork:
+    def network(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return a feature network, for whatever images a view makes of the draw."""
 
 
@@ -96,12 +96,12 @@ class View(ABC):
     """What is looked at in every sample. Subclasses are frozen dataclasses; equal ones are looked at once."""
 
     @property
-    def features(self) -> Built | None:
+    def features(self) -> FeatureBuilder | None:
         """The features component that it looks through, if any."""
         return None
 
     @abstractmethod
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return what is told of each sample, [B, ...]; no row depends on other rows of the batch."""
 
 
@@ -109,7 +109,7 @@ class View(ABC):
 class Samples(View):
     """The samples themselves, as they would be saved."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return images uint8 [B, C, H, W] or points float32 [B, D]."""
         return seen.samples
 
@@ -118,30 +118,30 @@ class Samples(View):
 class Labels(View):
     """The labels that samples carry; -1 where there are none."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return labels [B] int64 or [B, K]."""
         return torch.full((len(seen.samples),), -1) if seen.labels is None else seen.labels
 
 
 @dataclass(frozen=True)
-class Embedded(View):
+class FeatureOutput(View):
     """One output of a feature network."""
 
-    by: Built
+    by: FeatureBuilder
     output: str = "features"
 
     @property
-    def features(self) -> Built | None:
+    def features(self) -> FeatureBuilder | None:
         """The network."""
         return self.by
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return the output [B, D], float32.
 
         Raises:
             GanforgeError: the network has no such output.
         """
-        told = seen.told(self.by)
+        told = seen.outputs(self.by)
         if self.output not in told:
             raise GanforgeError(
                 f"this metric asks the {self.by.kind} features for `{self.output}`, and they tell "
@@ -151,7 +151,7 @@ class Embedded(View):
 
 
 @dataclass(frozen=True)
-class Want:
+class SampleRequest:
     """What a metric wants to know: a view of so many samples.
 
     Args:
@@ -197,7 +197,7 @@ class Exam(ABC):
         """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""
 
     @abstractmethod
-    def network(self, features: Built) -> FeatureNetwork:
+    def network(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return the network of a features component, built once."""
 
     @abstractmethod
@@ -205,7 +205,7 @@ class Exam(ABC):
         """Return what the game itself makes of samples [B, *shape] as they would be saved: logits [B, classes]."""
 
     @abstractmethod
-    def receipt(self, features: Built | None = None) -> Receipt:
+    def receipt(self, features: FeatureBuilder | None = None) -> Receipt:
         """Return how the samples come about, and by which features; metrics add how many they took."""
 
 

@@ -17,7 +17,7 @@ Severity = Literal["warning", "failure"]
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """One line of the log: terms and readings since the line before, or metrics.
 
     Args:
@@ -31,17 +31,17 @@ class Line:
     values: Mapping[str, float]
 
     @classmethod
-    def of(cls, images: int, round_: int, values: Mapping[str, float | None]) -> Line:
+    def of(cls, images: int, round_: int, values: Mapping[str, float | None]) -> LogLine:
         """Make a line of what was measured or read back: None and infinity become NaN, as in a log that was read."""
         whole = {name: math.nan if value is None else float(value) for name, value in values.items()}
         return cls(images, round_, {name: v if math.isfinite(v) else math.nan for name, v in whole.items()})
 
-    def sharing(self, names: dict[str, str]) -> Line:
+    def with_shared_names(self, names: dict[str, str]) -> LogLine:
         """Return the same line with the strings of `names`, which learns new ones: lines are kept by the thousand.
 
         Not by `sys.intern`: its table forgets names, and yet grows with each that comes and goes.
         """
-        return Line(self.images, self.round, {names.setdefault(name, name): v for name, v in self.values.items()})
+        return LogLine(self.images, self.round, {names.setdefault(name, name): v for name, v in self.values.items()})
 
     def get(self, name: str) -> float | None:
         """Return a value; None where the line has none, or one that is not finite."""
@@ -61,7 +61,7 @@ class Series:
         self.images = array("q")
         self.values = array("d")
 
-    def note(self, line: Line) -> bool:
+    def note(self, line: LogLine) -> bool:
         """Take in a line; return whether it had a value."""
         value = line.get(self.name)
         if value is None:
@@ -108,14 +108,14 @@ class Watcher(ABC):
     """
 
     @abstractmethod
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Look at the next line; return what is wrong as of this line, as long as it is wrong.
 
         Saying it again and again is right: who asks sees to it that a person is told once.
         """
 
 
-def lines_of(records: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+def log_lines(records: Sequence[Mapping[str, Any]]) -> Iterator[LogLine]:
     """Yield the lines of a `metrics.jsonl` as it was read."""
     for record in records:
-        yield Line.of(int(record["images"]), int(record.get("round", 0)), record["values"])
+        yield LogLine.of(int(record["images"]), int(record.get("round", 0)), record["values"])

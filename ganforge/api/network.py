@@ -31,10 +31,10 @@ class GeneratorNetwork(nn.Module, ABC):
         """
         if truncation >= 1:
             return self(latents, labels)  # type: ignore[no-any-return]
-        return self(cut_off(latents, truncation), labels)  # type: ignore[no-any-return]
+        return self(truncate_normal(latents, truncation), labels)  # type: ignore[no-any-return]
 
 
-def cut_off(latents: Tensor, truncation: float) -> Tensor:
+def truncate_normal(latents: Tensor, truncation: float) -> Tensor:
     """Map standard normal latents, monotonically, to the normal distribution cut off at +-2 x truncation."""
     inside = math.erf(2 * truncation / math.sqrt(2))
     return torch.erfinv(torch.erf(latents / math.sqrt(2)) * inside) * math.sqrt(2)
@@ -64,7 +64,7 @@ class EquivariantGenerator(StyleGenerator):
         """Return samples [B, *shape] of styles [B, layers, W] with what they show moved by `motion` [B, 3, 3]."""
 
 
-class Growing(nn.Module):
+class GrowingNetwork(nn.Module):
     """A network that works at the data's resolution or lower ones, and can fade in the next (ProGAN, arXiv:1710.10196).
 
     Until it is told otherwise it works at full resolution. What a stage does not use gets no gradient in it. Who made
@@ -124,7 +124,7 @@ class FeatureDiscriminator(DiscriminatorNetwork):
     """A discriminator that shows what it sees, for feature matching and auxiliary heads."""
 
     @abstractmethod
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return, of one forward, logits [B] and inner activations [B, ...] from the input's side to the output's.
 
         The last of them, flat [B, F], is what the last linear layer scores; its size is `width`.
@@ -137,4 +137,4 @@ class FeatureDiscriminator(DiscriminatorNetwork):
 
     def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits [B]."""
-        return self.examine(samples, labels)[0]
+        return self.forward_features(samples, labels)[0]

@@ -15,12 +15,12 @@ GUTTER = 2  # pixels between images
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channels
 
 
-def are_images(spec: DataSpec) -> bool:
+def have_pictures(spec: DataSpec) -> bool:
     """Whether samples of these data can be saved as pictures."""
     return len(spec.shape) == 3 and spec.shape[0] in MODES
 
 
-def pixels_of(samples: Tensor) -> np.ndarray:  # [N, H, W, C]
+def to_pixels(samples: Tensor) -> np.ndarray:  # [N, H, W, C]
     """Return images as uint8 [N, H, W, C].
 
     Args:
@@ -30,19 +30,19 @@ def pixels_of(samples: Tensor) -> np.ndarray:  # [N, H, W, C]
     return np.asarray(levels.permute(0, 2, 3, 1).numpy())
 
 
-def picture(pixels: np.ndarray) -> Image.Image:
+def to_picture(pixels: np.ndarray) -> Image.Image:
     """Return uint8 pixels [H, W, C], C = 1, 3 or 4, as a picture."""
     channels = pixels.shape[2]
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels, MODES[channels])
 
 
-def grid(samples: Tensor) -> Image.Image:
+def picture_grid(samples: Tensor) -> Image.Image:
     """Return images side by side, near-square, row by row; small ones are enlarged by a whole factor.
 
     Args:
         samples: [N, C, H, W], N >= 1, C = 1, 3 or 4, in [-1, 1] (or uint8). NaN is drawn as mid grey.
     """
-    pixels = pixels_of(samples)
+    pixels = to_pixels(samples)
     count, height, width, channels = pixels.shape
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -53,4 +53,4 @@ def grid(samples: Tensor) -> Image.Image:
     for index, image in enumerate(pixels):
         top, left = index // columns * height, index % columns * width
         sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return picture(sheet)
+    return to_picture(sheet)

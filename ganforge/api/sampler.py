@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ganforge.api.data import Batch, Source
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 
 
 class Sampler:
@@ -41,11 +41,11 @@ class Sampler:
         """Return the order [length] int64 of one pass through the data; the last one asked for is kept."""
         if epoch != self._epoch:
             # Sorting raw bits rather than Generator.permutation: numpy promises the former never to change (NEP 19).
-            bits = np.random.PCG64(derive(self.seed, "order of the data", epoch)).random_raw(self.length)
+            bits = np.random.PCG64(derive_seed(self.seed, "order of the data", epoch)).random_raw(self.length)
             self._epoch, self._order = epoch, np.argsort(bits, kind="stable").astype(np.int64, copy=False)
         return self._order
 
 
-def load(source: Source, sampler: Sampler, start: int, rows: int) -> Batch:
+def load_samples(source: Source, sampler: Sampler, start: int, rows: int) -> Batch:
     """Return the real samples at positions `start`, ..., `start + rows - 1` of the stream."""
     return source.batch(sampler.at(start, rows))

@@ -26,7 +26,7 @@ from ganforge.api.families import (
 )
 
 
-class Kinds(Protocol):
+class KindLookup(Protocol):
     """What a slot needs of the catalogue: the classes of a family by kind."""
 
     def family(self, name: str) -> Mapping[str, type[Component]]:
@@ -65,7 +65,7 @@ class Slot:
             )
         if info.context is None:
             raise RuntimeError("validate with context={'catalogue': ...}, or pass components")
-        catalogue: Kinds = info.context["catalogue"]
+        catalogue: KindLookup = info.context["catalogue"]
         known = catalogue.family(self.family)
         kind = entry if isinstance(entry, str) else entry.get("kind", self.default)
         names = ", ".join(sorted(known)) or "none"

@@ -33,64 +33,64 @@ from ganforge.builtin import (
     regularizers,
 )
 from ganforge.plugins.hookspecs import hookimpl
-from ganforge.plugins.loading import offered
+from ganforge.plugins.loading import components_in
 
 
 @hookimpl
 def ganforge_games() -> list[type[GameComponent]]:
-    return offered(games, GameComponent)
+    return components_in(games, GameComponent)
 
 
 @hookimpl
 def ganforge_generators() -> list[type[Generator]]:
-    return offered(networks, Generator)
+    return components_in(networks, Generator)
 
 
 @hookimpl
 def ganforge_discriminators() -> list[type[Discriminator]]:
-    return offered(networks, Discriminator)
+    return components_in(networks, Discriminator)
 
 
 @hookimpl
 def ganforge_losses() -> list[type[Loss]]:
-    return offered(losses, Loss)
+    return components_in(losses, Loss)
 
 
 @hookimpl
 def ganforge_regularizers() -> list[type[Regularizer]]:
-    return offered(regularizers, Regularizer)
+    return components_in(regularizers, Regularizer)
 
 
 @hookimpl
 def ganforge_constraints() -> list[type[Constraint]]:
-    return offered(constraints, Constraint)
+    return components_in(constraints, Constraint)
 
 
 @hookimpl
 def ganforge_optimizers() -> list[type[Optimizer]]:
-    return offered(optimizers, Optimizer)
+    return components_in(optimizers, Optimizer)
 
 
 @hookimpl
 def ganforge_augmentations() -> list[type[Augmentation]]:
-    return offered(augmentations, Augmentation)
+    return components_in(augmentations, Augmentation)
 
 
 @hookimpl
 def ganforge_datasets() -> list[type[Dataset]]:
-    return offered(data, Dataset)
+    return components_in(data, Dataset)
 
 
 @hookimpl
 def ganforge_features() -> list[type[Features]]:
-    return offered(features, Features)
+    return components_in(features, Features)
 
 
 @hookimpl
 def ganforge_metrics() -> list[type[Metric]]:
-    return offered(metrics, Metric)
+    return components_in(metrics, Metric)
 
 
 @hookimpl
 def ganforge_monitors() -> list[type[Monitor]]:
-    return offered(monitors, Monitor)
+    return components_in(monitors, Monitor)

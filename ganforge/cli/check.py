@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from ganforge.api.game import EmaRecipe
-    from ganforge.training.profiling import Trial
+    from ganforge.training.profiling import Profile
     from ganforge.training.session import Session
 
 
@@ -36,8 +36,8 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     from ganforge.tracking import NoTracker
     from ganforge.training.assemble import assemble
     from ganforge.training.build import make_accelerator
-    from ganforge.training.out_of_memory import relief
-    from ganforge.training.profiling import try_out
+    from ganforge.training.out_of_memory import explain_memory_shortage
+    from ganforge.training.profiling import profile
 
     file = recipe / "recipe.toml" if recipe.is_dir() else recipe
     catalogue = load_catalogue(leave_out)
@@ -50,12 +50,12 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
         source = read.data.open(cache)
         accelerator = make_accelerator(device, read.run.precision)
         session, _ = assemble(
-            read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), show=SilentView()
+            read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), reporter=SilentView()
         )
         click.echo("playing a few rounds ...", err=True)
-        trial = try_out(session)
+        trial = profile(session)
     except (RuntimeError, MemoryError, MemoryShortageError) as error:
-        short = relief(error, read, session)
+        short = explain_memory_shortage(error, read, session)
         if short is None or short is error:
             raise
         raise short from error
@@ -63,22 +63,24 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
 
 
-def describe(session: Session, trial: Trial) -> dict[str, Any]:
+def describe(session: Session, trial: Profile) -> dict[str, Any]:
     """Return all that was found out, as JSON takes it; memory in bytes, times in seconds."""
     recipe, runner, spec = session.recipe, session.runner, session.source.spec
     players = {}
     for name, player in runner.players.items():
-        player.recipe.optimizer.adjust(player.optimizer, 0, player.share)  # the trial left it as at the run's end
+        player.recipe.optimizer.adjust(
+            player.optimizer, 0, player.step_fraction
+        )  # the trial left it as at the run's end
         group = player.optimizer.param_groups[0]
         players[name] = {
             "parameters": sum(parameter.numel() for parameter in player.parameters),
             "optimizer": player.recipe.optimizer.kind,
             "lr": player.recipe.optimizer.lr_at(0),
-            "lazy_correction": player.share,
+            "lazy_correction": player.step_fraction,
             "corrected_lr": float(group["lr"]),
             "corrected_betas": [float(beta) for beta in group["betas"]] if "betas" in group else None,
             "averaged": _averaged(player.recipe.ema) if player.recipe.ema else None,
-            "begins_with": session.taken_over.get(name),
+            "begins_with": session.start_weights.get(name),
             "turns": [
                 {"name": turn.name, "every": turn.every, "lazy": turn.lazy, "after_images": turn.after_images}
                 for turn in runner.turns

@@ -10,7 +10,7 @@ from ganforge.plugins.blame import blame
 from ganforge.plugins.loading import Catalogue, load_catalogue
 from ganforge.recipes.recipe import Recipe
 from ganforge.tracking import redact
-from ganforge.training.out_of_memory import relief
+from ganforge.training.out_of_memory import explain_memory_shortage
 from ganforge.training.session import Session
 
 TRACEBACK = "traceback.txt"
@@ -33,7 +33,7 @@ def explain(
     Returns:
         None where there are no better words than its own: most likely a mistake in ganforge itself.
     """
-    short = relief(error, recipe, session)
+    short = explain_memory_shortage(error, recipe, session)
     if short is not None:
         return short
     try:

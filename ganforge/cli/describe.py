@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from ganforge.plugins.catalogue import Catalogue, Entry
+    from ganforge.plugins.catalogue import Catalogue, CatalogueEntry
 
 ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each field
@@ -42,7 +42,7 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
         _explain(entry, console)
 
 
-def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[Entry]:
+def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[CatalogueEntry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
     from ganforge.errors import RecipeError
     from ganforge.plugins.catalogue import FAMILIES
@@ -64,7 +64,7 @@ def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence
     raise RecipeError(f"no component is called '{kind}'{nearest(kind, kinds)} {installed}{''.join(broken)}")
 
 
-def _explain(entry: Entry, console: Console) -> None:
+def _explain(entry: CatalogueEntry, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -85,17 +85,17 @@ def _explain(entry: Entry, console: Console) -> None:
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield the fields of a table, and of the tables in it: name, default, what it takes, what it means."""
-    from ganforge.recipes.fields import field_takes, say
+    from ganforge.recipes.fields import describe_types, types_of_field
     from ganforge.recipes.toml_writer import inline
 
     for name, field in cls.model_fields.items():
         if name == "kind" and not field.is_required():
             continue
-        parts = field_takes(field)
+        parts = types_of_field(field)
         inner = parts[0].model if len(parts) == 1 and parts[0].slot is None else None
         default = "required" if field.is_required() else "none" if field.default is None else inline(field.default)
         default = "below" if inner is not None and default.startswith("{") else default
-        takes = "a table" if inner is not None else say(parts)
+        takes = "a table" if inner is not None else describe_types(parts)
         yield f"  {prefix}{name}", default, takes, " ".join((field.description or "").split())
         if inner is not None:
             yield from rows(inner, f"{prefix}{name}.")

@@ -15,7 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from ganforge.diagnosis.panel import Case
-    from ganforge.runs.replay import Record
+    from ganforge.runs.replay import Replay
 
 LABEL, NUMBERS = 14, 24  # columns: of a curve's name, and of what is said behind its newest value
 CURVES = (
@@ -51,9 +51,9 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tup
       ganforge diagnose runs/stylegan2_faces --json
     """
     from ganforge.plugins.loading import load_catalogue
-    from ganforge.runs.replay import read_run
+    from ganforge.runs.replay import replay_run
 
-    record = read_run(run, load_catalogue(leave_out), overrides)
+    record = replay_run(run, load_catalogue(leave_out), overrides)
     if as_json:
         click.echo(json.dumps(content(record), indent=2))
         return
@@ -62,7 +62,7 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tup
         click.echo(line)
 
 
-def content(record: Record) -> dict[str, Any]:
+def content(record: Replay) -> dict[str, Any]:
     """Return all there is to tell, in a form that JSON can hold."""
     from ganforge.runs.replay import values_of
 
@@ -79,7 +79,7 @@ def content(record: Record) -> dict[str, Any]:
         "reason": record.run.get("reason"),
         "images": record.images,
         "budget": record.plan.images,
-        "roll_backs": record.panel.life,
+        "roll_backs": record.panel.rollbacks,
         "findings": [
             {
                 **asdict(case.finding),
@@ -87,7 +87,7 @@ def content(record: Record) -> dict[str, Any]:
                 "first": case.first,
                 "last": case.last,
                 "holds": case.holds,
-                "life": case.life,
+                "rollbacks": case.rollbacks,
             }
             for case in record.cases
         ],
@@ -96,7 +96,7 @@ def content(record: Record) -> dict[str, Any]:
     }
 
 
-def story(record: Record, width: int) -> Iterator[str]:
+def story(record: Replay, width: int) -> Iterator[str]:
     """Yield the lines that a person reads."""
     from ganforge.cli.terminal.findings import block
 
@@ -114,7 +114,7 @@ def story(record: Record, width: int) -> Iterator[str]:
     yield from _curves(record, width)
 
 
-def _head(record: Record, width: int) -> Iterator[str]:
+def _head(record: Replay, width: int) -> Iterator[str]:
     run, budget = record.run, record.plan.images
     share = f" ({100 * record.images / budget:.0f} %)" if budget else ""
     status = str(run.get("status", "unknown"))
@@ -126,8 +126,8 @@ def _head(record: Record, width: int) -> Iterator[str]:
         yield click.style(f"  {_times(run)}", dim=True)
     if run.get("reason"):
         yield click.style(click.wrap_text(str(run["reason"]), width, "  ", "  "), dim=True)
-    if record.panel.life:
-        yield f"  rolled back {record.panel.life} time{'s' if record.panel.life > 1 else ''}"
+    if record.panel.rollbacks:
+        yield f"  rolled back {record.panel.rollbacks} time{'s' if record.panel.rollbacks > 1 else ''}"
     for notice in record.notices:
         yield click.style(click.wrap_text(notice, width, "  ", "  "), dim=True)
 
@@ -141,25 +141,25 @@ def _times(run: Mapping[str, Any]) -> str:
     return f"begun {began}{' and resumed' if run.get('resumed') else ''}{took}, on {run.get('device', 'cpu')}"
 
 
-def _since(case: Case, record: Record, before: int) -> str:
+def _since(case: Case, record: Replay, before: int) -> str:
     more = f", and before {before} roll-back{'s' if before > 1 else ''}" if before else ""
     return _when(case, record) + more
 
 
-def _when(case: Case, record: Record) -> str:
-    if case.life < record.panel.life and not case.holds:
-        return f", before roll-back {case.life + 1}"
+def _when(case: Case, record: Replay) -> str:
+    if case.rollbacks < record.panel.rollbacks and not case.holds:
+        return f", before roll-back {case.rollbacks + 1}"
     if case.holds:
         return "" if case.first == case.last else f", still so at {case.last:,}"
     return ", not since" if case.first == case.last else f", until {case.last:,}"
 
 
-def _watched(record: Record) -> str:
+def _watched(record: Replay) -> str:
     kinds = len(record.panel.monitors)
     return click.style(f"by {kinds} monitors in {len(record.panel.lines):,} lines of the log", dim=True)
 
 
-def _curves(record: Record, width: int) -> Iterator[str]:
+def _curves(record: Replay, width: int) -> Iterator[str]:
     from ganforge.runs.replay import values_of
 
     lines = record.panel.lines

@@ -15,7 +15,7 @@ import torch
 from torch.distributed.distributed_c10d import _get_default_store
 
 from ganforge.distributed.launch import LAUNCHER
-from ganforge.distributed.world import is_loss
+from ganforge.distributed.world import is_peer_loss
 from ganforge.errors import GanforgeError, LostError
 
 _SAID, _ENDED = "ganforge/said", "ganforge/ended"  # in the store that all processes share
@@ -50,7 +50,7 @@ def one_voice() -> Iterator[None]:
 
 def _tell(error: Exception) -> int:
     """Say what went wrong, if it is for this process to say; return the exit code."""
-    if is_loss(error):
+    if is_peer_loss(error):
         main = os.environ.get("RANK") == "0"
         if main and LAUNCHER not in os.environ and not _someone_spoke():
             _say(_LOST)

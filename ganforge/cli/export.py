@@ -27,13 +27,13 @@ def command(run: Path, player: str, checkpoint: str | None, live: bool, output: 
       ganforge export runs/stylegan2_faces
       ganforge export runs/stylegan2_faces --player discriminator --output d.safetensors
     """
-    from ganforge.runs.export import describe, write_weights
+    from ganforge.runs.export import weights_metadata, write_weights
     from ganforge.storage.weights import weights_of_run
 
     weights = weights_of_run(run, player, checkpoint, averaged=not live)
     for notice in weights.notices:
         click.echo(notice, err=True)
     place = output or run / f"{player}.safetensors"
-    write_weights(weights, place, describe(weights, run, player), force=force)
+    write_weights(weights, place, weights_metadata(weights, run, player), force=force)
     click.echo(f"{len(weights.tensors)} tensors of {weights.origin}", err=True)
     click.echo(place)

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ganforge.plugins.catalogue import Catalogue, Entry, Plugin
+    from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 
 WIDE = 10_000  # columns off a terminal: programs that read it want one line for each component
 
@@ -59,18 +59,18 @@ def only(catalogue: Catalogue, family: str) -> Catalogue:
     return Catalogue((entry for entry in catalogue.entries if entry.family == family), catalogue.broken)
 
 
-def by_plugin(catalogue: Catalogue) -> dict[Plugin, list[Entry]]:
+def by_plugin(catalogue: Catalogue) -> dict[Plugin, list[CatalogueEntry]]:
     """Return the entries of every plugin, ours first, then by name."""
     from ganforge.plugins.loading import CORE
 
-    found: dict[Plugin, list[Entry]] = {}
+    found: dict[Plugin, list[CatalogueEntry]] = {}
     for entry in catalogue.entries:
         found.setdefault(entry.plugin, []).append(entry)
     order = sorted(found, key=lambda plugin: (plugin.distribution != CORE, plugin.distribution, plugin.name))
     return {plugin: found[plugin] for plugin in order}
 
 
-def _table(plugin: Plugin, entries: list[Entry]) -> RenderableType:
+def _table(plugin: Plugin, entries: list[CatalogueEntry]) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -88,7 +88,7 @@ def _table(plugin: Plugin, entries: list[Entry]) -> RenderableType:
     return Group(*parts, Text())
 
 
-def _paper_and_fields(entry: Entry) -> str:
+def _paper_and_fields(entry: CatalogueEntry) -> str:
     paper = entry.cls.paper()
     parts = [] if paper is None else [" ".join(part for part in (str(paper.year), paper.number) if part)]
     fields = [name for name in entry.cls.model_fields if name != "kind"]
@@ -102,7 +102,7 @@ def _broken(plugin: Plugin) -> RenderableType:
     return Text.assemble(head, f"\n  {plugin.reason}\n")
 
 
-def _paper(entry: Entry) -> dict[str, str | int] | None:
+def _paper(entry: CatalogueEntry) -> dict[str, str | int] | None:
     paper = entry.cls.paper()
     return None if paper is None else {**paper._asdict(), "link": paper.link}
 

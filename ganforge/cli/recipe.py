@@ -20,7 +20,7 @@ def show_command(recipe: Path, overrides: tuple[str, ...], leave_out: tuple[str,
     """Print RECIPE with every default filled in and every field explained, as TOML that can be run."""
     from ganforge.plugins.loading import load_catalogue
     from ganforge.recipes.recipe import read_recipe
-    from ganforge.recipes.toml_writer import show
+    from ganforge.recipes.toml_writer import recipe_to_toml
 
     read = read_recipe(recipe, load_catalogue(leave_out), overrides, lambda notice: click.echo(notice, err=True))
-    click.echo(show(read), nl=False)
+    click.echo(recipe_to_toml(read), nl=False)

@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ganforge.runs.sampling import Trained
+    from ganforge.runs.sampling import LoadedGame
 
 MANY = 256  # samples from which on a bar on a terminal shows how far it is
 
@@ -63,23 +63,27 @@ def command(
     """
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.labels import read_labels
-    from ganforge.runs.sample_files import check_output, write
-    from ganforge.runs.sampling import draw, load_trained, pick_device
+    from ganforge.runs.sample_files import check_output, write_samples
+    from ganforge.runs.sampling import choose_device, draw_samples, load_game
 
     catalogue = load_catalogue(leave_out)
-    trained = load_trained(run, catalogue, pick_device(device), checkpoint=checkpoint, live=live)
+    trained = load_game(run, catalogue, choose_device(device), checkpoint=checkpoint, live=live)
     for notice in trained.notices:
         click.echo(notice, err=True)
     classes = None if labels is None else read_labels(labels, trained.spec)
     place = output or _default_place(trained, count, seed, truncation, labels, live)
     check_output(place, trained.spec, force=force or output is None)
-    samples = draw(trained, count, seed=seed, labels=classes, truncation=truncation)
-    write(_shown(samples, count), place, trained.spec, trained.recipe, labels=classes, force=force or output is None)
+    samples = draw_samples(trained, count, seed=seed, labels=classes, truncation=truncation)
+    write_samples(
+        _shown(samples, count), place, trained.spec, trained.recipe, labels=classes, force=force or output is None
+    )
     click.echo(_what(trained, count, seed, truncation), err=True)
     click.echo(place)
 
 
-def _default_place(trained: Trained, count: int, seed: int, truncation: float, labels: str | None, live: bool) -> Path:
+def _default_place(
+    trained: LoadedGame, count: int, seed: int, truncation: float, labels: str | None, live: bool
+) -> Path:
     parts = [f"images-{trained.images:012d}", f"seed-{seed}", f"n-{count}"]
     parts += [f"truncation-{truncation:g}"] if truncation != 1 else []
     parts += ["labels-" + re.sub(r"[^\w.-]+", "_", labels)[:40]] if labels else []
@@ -87,7 +91,7 @@ def _default_place(trained: Trained, count: int, seed: int, truncation: float, l
     return trained.run / "samples" / f"{'-'.join(parts)}.png"
 
 
-def _what(trained: Trained, count: int, seed: int, truncation: float) -> str:
+def _what(trained: LoadedGame, count: int, seed: int, truncation: float) -> str:
     weights = f"averaged weights of {' and '.join(trained.averaged)}" if trained.averaged else "weights as trained"
     said = f"{count:,} sample{'s' if count > 1 else ''} after {trained.images:,} images shown, {weights}, seed {seed}"
     return said + (f", truncation {truncation:g}" if truncation != 1 else "")

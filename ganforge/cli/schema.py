@@ -20,9 +20,9 @@ def command(output: Path | None, leave_out: tuple[str, ...]) -> None:
     """
     from ganforge.errors import GanforgeError
     from ganforge.plugins.loading import load_catalogue
-    from ganforge.recipes.json_schema import schema
+    from ganforge.recipes.json_schema import recipe_schema
 
-    text = json.dumps(schema(load_catalogue(leave_out)), indent=2, ensure_ascii=False)
+    text = json.dumps(recipe_schema(load_catalogue(leave_out)), indent=2, ensure_ascii=False)
     if output is None:
         click.echo(text)
         return

@@ -16,11 +16,11 @@ from ganforge.errors import GanforgeError
 def command(run: Path, uri: str | None) -> None:
     """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""
     from ganforge.tracking import Store
-    from ganforge.tracking.reading import read_record
+    from ganforge.tracking.reading import read_run_json
     from ganforge.tracking.redaction import MASK
-    from ganforge.tracking.sidecar_process import Sidecar
+    from ganforge.tracking.sidecar_process import SidecarProcess
 
-    record = read_record(run)
+    record = read_run_json(run)
     if "id" not in record:
         raise GanforgeError(f"{run} is not the folder of a run: there is no run.json in it; expected runs/NAME")
     address = uri or record.get("store")
@@ -32,7 +32,7 @@ def command(run: Path, uri: str | None) -> None:
         except BlockingIOError:
             raise GanforgeError(f"{run} is being mirrored right now, by its own run; there is nothing to do") from None
     store = Store.of(address, record.get("experiment", "ganforge"), record.get("name"))
-    problem = Sidecar.start(run.absolute(), store, grace=24 * 3600.0).catch_up()
+    problem = SidecarProcess.start(run.absolute(), store, grace=24 * 3600.0).catch_up()
     if problem is not None:
         raise GanforgeError(problem)
     click.echo(f"{store.name} has all of {run}; look at it with: {store.viewing_command()}", err=True)

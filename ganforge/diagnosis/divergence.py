@@ -15,7 +15,7 @@ from ganforge.errors import DivergedError
 
 
 @dataclass(frozen=True)
-class Autopsy:
+class Divergence:
     """What was found.
 
     Args:
@@ -31,7 +31,7 @@ class Autopsy:
     data: str | None = None
 
 
-def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]) -> Autopsy | None:
+def find_divergence(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]) -> Divergence | None:
     """Look for what went wrong first: in the data, the weights, a layer's output, a term, or a layer's gradient.
 
     Args:
@@ -46,27 +46,27 @@ def autopsy(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, 
         if not _finite(values):
             rows = (~torch.isfinite(values.flatten(1)).all(1)).nonzero()[:, 0].tolist()
             text = f"the batch itself: '{name}' holds NaN or infinity in {len(rows)} of {len(values)} samples"
-            return Autopsy(text, data=name)
+            return Divergence(text, data=name)
     for name, weight in game.named_parameters():
         if not _finite(weight):
-            return Autopsy(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])
-    with _Witness(game) as witness, torch.enable_grad():
+            return Divergence(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])
+    with _FirstNonFinite(game) as witness, torch.enable_grad():
         terms = objective()
         term = next((name for name, value in terms.items() if not _finite(value)), None)
         if witness.output is not None:
             path, text = witness.output
-            return Autopsy(f"{text}{f', and then term {term!r}' if term else ''}", term, path)
+            return Divergence(f"{text}{f', and then term {term!r}' if term else ''}", term, path)
         if term is not None:
-            return Autopsy(f"term '{term}': what layers gave it was finite", term)
+            return Divergence(f"term '{term}': what layers gave it was finite", term)
         loss = torch.stack([value.mean() for value in terms.values()]).sum()
         loss.backward()  # type: ignore[no-untyped-call]
     if witness.gradient is None:
         return None
     path, text = witness.gradient
-    return Autopsy(text, layer=path)
+    return Divergence(text, layer=path)
 
 
-class _Witness:
+class _FirstNonFinite:
     """Looks at what every module gives, and at the gradients that come back to it; keeps the first that is wrong."""
 
     def __init__(self, game: nn.Module) -> None:
@@ -75,7 +75,7 @@ class _Witness:
         self._modules = {path: module for path, module in game.named_modules() if path}
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
 
-    def __enter__(self) -> _Witness:
+    def __enter__(self) -> _FirstNonFinite:
         for path, module in self._modules.items():
             self._hooks.append(module.register_forward_hook(self._see(path)))
         return self
@@ -126,12 +126,12 @@ def _finite(values: Tensor) -> bool:
 ELSEWHERE = "not on this process"
 
 
-def verdict(
+def divergence_error(
     where: str,
     player: str,
     gradients: Mapping[str, Tensor],
     terms: Mapping[str, Tensor],
-    look: Callable[[], Autopsy | None],
+    look: Callable[[], Divergence | None],
 ) -> DivergedError:
     """Return what went wrong on this process.
 
@@ -151,7 +151,7 @@ def verdict(
             f"than 32 bits can hold; the step was not taken. Its terms: {said}",
             player=player,
         )
-    found = look() or Autopsy(ELSEWHERE)
+    found = look() or Divergence(ELSEWHERE)
     return DivergedError(
         f"{where} is not finite; the step was not taken. What went wrong first: {found.text}. Its terms: {said}. "
         f"First parameters hit: {', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",
@@ -162,7 +162,7 @@ def verdict(
     )
 
 
-def agreed(error: DivergedError, accelerator: Accelerator) -> DivergedError:
+def agree_on_error(error: DivergedError, accelerator: Accelerator) -> DivergedError:
     """Return what the first process says that saw what went wrong, so that all say the same."""
     if accelerator.num_processes == 1:
         return error

@@ -42,7 +42,7 @@ class Shortage:
     asked: int | None
 
     def __str__(self) -> str:
-        asked = "" if self.asked is None else f": {in_words(self.asked)} more were asked for"
+        asked = "" if self.asked is None else f": {format_bytes(self.asked)} more were asked for"
         return f"out of memory on the {'GPU' if self.device == 'cuda' else 'CPU'}{asked}"
 
 
@@ -63,7 +63,7 @@ def shortage_of(error: BaseException) -> Shortage | None:
     return Shortage(device, None if asked is None else int(float(asked[1]) * _UNITS[asked[2]]))
 
 
-def in_words(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Return a number of bytes as people read it."""
     unit = next((unit for unit, bytes_ in reversed(_UNITS.items()) if size >= bytes_), "bytes")
     return f"{size / _UNITS[unit]:.3g} {unit}"
@@ -77,7 +77,7 @@ _LIMITS = (  # of a container: how much it may take, how much it has taken
 )
 
 
-def available() -> int:
+def available_memory() -> int:
     """Return how many bytes of main memory can be had now; where the system does not tell, as many as there are."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     if _MEMORY.is_file():
@@ -90,7 +90,7 @@ def available() -> int:
     return max(min(found), 0)
 
 
-def check_room(size: int, what: str, remedy: str) -> None:
+def check_memory(size: int, what: str, remedy: str) -> None:
     """Raise a `MemoryShortageError` where `size` bytes are more than there is room for.
 
     Args:
@@ -98,11 +98,13 @@ def check_room(size: int, what: str, remedy: str) -> None:
         what: that would take them, in words.
         remedy: what would help, in words.
     """
-    if size > SMALL and size > (free := available()):
-        raise MemoryShortageError(f"{what} would take {in_words(size)}, and {in_words(free)} are free; {remedy}")
+    if size > SMALL and size > (free := available_memory()):
+        raise MemoryShortageError(
+            f"{what} would take {format_bytes(size)}, and {format_bytes(free)} are free; {remedy}"
+        )
 
 
-class Ration(TorchDispatchMode):
+class MemoryGuard(TorchDispatchMode):
     """While it is entered, a tensor is made only where there is memory for it.
 
     Args:
@@ -124,7 +126,7 @@ class Ration(TorchDispatchMode):
         if size is not None:
             self.unseen += math.prod(size) * (named.get("dtype") or torch.get_default_dtype()).itemsize
             if self.unseen > SMALL:
-                check_room(self.unseen, f"{self.what} (a tensor of {' x '.join(map(str, size))})", self.remedy)
+                check_memory(self.unseen, f"{self.what} (a tensor of {' x '.join(map(str, size))})", self.remedy)
                 self.unseen = 0
         return func(*args, **named)
 
@@ -140,7 +142,7 @@ def _size_of(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> list
 
 
 @dataclass(frozen=True)
-class AtWork:
+class FailingModule:
     """Where an error came from.
 
     Args:
@@ -152,7 +154,7 @@ class AtWork:
     path: str | None = None
 
 
-def at_work(error: BaseException, game: nn.Module) -> AtWork | None:
+def failing_module(error: BaseException, game: nn.Module) -> FailingModule | None:
     """Return which module of a game an error came from; None = neither a module nor the backward pass.
 
     Args:
@@ -160,17 +162,17 @@ def at_work(error: BaseException, game: nn.Module) -> AtWork | None:
         game: whose module it is, the innermost one that was at work.
     """
     paths = {module: path for path, module in game.named_modules() if path}
-    found: AtWork | None = None
+    found: FailingModule | None = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, nn.Module) and actor in paths:
-            found = AtWork(f"'{paths[actor]}' ({type(actor).__name__})", paths[actor])
+            found = FailingModule(f"'{paths[actor]}' ({type(actor).__name__})", paths[actor])
         elif frame.f_code.co_name == "backward" and frame.f_globals.get("__name__") == "torch.autograd":
-            found = AtWork("the backward pass")
+            found = FailingModule("the backward pass")
     return found
 
 
-def short_of_memory(error: BaseException, game: nn.Module, turn: str, when: str) -> MemoryShortageError | None:
+def turn_memory_error(error: BaseException, game: nn.Module, turn: str, when: str) -> MemoryShortageError | None:
     """Return in words that memory ran out in a turn, having let go of what it had computed; None = it was not that.
 
     Args:
@@ -182,7 +184,7 @@ def short_of_memory(error: BaseException, game: nn.Module, turn: str, when: str)
     shortage = shortage_of(error)
     if shortage is None:
         return None
-    place = at_work(error, game)
+    place = failing_module(error, game)
     traceback.clear_frames(error.__traceback__)
     return MemoryShortageError(
         f"{shortage}, in turn '{turn}' {when}{f', at {place.text}' if place else ''}",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Action, Finding, Line, Watcher
+from ganforge.api.monitor import Action, Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies, restrained, unbounded
+from ganforge.api.remedy import is_unbounded_critic, lower_learning_rate, remedies, restrain_discriminator
 from ganforge.errors import DivergedError
 
 
@@ -24,7 +24,7 @@ class Case:
         first: images shown when it was said first.
         last: and when it was said last.
         holds: it was still so when last looked.
-        life: 0 = of the run as it began; n = after n roll-backs.
+        rollbacks: 0 = of the run as it began; n = after n roll-backs.
     """
 
     finding: Finding
@@ -33,7 +33,7 @@ class Case:
     first: int
     last: int
     holds: bool = True
-    life: int = 0
+    rollbacks: int = 0
     seen_in: frozenset[str] = frozenset()  # names on the line that it was last said of
 
 
@@ -52,10 +52,10 @@ class Panel:
 
     def __init__(self, monitors: Sequence[Monitor], plan: Plan, action: Action = "warn", *, keep: bool = True) -> None:
         self.monitors, self.plan, self.action, self.keep = tuple(monitors), plan, action, keep
-        self.life = 0
-        self.lines: list[Line] = []
+        self.rollbacks = 0
+        self.lines: list[LogLine] = []
         self._names: dict[str, str] = {}
-        self.cases: list[Case] = []  # of this life
+        self.cases: list[Case] = []  # since the last roll-back
         self.undone: list[Case] = []  # of earlier ones, after the checkpoint that was gone back to
         self._watchers = self._build()
 
@@ -64,12 +64,12 @@ class Panel:
         """Whether anything but a warning can follow."""
         return any((monitor.action or self.action) != "warn" for monitor in self.monitors)
 
-    def look(self, line: Line) -> list[Case]:
+    def look(self, line: LogLine) -> list[Case]:
         """Show a line to all; return what was found for the first time, failures first."""
         if self.lines and line.images < self.lines[-1].images:
             self._go_back(line.images)
         del self.lines[: 0 if self.keep else len(self.lines)]
-        self.lines.append(line.sharing(self._names))
+        self.lines.append(line.with_shared_names(self._names))
         return self._ask(line)
 
     def _build(self) -> list[tuple[Monitor, Watcher]]:
@@ -80,11 +80,11 @@ class Panel:
         for case in self.undone:
             case.holds = False
         kept = [line for line in self.lines if line.images <= images]
-        self.life, self.lines, self.cases, self._watchers = self.life + 1, kept, [], self._build()
+        self.rollbacks, self.lines, self.cases, self._watchers = self.rollbacks + 1, kept, [], self._build()
         for line in kept:
             self._ask(line)
 
-    def _ask(self, line: Line) -> list[Case]:
+    def _ask(self, line: LogLine) -> list[Case]:
         names = frozenset(line.values)
         open_cases = {case.finding.name: case for case in self.cases}
         found: list[Case] = []
@@ -95,7 +95,7 @@ class Panel:
                 case = open_cases.get(finding.name)
                 if case is None:
                     action = monitor.action or (self.action if finding.severity == "failure" else "warn")
-                    case = Case(finding, monitor.kind, action, line.images, line.images, life=self.life)
+                    case = Case(finding, monitor.kind, action, line.images, line.images, rollbacks=self.rollbacks)
                     open_cases[finding.name] = case
                     found.append(case)
                 case.last, case.holds, case.seen_in = line.images, True, names
@@ -105,7 +105,7 @@ class Panel:
         self.cases += found
         return sorted(found, key=lambda case: case.finding.severity != "failure")
 
-    def _said(self, monitor: Monitor, watcher: Watcher, line: Line) -> list[Finding]:
+    def _said(self, monitor: Monitor, watcher: Watcher, line: LogLine) -> list[Finding]:
         """Ask one watcher. One that breaks is a finding itself, and is asked no more: it shall not end a run."""
         try:
             return watcher.look(line)
@@ -128,7 +128,7 @@ def _where(error: BaseException) -> str:
     return f"{frame.f_code.co_filename}, line {line}"
 
 
-def diverged(error: DivergedError, plan: Plan) -> Finding:
+def divergence_finding(error: DivergedError, plan: Plan) -> Finding:
     """Return the finding about a gradient that was not finite."""
     if error.data:
         return Finding(
@@ -148,16 +148,16 @@ def diverged(error: DivergedError, plan: Plan) -> Finding:
         evidence=str(error),
         cause="steps that are too long, or numbers beyond what the precision can hold",
         remedies=remedies(
-            *(gentler(plan, name) for name in fastest[:1]),
-            *(restrained(plan) if unbounded(plan) else ()),
-            *(gentler(plan, name) for name in fastest[1:]),
+            *(lower_learning_rate(plan, name) for name in fastest[:1]),
+            *(restrain_discriminator(plan) if is_unbounded_critic(plan) else ()),
+            *(lower_learning_rate(plan, name) for name in fastest[1:]),
             plan.changed("run.precision", "no"),
             plan.added("game.discriminator.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
         ),
     )
 
 
-def replay(lines: Sequence[Line], panel: Panel) -> Panel:
+def replay_log(lines: Sequence[LogLine], panel: Panel) -> Panel:
     """Show a whole log to a panel and return it."""
     for line in lines:
         panel.look(line)

@@ -16,7 +16,7 @@ TWIN_SHARE = 0.002  # of points: the same, as a share of their mean distance
 
 
 @torch.no_grad()
-def appearance(samples: Tensor, classes: Tensor | None = None) -> dict[str, Tensor]:
+def sample_readings(samples: Tensor, classes: Tensor | None = None) -> dict[str, Tensor]:
     """Read off samples what they look like.
 
     Args:
@@ -81,13 +81,13 @@ CLEARLY = 0.04  # of the range from -1 to 1: by how much one colour outweighs an
 ORDER = 0  # the seed of the shuffle: the same samples for every run
 
 
-def look_at(source: Source, count: int) -> tuple[Tensor, Tensor | None]:
+def first_samples(source: Source, count: int) -> tuple[Tensor, Tensor | None]:
     """Return the first `count` samples of a fixed shuffle, images in [-1, 1], and their labels."""
     batch = source.batch(_first(source, count))
     return to_float(batch["image"]).float(), batch.get("label")
 
 
-def checks(source: Source) -> dict[str, float]:
+def data_readings(source: Source) -> dict[str, float]:
     """Look at some real samples.
 
     Returns:
@@ -106,7 +106,7 @@ def checks(source: Source) -> dict[str, float]:
           blue than red, and `sky`, by how much the upper half is bluer than the lower one, on the average.
     """
     count = min(MOST, max(BYTES // (source.spec.size * 4), 16))
-    samples, labels = look_at(source, count)
+    samples, labels = first_samples(source, count)
     rows = samples.flatten(1)
     copies = len(rows) - len({row.tobytes() for row in rows.numpy()})
     found = {"count": float(len(source)), "duplicates": copies / len(rows)}

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ganforge.api.tally import Tally
 
 
-def average(
+def all_reduce(
     parameters: Sequence[nn.Parameter], tallies: Sequence[Tally], norms: Sequence[_BatchNorm], accelerator: Accelerator
 ) -> None:
     """Put means over all processes in the place of gradients and running statistics, sums in that of tallies.

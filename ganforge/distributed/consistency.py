@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ganforge.distributed.world import Share
+from ganforge.distributed.world import World
 from ganforge.errors import GanforgeError
 
 
@@ -16,34 +16,34 @@ class RanksDifferError(GanforgeError):
     """Processes that were to be the same are not."""
 
 
-def check_start(share: Share, facts: Mapping[str, object]) -> None:
+def check_same_start(world: World, facts: Mapping[str, object]) -> None:
     """See that all processes begin alike.
 
     Args:
-        share: of this process.
+        world: of this process.
         facts: by what a person calls them: the recipe, the data, the images that a checkpoint was saved at.
 
     Raises:
         RanksDifferError: names the first of them that is not the same everywhere.
     """
-    found = _differing(share, [str(value).encode() for value in facts.values()])
+    found = _differing(world, [str(value).encode() for value in facts.values()])
     if found:
         name = list(facts)[min(found)]
         raise RanksDifferError(
             f"the processes do not begin with the same {name}: {_sides(found[min(found)])} (process "
-            f"{share.index}: {facts[name]}); give all machines the same files, on a disk that they share"
+            f"{world.rank}: {facts[name]}); give all machines the same files, on a disk that they share"
         )
 
 
-def check_ranks(share: Share, tensors: Mapping[str, Tensor], images: int) -> None:
+def check_ranks(world: World, tensors: Mapping[str, Tensor], images: int) -> None:
     """See that all processes hold the same state, to the bit; `run.check_ranks_every` asks for it.
 
     Raises:
         RanksDifferError: names the first tensor that differs, and the processes.
     """
     names = sorted(tensors)
-    check_start(share, {"tensors": "\n".join(names)})
-    found = _differing(share, [_bytes(tensors[name]) for name in names])
+    check_same_start(world, {"tensors": "\n".join(names)})
+    found = _differing(world, [_bytes(tensors[name]) for name in names])
     if found:
         first = names[min(found)]
         raise RanksDifferError(
@@ -59,10 +59,10 @@ def _bytes(tensor: Tensor) -> bytes:
     return whole.reshape(-1).view(torch.uint8).numpy().tobytes() if whole.numel() else b""
 
 
-def _differing(share: Share, contents: list[bytes]) -> dict[int, list[int]]:
+def _differing(world: World, contents: list[bytes]) -> dict[int, list[int]]:
     """Return the positions whose contents differ between processes, each with what every process has, as a number."""
     digests = [int.from_bytes(hashlib.sha256(content).digest()[:8], "big", signed=True) for content in contents]
-    rows = share.gather(torch.tensor([digests], dtype=torch.int64))  # [processes, positions]
+    rows = world.gather(torch.tensor([digests], dtype=torch.int64))  # [processes, positions]
     return {i: rows[:, i].tolist() for i in range(len(contents)) if len(set(rows[:, i].tolist())) > 1}
 
 

@@ -29,7 +29,7 @@ _FOREIGN = {  # how many processes a launcher started that tells them nothing el
 }
 
 
-def environment_of(rank: int, processes: int, port: int) -> dict[str, str]:
+def process_environment(rank: int, processes: int, port: int) -> dict[str, str]:
     """Return what a process needs to know to find the others: the variables that torchrun sets, too."""
     return {
         "RANK": str(rank),
@@ -41,7 +41,7 @@ def environment_of(rank: int, processes: int, port: int) -> dict[str, str]:
     }
 
 
-def world_of(environment: Mapping[str, str], processes: int | None = None) -> int | None:
+def launched_world_size(environment: Mapping[str, str], processes: int | None = None) -> int | None:
     """Return how many processes a launcher started; None where there is no launcher, so that we may start some.
 
     Args:
@@ -113,7 +113,7 @@ def launch(arguments: Sequence[str], processes: int, environment: Mapping[str, s
     children = [
         subprocess.Popen(
             [sys.executable, *search_path(), "-m", "ganforge", *arguments],
-            env={**common, **environment_of(rank, processes, port)},
+            env={**common, **process_environment(rank, processes, port)},
             start_new_session=True,  # a terminal's Ctrl-C reaches them through us, once
         )
         for rank in range(processes)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.api.collective import Together
+from ganforge.api.collective import Collective
 from ganforge.errors import RecipeError
 
 
@@ -17,19 +17,19 @@ class _Shared(_BatchNorm):
     difference of large numbers is taken. `torch.nn.SyncBatchNorm` wants CUDA and has no second derivative.
     """
 
-    together: Together
+    collective: Collective
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalise [B, C, ...], B rows of this process."""
-        if not self.training or self.together.processes == 1:
+        if not self.training or self.collective.world_size == 1:
             return super().forward(hidden)
         self._check_input_dim(hidden)  # type: ignore[no-untyped-call]
         dims = [0, *range(2, hidden.dim())]
         variance, mean = torch.var_mean(hidden.float(), dims, correction=0)
-        means, variances = self.together.gather(torch.stack([mean, variance])).unbind(1)  # [processes, C]
+        means, variances = self.collective.gather(torch.stack([mean, variance])).unbind(1)  # [processes, C]
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
-        self._follow(mean.detach(), variance.detach(), self.together.processes * hidden.numel() // len(mean))
+        self._follow(mean.detach(), variance.detach(), self.collective.world_size * hidden.numel() // len(mean))
         scale = (variance + self.eps).rsqrt()
         shape = [1, -1, *[1] * (hidden.dim() - 2)]
         normal = (hidden.float() - mean.view(shape)) * scale.view(shape)
@@ -43,31 +43,31 @@ class _Shared(_BatchNorm):
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * (count / (count - 1)), share)
+        world = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, world)
+        self.running_var.lerp_(variance * (count / (count - 1)), world)
 
 
-class SharedBatchNorm1d(_Shared, nn.BatchNorm1d):
+class SyncBatchNorm1d(_Shared, nn.BatchNorm1d):
     """Of [B, C] or [B, C, L]."""
 
 
-class SharedBatchNorm2d(_Shared, nn.BatchNorm2d):
+class SyncBatchNorm2d(_Shared, nn.BatchNorm2d):
     """Of [B, C, H, W]."""
 
 
-class SharedBatchNorm3d(_Shared, nn.BatchNorm3d):
+class SyncBatchNorm3d(_Shared, nn.BatchNorm3d):
     """Of [B, C, D, H, W]."""
 
 
 _SHARED: dict[type[_BatchNorm], type[_Shared]] = {
-    nn.BatchNorm1d: SharedBatchNorm1d,
-    nn.BatchNorm2d: SharedBatchNorm2d,
-    nn.BatchNorm3d: SharedBatchNorm3d,
+    nn.BatchNorm1d: SyncBatchNorm1d,
+    nn.BatchNorm2d: SyncBatchNorm2d,
+    nn.BatchNorm3d: SyncBatchNorm3d,
 }
 
 
-def share_norms(module: nn.Module) -> int:
+def convert_batchnorms(module: nn.Module) -> int:
     """Put a shared one in place of every BatchNorm below `module`, with its weights and state; return how many.
 
     Raises:
@@ -96,12 +96,12 @@ def _shared(norm: _BatchNorm) -> _Shared:
     made.weight, made.bias = norm.weight, norm.bias
     made.running_mean, made.running_var = norm.running_mean, norm.running_var
     made.num_batches_tracked = norm.num_batches_tracked
-    made.together = Together()
+    made.collective = Collective()
     made.training = norm.training
     return made
 
 
-def own_norms(module: nn.Module) -> list[_BatchNorm]:
+def local_batchnorms(module: nn.Module) -> list[_BatchNorm]:
     """Return every BatchNorm below `module` that keeps statistics of this process's rows alone."""
     norms = [child for child in module.modules() if isinstance(child, _BatchNorm) and not isinstance(child, _Shared)]
     return [norm for norm in norms if norm.track_running_stats]

@@ -19,7 +19,7 @@ _GONE = (
 )
 
 
-def is_loss(error: BaseException) -> bool:
+def is_peer_loss(error: BaseException) -> bool:
     """Whether an error is what a process gets that waits for another which is gone."""
     while True:
         if isinstance(error, torch.distributed.DistNetworkError | torch.distributed.DistStoreError | LostError):
@@ -32,7 +32,7 @@ def is_loss(error: BaseException) -> bool:
         error = before
 
 
-class Share:
+class World:
     """This process's share of some work.
 
     Args:
@@ -41,13 +41,13 @@ class Share:
 
     def __init__(self, accelerator: Accelerator | None = None) -> None:
         self._accelerator = accelerator if accelerator is not None and accelerator.num_processes > 1 else None
-        self.processes: int = 1 if self._accelerator is None else self._accelerator.num_processes
-        self.index: int = 0 if self._accelerator is None else self._accelerator.process_index
+        self.world_size: int = 1 if self._accelerator is None else self._accelerator.num_processes
+        self.rank: int = 0 if self._accelerator is None else self._accelerator.process_index
 
     @property
     def main(self) -> bool:
         """Whether this is the process that keeps what is gathered."""
-        return self.index == 0
+        return self.rank == 0
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows of all processes, in their order, on the CPU; each process gives as many."""
@@ -70,7 +70,7 @@ class Share:
         wish = torch.tensor(float(answer), device=self._accelerator.device)
         return bool(self._accelerator.reduce(wish, reduction="sum").item() > 0)
 
-    def agree(self, answer: bool) -> bool:
+    def broadcast(self, answer: bool) -> bool:
         """Return the main process's answer, on every process."""
         if self._accelerator is None:
             return answer

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ganforge.api.dice import Dice, Roll
-from ganforge.api.metric import Built, FeatureNetwork, Receipt, Seen
+from ganforge.api.metric import ExaminedBatch, FeatureBuilder, FeatureNetwork, Receipt
 from ganforge.api.network import Draw
 from ganforge.errors import DataError
 
 DRAW = "exam"  # what dice are rolled for
 
 
-class Networks:
+class FeatureNetworks:
     """Feature networks, each built once and kept on the device.
 
     Args:
@@ -25,21 +25,21 @@ class Networks:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._built: dict[Built, FeatureNetwork] = {}
+        self._built: dict[FeatureBuilder, FeatureNetwork] = {}
 
-    def of(self, features: Built) -> FeatureNetwork:
+    def of(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return the network of a component; a `GanforgeError` where its weights cannot be had."""
         if features not in self._built:
             self._built[features] = features.build().to(self.device).eval().requires_grad_(False)
         return self._built[features]
 
-    def receipt(self, features: Built) -> Receipt:
+    def receipt(self, features: FeatureBuilder) -> Receipt:
         """Say by which network features are told."""
         network = self.of(features)
         return {"features": network.name, "weights-sha256": network.weights_sha256, "resizer": network.resizer}
 
 
-class SeenBatch(Seen):
+class LazyExaminedBatch(ExaminedBatch):
     """A batch that makes what it is asked for, once.
 
     Args:
@@ -53,14 +53,14 @@ class SeenBatch(Seen):
     def __init__(
         self,
         roll: Roll,
-        networks: Networks,
+        networks: FeatureNetworks,
         samples: Callable[[], Tensor],
         labels: Callable[[], Tensor | None],
         draw: Callable[[str], Draw],
     ) -> None:
         self._roll, self._networks = roll, networks
         self._make_samples, self._make_labels, self._make_draw = samples, labels, draw
-        self._told: dict[Built, Mapping[str, Tensor]] = {}
+        self._told: dict[FeatureBuilder, Mapping[str, Tensor]] = {}
 
     @cached_property
     def samples(self) -> Tensor:
@@ -87,7 +87,7 @@ class SeenBatch(Seen):
         dice.set_roll(f"exam/{purpose}", self._roll)
         return dice
 
-    def told(self, features: Built) -> Mapping[str, Tensor]:
+    def outputs(self, features: FeatureBuilder) -> Mapping[str, Tensor]:
         """Return what a feature network tells of the samples, which must be images of 1 or 3 channels."""
         if features not in self._told:
             images = self.samples
@@ -99,6 +99,6 @@ class SeenBatch(Seen):
             self._told[features] = self._networks.of(features)(images.expand(-1, 3, -1, -1))
         return self._told[features]
 
-    def network(self, features: Built) -> FeatureNetwork:
+    def network(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return a feature network."""
         return self._networks.of(features)

@@ -12,15 +12,15 @@ from pathlib import Path
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
 from ganforge.api.metric import Receipt, Side
-from ganforge.distributed.world import Share
-from ganforge.errors import GanforgeError, RecipeError, Spare, sparing
-from ganforge.evaluation.batch import Networks
+from ganforge.distributed.world import World
+from ganforge.errors import GanforgeError, OnLeftOut, RecipeError, leaving_out
+from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.subject import Subject
 
 
 @dataclass(frozen=True)
-class Value:
+class MetricValue:
     """A named value, once for each seed.
 
     Args:
@@ -52,29 +52,29 @@ class Value:
     @property
     def std(self) -> float | None:
         """The standard deviation of a sample (n - 1); None for one value."""
-        return spread(self.values)
+        return sample_std(self.values)
 
 
-def spread(values: Sequence[float]) -> float | None:
+def sample_std(values: Sequence[float]) -> float | None:
     """Return the standard deviation of a sample (n - 1); None for one value, NaN where a value is not finite."""
     if len(values) < 2:
         return None
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def examine(
+def evaluate(
     subject_of: Callable[[int], Subject],
     reference: Source,
     metrics: Sequence[Metric],
     seeds: Sequence[int],
-    networks: Networks,
+    networks: FeatureNetworks,
     cache: Path,
     *,
     more: Receipt | None = None,
     tell: Callable[[Side, int, int], None] | None = None,
-    spare: Spare | None = None,
-    share: Share | None = None,
-) -> list[Value]:
+    on_left_out: OnLeftOut | None = None,
+    world: World | None = None,
+) -> list[MetricValue]:
     """Measure metrics once for each seed, each time in one pass over the samples.
 
     Args:
@@ -86,45 +86,47 @@ def examine(
         cache: a folder for reference statistics.
         more: entries that are added to receipts.
         tell: is told whose samples are looked at, how many were, and how many will be.
-        spare: is told which metric cannot be measured here, and why: it is left out; None = that is an error.
-        share: over which processes the work is spread; the main one has the values, the others return none.
+        on_left_out: is told which metric cannot be measured here, and why: it is left out; None = that is an error.
+        world: over which processes the work is spread; the main one has the values, the others return none.
 
     Raises:
         GanforgeError: a metric cannot be measured here (its kind is named), or none can.
     """
-    share = share or Share()
+    world = world or World()
     first = Examination(subject_of(seeds[0]), reference, networks.device, cache, seeds[0], networks=networks)
     possible: list[Metric] = []
     for metric in metrics:
-        with sparing(spare), _named(metric):
-            first.try_out(metric.wants(reference))
+        with leaving_out(on_left_out), _named(metric):
+            first.check(metric.requests(reference))
             possible.append(metric)
     found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
         exam = Examination(
-            subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell, share=share
+            subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell, world=world
         )
-        exam.take(want for metric in possible for want in metric.wants(reference))
+        exam.gather(want for metric in possible for want in metric.requests(reference))
         left: list[Metric] = []
         for number, metric in enumerate(metrics):
             if all(metric is not other for other in possible):
                 continue
             done = False
-            if share.main:
-                with sparing(spare), _named(metric):
+            if world.main:
+                with leaving_out(on_left_out), _named(metric):
                     measured = metric.measure(exam)
                     receipt = {"metric": metric.kind, **measured.receipt, **(more or {})}
                     for name, value in measured.values.items():
                         found.setdefault((number, name), []).append((float(value), receipt))
                     done = True
-            if share.agree(done):
+            if world.broadcast(done):
                 left.append(metric)
         possible = left
     if not possible:
         raise RecipeError("none of the metrics can be measured here; name others with --metric")
     _check_names(found)
     return [
-        Value(name, metrics[number].kind, metrics[number].tells().get(name), tuple(seeds), *zip(*told, strict=True))
+        MetricValue(
+            name, metrics[number].kind, metrics[number].directions().get(name), tuple(seeds), *zip(*told, strict=True)
+        )
         for (number, name), told in found.items()
         if any(metrics[number] is metric for metric in possible)
     ]

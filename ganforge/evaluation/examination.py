@@ -12,11 +12,21 @@ import torch
 from torch import Tensor
 
 from ganforge.api.data import Source
-from ganforge.api.metric import Built, CutShortError, Exam, FeatureNetwork, Moments, Receipt, Side, View, Want
-from ganforge.distributed.world import Share
+from ganforge.api.metric import (
+    EvaluationInterruptedError,
+    Exam,
+    FeatureBuilder,
+    FeatureNetwork,
+    Moments,
+    Receipt,
+    SampleRequest,
+    Side,
+    View,
+)
+from ganforge.distributed.world import World
 from ganforge.errors import GanforgeError
-from ganforge.evaluation.batch import Networks
-from ganforge.evaluation.reference_cache import Kept, recall, remember
+from ganforge.evaluation.batch import FeatureNetworks
+from ganforge.evaluation.reference_cache import Statistics, load_statistics, store_statistics
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject, real_order
 from ganforge.version import __version__
 
@@ -28,7 +38,7 @@ MOST = 64
 class _Sum:
     """Rows of a view as they come: kept, or only their first two moments."""
 
-    want: Want
+    want: SampleRequest
     rows: list[Tensor] = field(default_factory=list)
     total: Tensor | None = None
     products: Tensor | None = None
@@ -43,13 +53,13 @@ class _Sum:
         self.total += rows.sum(0)
         self.products.addmm_(rows.T, rows)  # in place: at 2048 features, a quarter of the time of a sum
 
-    def kept(self, share: Share, count: int) -> Kept:
+    def kept(self, world: World, count: int) -> Statistics:
         """Return all of it, from all processes."""
         if self.want.keep == "rows":
             return torch.cat(self.rows)[:count] if self.rows else torch.empty(0)
         assert self.total is not None
         assert self.products is not None
-        total, products = share.sum(self.total), share.sum(self.products)
+        total, products = world.sum(self.total), world.sum(self.products)
         mean = total / count
         covariance = (products - count * torch.outer(mean, mean)) / max(count - 1, 1)
         return Moments(mean.cpu().numpy(), covariance.cpu().numpy(), count)
@@ -68,7 +78,7 @@ class Examination(Exam):
         device: to look on.
         cache: a folder for reference statistics, shared by runs.
         seed: of the latents and whatever else is drawn at random.
-        share: over which processes the work is spread; the main one keeps the rows.
+        world: over which processes the work is spread; the main one keeps the rows.
         networks: feature networks that were built before.
         tell: is told, batch by batch, whose samples are looked at, how many were, and how many will be.
         stop: whether this process was asked for an end; looked at between batches.
@@ -82,18 +92,18 @@ class Examination(Exam):
         cache: Path,
         seed: int = 0,
         *,
-        share: Share | None = None,
-        networks: Networks | None = None,
+        world: World | None = None,
+        networks: FeatureNetworks | None = None,
         tell: Callable[[Side, int, int], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> None:
         self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
-        self.share = share or Share()
-        self.networks = networks or Networks(device)
+        self.world = world or World()
+        self.networks = networks or FeatureNetworks(device)
         self.tell, self.stop = tell, stop
-        self._known: dict[Want, Kept] = {}
+        self._known: dict[SampleRequest, Statistics] = {}
 
-    def take(self, wants: Iterable[Want]) -> None:
+    def gather(self, wants: Iterable[SampleRequest]) -> None:
         """Gather what is wanted, on all processes together: one pass of the generator, one of each feature network.
 
         Raises:
@@ -105,8 +115,8 @@ class Examination(Exam):
             if want.view.features is not None:
                 self.network(want.view.features)
         for want in [want for want in wants if want.of == "real"]:
-            kept = recall(self, want) if self.share.main else None
-            if self.share.agree(kept is not None):
+            kept = load_statistics(self, want) if self.world.main else None
+            if self.world.broadcast(kept is not None):
                 self._known[want] = kept if kept is not None else torch.empty(0)
         real = SourceSubject(self.source, self.networks, self.seed)
         for subject, side in ((self.subject, "generated"), (real, "real")):
@@ -114,7 +124,7 @@ class Examination(Exam):
             if missing:
                 self._pass(subject, missing)
 
-    def try_out(self, wants: Iterable[Want]) -> None:
+    def check(self, wants: Iterable[SampleRequest]) -> None:
         """See by one sample of each side whether what is wanted can be had; nothing is kept.
 
         Raises:
@@ -125,61 +135,61 @@ class Examination(Exam):
             if want.view.features is not None:
                 self.network(want.view.features)
             subject = real if want.of == "real" else self.subject
-            with subject.asked(), torch.no_grad():
-                want.view.rows(subject.see(0, 1))
+            with subject.examining(), torch.no_grad():
+                want.view.rows(subject.batch(0, 1))
 
-    def _pass(self, subject: Subject, wants: Sequence[Want]) -> None:
+    def _pass(self, subject: Subject, wants: Sequence[SampleRequest]) -> None:
         sums = [_Sum(want) for want in wants]
         longest: dict[View, int] = {}
         for want in wants:
             longest[want.view] = max(longest.get(want.view, 0), want.count)
         size = max(1, min(MOST, NUMBERS // max(self.source.spec.size, 1)))
-        with subject.asked(), torch.no_grad():
-            for first in range(0, max(longest.values()), size * self.share.processes):
-                if self.stop is not None and self.share.any(self.stop()):
-                    raise CutShortError
-                start = first + size * self.share.index
-                seen = subject.see(start, size)
+        with subject.examining(), torch.no_grad():
+            for first in range(0, max(longest.values()), size * self.world.world_size):
+                if self.stop is not None and self.world.any(self.stop()):
+                    raise EvaluationInterruptedError
+                start = first + size * self.world.rank
+                seen = subject.batch(start, size)
                 told = {view: _finite(view, view.rows(seen), start) for view, n in longest.items() if first < n}
                 kept_rows = {sum_.want.view for sum_ in sums if sum_.want.keep == "rows"}
-                gathered = {view: self.share.gather(rows) for view, rows in told.items() if view in kept_rows}
+                gathered = {view: self.world.gather(rows) for view, rows in told.items() if view in kept_rows}
                 for sum_ in sums:
                     view, count = sum_.want.view, sum_.want.count
                     if first >= count:
                         continue
                     if sum_.want.keep == "moments":
                         sum_.add(told[view][: max(0, count - start)])
-                    elif self.share.main:
+                    elif self.world.main:
                         sum_.rows.append(gathered[view])
                 if self.tell is not None:
                     most = max(longest.values())
-                    self.tell(wants[0].of, min(first + size * self.share.processes, most), most)
+                    self.tell(wants[0].of, min(first + size * self.world.world_size, most), most)
         for sum_ in sums:
-            self._known[sum_.want] = kept = sum_.kept(self.share, sum_.want.count)
-            if sum_.want.of == "real" and self.share.main:
-                remember(self, sum_.want, kept)
+            self._known[sum_.want] = kept = sum_.kept(self.world, sum_.want.count)
+            if sum_.want.of == "real" and self.world.main:
+                store_statistics(self, sum_.want, kept)
 
     def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
         """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""
-        kept = self._known[self._clip(Want(view, count, of))]
+        kept = self._known[self._clip(SampleRequest(view, count, of))]
         assert isinstance(kept, Tensor)
         return kept
 
     def moments(self, view: View, count: int, of: Side = "generated") -> Moments:
         """Return the mean and covariance of a view [B, D] that was wanted."""
-        kept = self._known[self._clip(Want(view, count, of, "moments"))]
+        kept = self._known[self._clip(SampleRequest(view, count, of, "moments"))]
         assert isinstance(kept, Moments)
         return kept
 
-    def _clip(self, want: Want) -> Want:
+    def _clip(self, want: SampleRequest) -> SampleRequest:
         there = len(self.source) if want.of == "real" else self.subject.most
-        return want if there is None or want.count <= there else Want(want.view, there, want.of, want.keep)
+        return want if there is None or want.count <= there else SampleRequest(want.view, there, want.of, want.keep)
 
     def real(self, numbers: Sequence[int]) -> Tensor:
         """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""
         return self.source.batch(real_order(self.source)[np.asarray(numbers, dtype=np.int64)])["image"]
 
-    def network(self, features: Built) -> FeatureNetwork:
+    def network(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return the network of a features component, built once."""
         return self.networks.of(features)
 
@@ -193,7 +203,7 @@ class Examination(Exam):
             raise GanforgeError("this metric asks the classifier of a game, and these are samples of no game")
         return self.subject.classify(samples)
 
-    def receipt(self, features: Built | None = None) -> Receipt:
+    def receipt(self, features: FeatureBuilder | None = None) -> Receipt:
         """Return how the samples come about, and by which features; metrics add how many they took."""
         return {
             "reference": self.source.fingerprint,

@@ -42,16 +42,16 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ..
     return tuple(found) if found or one.get("warning") == other.get("warning") else ("warning",)
 
 
-def say(name: str, receipt: Mapping[str, Any]) -> str:
+def describe_entry(name: str, receipt: Mapping[str, Any]) -> str:
     """Return an entry of a receipt as a person reads it; the reference by its name and the beginning of its digest."""
     value = receipt.get(name)
     if name == "reference":
         known = receipt.get("reference-data")
-        return f"reference {known} ({brief(value)})" if known else f"reference {brief(value)}"
-    return f"{name.replace('_', ' ')} {brief(value)}"
+        return f"reference {known} ({format_entry(value)})" if known else f"reference {format_entry(value)}"
+    return f"{name.replace('_', ' ')} {format_entry(value)}"
 
 
-def brief(value: Any) -> str:
+def format_entry(value: Any) -> str:
     """Return a value of a receipt: checksums by their beginning, whole numbers with commas."""
     if value is None:
         return "not said"
@@ -65,7 +65,7 @@ def brief(value: Any) -> str:
     return f"{text[:SHORT]}..." if len(text) >= 32 and all(letter in "0123456789abcdef" for letter in text) else text
 
 
-def groups(receipts: Sequence[Mapping[str, Any] | None]) -> list[int]:
+def comparable_groups(receipts: Sequence[Mapping[str, Any] | None]) -> list[int]:
     """Number the kinds of receipts among several values: 0 for the most frequent one, the first of them in a tie.
 
     A value without a receipt (None) is of the kind -1.

@@ -19,17 +19,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ganforge.api.data import Source
-from ganforge.api.metric import Built, FeatureNetwork, Moments, View, Want
+from ganforge.api.metric import FeatureBuilder, FeatureNetwork, Moments, SampleRequest, View
 from ganforge.version import __version__
 
 VERSION = 2  # of how rows and moments are computed; raise it when that changes
 MOST = 2**30  # bytes of rows that are kept
 
-Kept = Tensor | Moments
+Statistics = Tensor | Moments
 _log = logging.getLogger(__name__)
 
 
-class Place(Protocol):
+class ReferenceContext(Protocol):
     """What decides which statistics are meant."""
 
     @property
@@ -40,11 +40,11 @@ class Place(Protocol):
     def cache(self) -> Path:
         """The folder."""
 
-    def network(self, features: Built) -> FeatureNetwork:
+    def network(self, features: FeatureBuilder) -> FeatureNetwork:
         """Return the network of a features component."""
 
 
-def recall(place: Place, want: Want) -> Kept | None:
+def load_statistics(place: ReferenceContext, want: SampleRequest) -> Statistics | None:
     """Return what was kept of real samples; None where there is nothing that is whole."""
     key = _key(place, want)
     path = _path(place.cache, key)
@@ -86,7 +86,7 @@ def _fits(tensors: Mapping[str, Tensor], count: int) -> bool:
     return doubles and mean.dim() == 1 and covariance.shape == (len(mean), len(mean))
 
 
-def remember(place: Place, want: Want, kept: Kept) -> None:
+def store_statistics(place: ReferenceContext, want: SampleRequest, kept: Statistics) -> None:
     """Keep what was found out about real samples, unless it is very large."""
     key = _key(place, want)
     if isinstance(kept, Moments):
@@ -106,7 +106,7 @@ def remember(place: Place, want: Want, kept: Kept) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def _key(place: Place, want: Want) -> str:
+def _key(place: ReferenceContext, want: SampleRequest) -> str:
     network = None if want.view.features is None else place.network(want.view.features)
     return json.dumps(
         {

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from ganforge.api.data import Batch, DataSpec, Source, to_float, to_uint8
 from ganforge.api.dice import BLOCK, Roll, roll_dice
 from ganforge.api.game import Game
-from ganforge.api.metric import Receipt, Seen
+from ganforge.api.metric import ExaminedBatch, Receipt
 from ganforge.api.network import Draw
 from ganforge.api.sampler import Sampler
 from ganforge.errors import GanforgeError
-from ganforge.evaluation.batch import DRAW, Networks, SeenBatch
+from ganforge.evaluation.batch import DRAW, FeatureNetworks, LazyExaminedBatch
 
 ORDER = 0  # seed of the fixed shuffle of real samples: the same for every run, so that runs share statistics
 TOTAL = BLOCK * 2**40  # rows that dice are rolled for: a sample's numbers do not depend on how many are drawn
@@ -30,14 +30,14 @@ class Subject(ABC):
     most: int | None = None  # how many there are; None = as many as one likes
 
     @abstractmethod
-    def see(self, start: int, rows: int) -> Seen:
+    def batch(self, start: int, rows: int) -> ExaminedBatch:
         """Return the batch of samples `start` to `start + rows - 1`."""
 
     @abstractmethod
     def receipt(self) -> Receipt:
         """Say how the samples come about."""
 
-    def asked(self) -> AbstractContextManager[None]:
+    def examining(self) -> AbstractContextManager[None]:
         """Be ready to be looked at, for a while."""
         return nullcontext()
 
@@ -55,12 +55,19 @@ class GameSubject(Subject):
     """
 
     def __init__(
-        self, game: Game, spec: DataSpec, networks: Networks, seed: int, *, truncation: float = 1.0, ema: bool = False
+        self,
+        game: Game,
+        spec: DataSpec,
+        networks: FeatureNetworks,
+        seed: int,
+        *,
+        truncation: float = 1.0,
+        ema: bool = False,
     ) -> None:
         self.game, self.spec, self.networks, self.seed = game, spec, networks, seed
         self.truncation, self.ema = truncation, ema
 
-    def see(self, start: int, rows: int) -> Seen:
+    def batch(self, start: int, rows: int) -> ExaminedBatch:
         """Return a batch; samples that are NaN or infinite are a `GanforgeError` when they are asked for."""
         roll = Roll(self.seed, DRAW, start=start, rows=rows, total=TOTAL)
 
@@ -78,15 +85,15 @@ class GameSubject(Subject):
                 )
             return to_uint8(found) if len(self.spec.shape) == 3 else found
 
-        return SeenBatch(roll, self.networks, samples, lambda: draw(DRAW).labels, draw)
+        return LazyExaminedBatch(roll, self.networks, samples, lambda: draw(DRAW).labels, draw)
 
-    def asked(self) -> AbstractContextManager[None]:
+    def examining(self) -> AbstractContextManager[None]:
         """Put the game in evaluation mode for a while."""
-        return evaluating(self.game)
+        return evaluation_mode(self.game)
 
     def classify(self, samples: Tensor) -> Tensor:
         """Return logits [B, classes] of samples as they would be saved; a `GanforgeError` without a classifier."""
-        with evaluating(self.game), torch.no_grad():
+        with evaluation_mode(self.game), torch.no_grad():
             roll_dice(self.game, Roll(self.seed, DRAW, rows=len(samples), total=len(samples)))
             return self.game.classify(to_float(samples.to(self.networks.device))).float()
 
@@ -115,11 +122,11 @@ class SourceSubject(Subject):
         order: see `real_order`.
     """
 
-    def __init__(self, source: Source, networks: Networks, seed: int, order: int = ORDER) -> None:
+    def __init__(self, source: Source, networks: FeatureNetworks, seed: int, order: int = ORDER) -> None:
         self.source, self.networks, self.seed, self.most = source, networks, seed, len(source)
         self._order = real_order(source, order)
 
-    def see(self, start: int, rows: int) -> Seen:
+    def batch(self, start: int, rows: int) -> ExaminedBatch:
         """Return a batch; past the end it begins anew."""
         places = np.arange(start, start + rows) % len(self.source)
         roll = Roll(self.seed, DRAW, start=start, rows=rows, total=TOTAL)
@@ -133,7 +140,7 @@ class SourceSubject(Subject):
         def draw(purpose: str) -> Draw:
             raise GanforgeError("this metric asks a generator about its latents, and these samples come from none")
 
-        return SeenBatch(
+        return LazyExaminedBatch(
             roll,
             self.networks,
             lambda: batch()["image"].to(self.networks.device),
@@ -147,7 +154,7 @@ class SourceSubject(Subject):
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Put every module below `module` in evaluation mode, and give each back the mode that it had."""
     modes = [(child, child.training) for child in module.modules()]
     module.eval()

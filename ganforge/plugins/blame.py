@@ -17,10 +17,10 @@ from ganforge.api.monitor import Watcher
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.api.slots import Slot
 from ganforge.errors import BrokenPluginError
-from ganforge.plugins.catalogue import Catalogue, Entry, Plugin
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import CORE
 
-MADE: Mapping[type, str] = MappingProxyType(  # what components make, and of which family these are
+PRODUCTS: Mapping[type, str] = MappingProxyType(  # what components make, and of which family these are
     {
         Game: "games",
         GeneratorNetwork: "generators",
@@ -81,7 +81,7 @@ def _component(frames: list[FrameType], catalogue: Catalogue, plugin: Plugin) ->
     return "it", f"{asked.f_globals.get('__name__')}.{asked.f_code.co_qualname}"
 
 
-def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator[Entry]:
+def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator[CatalogueEntry]:
     """Yield the plugin's components that the frame's object is, or was made by."""
     ours = [entry for entry in catalogue.entries if entry.plugin == plugin]
     actor = frame.f_locals.get("self", frame.f_locals.get("cls"))
@@ -89,10 +89,10 @@ def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator
     if issubclass(kind, Component):
         yield from [entry for entry in ours if entry.cls is kind] or [e for e in ours if issubclass(e.cls, kind)]
         return
-    family = next((family for base, family in MADE.items() if issubclass(kind, base)), None)
+    family = next((family for base, family in PRODUCTS.items() if issubclass(kind, base)), None)
     of_family = [entry for entry in ours if entry.family == family]
     yield from [entry for entry in of_family if entry.cls.__module__ == kind.__module__] or of_family
 
 
-def _named(entry: Entry) -> str:
+def _named(entry: CatalogueEntry) -> str:
     return f"{Slot(entry.family).noun} '{entry.kind}'"

@@ -57,7 +57,7 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One installed component class and where it comes from."""
 
     family: str
@@ -69,9 +69,9 @@ class Entry:
 class Catalogue:
     """Installed component classes by family and kind, and the plugins that could not be used."""
 
-    def __init__(self, entries: Iterable[Entry], broken: Sequence[Plugin] = ()) -> None:
+    def __init__(self, entries: Iterable[CatalogueEntry], broken: Sequence[Plugin] = ()) -> None:
         self.broken = tuple(broken)
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[tuple[str, str], CatalogueEntry] = {}
         for entry in entries:
             other = self._entries.setdefault((entry.family, entry.kind), entry)
             if other is not entry:
@@ -82,7 +82,7 @@ class Catalogue:
                 )
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[CatalogueEntry, ...]:
         """Every installed component, by family and kind."""
         order = list(FAMILIES)
         return tuple(sorted(self._entries.values(), key=lambda entry: (order.index(entry.family), entry.kind)))

@@ -15,9 +15,19 @@ import pluggy
 from ganforge.api.component import Component
 from ganforge.errors import PluginError
 from ganforge.plugins import hookspecs
-from ganforge.plugins.catalogue import FAMILIES, Catalogue, Entry, Plugin
+from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry, Plugin
 
-__all__ = ["CORE", "ENVIRONMENT", "FAMILIES", "GROUP", "Catalogue", "Entry", "Plugin", "load_catalogue", "offered"]
+__all__ = [
+    "CORE",
+    "ENVIRONMENT",
+    "FAMILIES",
+    "GROUP",
+    "Catalogue",
+    "CatalogueEntry",
+    "Plugin",
+    "components_in",
+    "load_catalogue",
+]
 
 GROUP = "ganforge"  # the entry-point group; our own components stand in it too
 CORE = "ganforge"  # the distribution that no environment variable leaves out
@@ -26,7 +36,7 @@ ENVIRONMENT = "GANFORGE_PLUGINS"
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
-def offered(package: ModuleType, family: type[AnyComponent]) -> list[type[AnyComponent]]:
+def components_in(package: ModuleType, family: type[AnyComponent]) -> list[type[AnyComponent]]:
     """Return the concrete classes of a family that the modules of a package define: a new file is enough."""
     found: list[type[AnyComponent]] = []
     for entry in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -62,7 +72,7 @@ def load_catalogue(leave_out: Sequence[str] = (), only: Sequence[str] | None = N
     for name in (*leave_out, *(only or ())):
         if name not in names:
             raise PluginError(f"no plugin is called '{name}'; installed: {', '.join(sorted(names))}")
-    entries: list[Entry] = []
+    entries: list[CatalogueEntry] = []
     broken: list[Plugin] = []
     for point in points:
         plugin = _plugin(point)
@@ -87,7 +97,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[Entry]:
+def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[CatalogueEntry]:
     """Register one plugin on a manager of its own, so that what it breaks is its own."""
     manager = pluggy.PluginManager("ganforge")
     manager.add_hookspecs(hookspecs)
@@ -98,7 +108,7 @@ def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[Entry]:
     except pluggy.PluginValidationError as error:
         hooks = ", ".join(f"ganforge_{family}" for family in FAMILIES)
         raise PluginError(f"{error}; the hooks are: {hooks}") from error
-    entries: list[Entry] = []
+    entries: list[CatalogueEntry] = []
     for family, base in FAMILIES.items():
         for classes in manager.subset_hook_caller(f"ganforge_{family}", [])():
             entries += [_entry(family, base, cls, plugin) for cls in classes]
@@ -107,7 +117,7 @@ def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[Entry]:
     return entries
 
 
-def _entry(family: str, base: type[Component], cls: object, plugin: Plugin) -> Entry:
+def _entry(family: str, base: type[Component], cls: object, plugin: Plugin) -> CatalogueEntry:
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise PluginError(f"ganforge_{family} returned {cls!r}, which is not a subclass of {base.__name__}")
     if inspect.isabstract(cls):
@@ -115,4 +125,4 @@ def _entry(family: str, base: type[Component], cls: object, plugin: Plugin) -> E
         raise PluginError(f"{cls.__name__}, which ganforge_{family} returned, does not define {missing}")
     if not isinstance(cls.model_fields["kind"].default, str):
         raise PluginError(f'{cls.__name__} has no kind; write kind: Literal["my-kind"] = "my-kind"')
-    return Entry(family, cls.kind_name(), cls, plugin)
+    return CatalogueEntry(family, cls.kind_name(), cls, plugin)

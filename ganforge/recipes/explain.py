@@ -10,10 +10,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ganforge.api.slots import Kinds
-from ganforge.recipes.fields import MISSING, Spot, Takes, child, nearest, say, title, toml_scalar, walk
+from ganforge.api.slots import KindLookup
+from ganforge.recipes.fields import (
+    MISSING,
+    FieldType,
+    Node,
+    child_value,
+    describe_types,
+    nearest,
+    node_at,
+    table_title,
+    toml_scalar,
+)
 from ganforge.recipes.overrides import Override
-from ganforge.recipes.positions import Path, Place
+from ganforge.recipes.positions import KeyPath, Position
 
 SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
 OWN_WORDS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
@@ -25,17 +35,17 @@ PYDANTIC = "https://errors.pydantic.dev"  # what pydantic's own errors link to
 class Mistake:
     """One thing that is wrong, and where in the recipe."""
 
-    path: Path
+    path: KeyPath
     text: str
     in_table: bool = False  # it is about the table that the path's last key should be in
 
 
 @dataclass(frozen=True)
-class Sources:
+class RecipeSources:
     """Where the values of a recipe come from."""
 
     name: str  # of the file
-    places: Mapping[Path, Place]
+    positions: Mapping[KeyPath, Position]
     overrides: Sequence[Override] = ()
 
     def origin(self, mistake: Mistake) -> tuple[int, int, str]:
@@ -44,11 +54,11 @@ class Sources:
         if override is not None:
             return (2**31, self.overrides.index(override), override.label)
         path = mistake.path
-        while path and path not in self.places:
+        while path and path not in self.positions:
             path = path[:-1]
         if not path:
             return (0, 0, self.name)
-        place = self.places[path]
+        place = self.positions[path]
         return (place.line, place.column, f"{self.name}:{place.line}:{place.column}")
 
     def _override(self, mistake: Mistake) -> Override | None:
@@ -59,12 +69,12 @@ class Sources:
         table = path[:-1] if mistake.in_table else path
         below = [override for override in self.overrides if override.path[: len(table)] == table and table]
         if mistake.in_table:  # a field is missing or too much: whoever chose the kind, or made the table, knows why
-            below = [override for override in below if override.path == (*table, "kind") or table not in self.places]
+            below = [override for override in below if override.path == (*table, "kind") or table not in self.positions]
         return below[-1] if below else None
 
 
 def explain(
-    error: ValidationError | None, raw: Any, root: type[BaseModel], kinds: Kinds, sources: Sources
+    error: ValidationError | None, raw: Any, root: type[BaseModel], kinds: KindLookup, sources: RecipeSources
 ) -> str | None:
     """Say everything that is wrong, sorted by place; None where nothing is.
 
@@ -75,14 +85,14 @@ def explain(
         kinds: the installed components.
         sources: where the values come from.
     """
-    mismatches = islice(_mismatches(Spot((Takes(root),), raw), (), kinds), LOOKED_AT)
+    mismatches = islice(_mismatches(Node((FieldType(root),), raw), (), kinds), LOOKED_AT)
     mistakes = {mistake.path: mistake for mistake in mismatches}
     for path, details in _by_path(error.errors()[:LOOKED_AT] if error else [], raw):
         mistakes.setdefault(path, _mistake(path, details, raw, root, kinds))
     return report(mistakes.values(), sources)
 
 
-def report(mistakes: Iterable[Mistake], sources: Sources) -> str | None:
+def report(mistakes: Iterable[Mistake], sources: RecipeSources) -> str | None:
     """Say mistakes in the order of their places, the first `SAID` of them; None where there are none."""
     lines = []
     for mistake in mistakes:
@@ -98,14 +108,14 @@ def report(mistakes: Iterable[Mistake], sources: Sources) -> str | None:
     return "\n".join([f"{sources.name} has {count}:", *said[:SAID]])
 
 
-def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[Path, list[ErrorDetails]]]:
+def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[KeyPath, list[ErrorDetails]]]:
     """Group pydantic's errors by recipe path, without the names of the branches of unions that it puts in between."""
-    groups: dict[Path, list[ErrorDetails]] = {}
+    groups: dict[KeyPath, list[ErrorDetails]] = {}
     for error in errors:
-        path: Path = ()
+        path: KeyPath = ()
         value: Any = raw
         for number, step in enumerate(error["loc"], 1):
-            inner = child(value, step)
+            inner = child_value(value, step)
             if inner is MISSING and not (number == len(error["loc"]) and error["type"] == "missing"):
                 continue
             value = inner
@@ -122,37 +132,37 @@ def _is_pydantics(error: ErrorDetails) -> bool:
     return str(error.get("url", "")).startswith(PYDANTIC) and error["type"] not in OWN_WORDS
 
 
-def _mistake(path: Path, errors: list[ErrorDetails], raw: Any, root: type[BaseModel], kinds: Kinds) -> Mistake:
-    spot = walk(root, raw, path, kinds)
+def _mistake(path: KeyPath, errors: list[ErrorDetails], raw: Any, root: type[BaseModel], kinds: KindLookup) -> Mistake:
+    node = node_at(root, raw, path, kinds)
     known = [error["type"] for error in errors]
     if "extra_forbidden" in known:
-        return Mistake(path, _unknown(str(path[-1]), spot), in_table=False)
-    of = f" ({title(spot.owner)} of {spot.provider})" if spot.owner and spot.provider else ""
-    if "missing" in known and spot.value is MISSING:
-        field = spot.owner.model_fields.get(str(path[-1])) if spot.owner else None
+        return Mistake(path, _unknown(str(path[-1]), node), in_table=False)
+    of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
+    if "missing" in known and node.value is MISSING:
+        field = node.owner.model_fields.get(str(path[-1])) if node.owner else None
         meaning = f": {field.description}" if field and field.description else ""
-        return Mistake(path, f"missing; expected {say(spot.parts)}{meaning}{of}", in_table=True)
+        return Mistake(path, f"missing; expected {describe_types(node.parts)}{meaning}{of}", in_table=True)
     own = [error for error in errors if not _is_pydantics(error)]
     if own:
         text = "; ".join(dict.fromkeys(error["msg"].removeprefix("Value error, ") for error in own))
-        table = spot.table(kinds)
+        table = node.table(kinds)
         if SLOTS_WORDS & set(known):
             of = ""
         elif not of and table and table[1]:
-            of = f" ({title(table[0])} of {table[1]})"
-        if "unknown_kind" in known and isinstance(spot.value, dict):
+            of = f" ({table_title(table[0])} of {table[1]})"
+        if "unknown_kind" in known and isinstance(node.value, dict):
             path = (*path, "kind")
         return Mistake(path, text + of)
-    if not spot.parts or known == ["finite_number"]:
-        return Mistake(path, f"{errors[0]['msg']}, given {_given(spot.value)}{of}")
-    return Mistake(path, f"expected {say(spot.parts)}, given {_given(spot.value)}{of}")
+    if not node.parts or known == ["finite_number"]:
+        return Mistake(path, f"{errors[0]['msg']}, given {_given(node.value)}{of}")
+    return Mistake(path, f"expected {describe_types(node.parts)}, given {_given(node.value)}{of}")
 
 
-def _unknown(name: str, spot: Spot) -> str:
-    if spot.owner is None:
+def _unknown(name: str, node: Node) -> str:
+    if node.owner is None:
         return "unknown field"
-    fields = list(spot.owner.model_fields)
-    whose = title(spot.owner) + (f" of {spot.provider}" if spot.provider else "")
+    fields = list(node.owner.model_fields)
+    whose = table_title(node.owner) + (f" of {node.provider}" if node.provider else "")
     return f"unknown field{nearest(name, fields)} ({whose} has: {', '.join(fields)})"
 
 
@@ -169,19 +179,19 @@ def _given(value: Any) -> str:
     return short
 
 
-def _mismatches(spot: Spot, path: Path, kinds: Kinds) -> Iterator[Mistake]:
+def _mismatches(node: Node, path: KeyPath, kinds: KindLookup) -> Iterator[Mistake]:
     """Find text and booleans in the place of numbers, and the reverse, which pydantic would quietly convert."""
-    if isinstance(spot.value, dict):
-        table = spot.table(kinds)
-        for key in spot.value:
+    if isinstance(node.value, dict):
+        table = node.table(kinds)
+        for key in node.value:
             if table is None or not _converts_itself(table[0], key):
-                yield from _mismatches(spot.step(key, kinds), (*path, key), kinds)
-    elif isinstance(spot.value, list):
-        for index in range(len(spot.value)):
-            yield from _mismatches(spot.step(index, kinds), (*path, index), kinds)
-    elif spot.parts and not any(_may_be(part, spot.value) for part in spot.parts):
-        of = f" ({title(spot.owner)} of {spot.provider})" if spot.owner and spot.provider else ""
-        yield Mistake(path, f"expected {say(spot.parts)}, given {_given(spot.value)}{of}")
+                yield from _mismatches(node.step(key, kinds), (*path, key), kinds)
+    elif isinstance(node.value, list):
+        for index in range(len(node.value)):
+            yield from _mismatches(node.step(index, kinds), (*path, index), kinds)
+    elif node.parts and not any(_may_be(part, node.value) for part in node.parts):
+        of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
+        yield Mistake(path, f"expected {describe_types(node.parts)}, given {_given(node.value)}{of}")
 
 
 def _converts_itself(cls: type[BaseModel], name: str) -> bool:
@@ -190,7 +200,7 @@ def _converts_itself(cls: type[BaseModel], name: str) -> bool:
     return any(name in validator.info.fields and validator.info.mode != "after" for validator in validators)
 
 
-def _may_be(part: Takes, value: Any) -> bool:
+def _may_be(part: FieldType, value: Any) -> bool:
     if isinstance(value, bool):
         return part.type not in (int, float)
     if isinstance(value, str):

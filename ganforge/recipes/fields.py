@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ganforge.api.component import Component
-from ganforge.api.slots import Kinds, Slot
+from ganforge.api.slots import KindLookup, Slot
 
 PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
 
 
 @dataclass(frozen=True)
-class Takes:
+class FieldType:
     """One of the things that a field takes: a type with bounds, a component of a family, or a table."""
 
     type: Any
@@ -36,17 +36,17 @@ class Takes:
         """The table that fits, if it is one."""
         return self.type if isinstance(self.type, type) and issubclass(self.type, BaseModel) else None
 
-    def entries(self, step: str | int) -> tuple[Takes, ...]:
+    def entries(self, step: str | int) -> tuple[FieldType, ...]:
         """What the entry `step` of an array or of a free table takes."""
         arguments = get_args(self.type)
         if get_origin(self.type) is tuple and isinstance(step, int):
             if len(arguments) == 2 and arguments[1] is Ellipsis:
-                return takes(arguments[0])
-            return takes(arguments[step]) if step < len(arguments) else ()
+                return field_types(arguments[0])
+            return field_types(arguments[step]) if step < len(arguments) else ()
         if get_origin(self.type) in (list, frozenset, set) and isinstance(step, int):
-            return takes(arguments[0])
+            return field_types(arguments[0])
         if get_origin(self.type) in (dict, Mapping) and isinstance(step, str):
-            return takes(arguments[1])
+            return field_types(arguments[1])
         return ()
 
     def words(self) -> str:
@@ -65,8 +65,8 @@ class Takes:
     def _array(self) -> str:
         arguments = get_args(self.type)
         if len(arguments) == 1 or arguments[-1] is Ellipsis:
-            return f"an array, each entry {say(takes(arguments[0]))}"
-        each = [say(takes(argument)) for argument in arguments]
+            return f"an array, each entry {describe_types(field_types(arguments[0]))}"
+        each = [describe_types(field_types(argument)) for argument in arguments]
         if len(set(each)) == 1:
             return f"an array of {len(each)}, each {each[0]}"
         return f"an array of {len(each)}: {', '.join(each)}"
@@ -95,14 +95,14 @@ class Takes:
         return " and ".join(said)
 
 
-def takes(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[Takes, ...]:
+def field_types(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[FieldType, ...]:
     """Take an annotation apart; None, which TOML cannot write, is not among the parts."""
     if get_origin(annotation) is Annotated:
         inner, *outer = get_args(annotation)
-        return takes(inner, (*_flat(outer), *limits))
+        return field_types(inner, (*_flat(outer), *limits))
     if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(part for argument in get_args(annotation) for part in takes(argument, limits))
-    return () if annotation is type(None) else (Takes(annotation, limits),)
+        return tuple(part for argument in get_args(annotation) for part in field_types(argument, limits))
+    return () if annotation is type(None) else (FieldType(annotation, limits),)
 
 
 def _flat(limits: list[Any]) -> Iterator[Any]:
@@ -115,12 +115,12 @@ def _flat(limits: list[Any]) -> Iterator[Any]:
             yield limit
 
 
-def field_takes(field: FieldInfo) -> tuple[Takes, ...]:
+def types_of_field(field: FieldInfo) -> tuple[FieldType, ...]:
     """What a field takes."""
-    return takes(field.annotation, tuple(_flat(field.metadata)))
+    return field_types(field.annotation, tuple(_flat(field.metadata)))
 
 
-def say(parts: tuple[Takes, ...]) -> str:
+def describe_types(parts: tuple[FieldType, ...]) -> str:
     """Say what is taken: "a number above 0, or a table (start, end)"."""
     return ", or ".join(part.words() for part in parts)
 
@@ -150,7 +150,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def title(cls: type[BaseModel]) -> str:
+def table_title(cls: type[BaseModel]) -> str:
     """Name a table in messages: its kind, or what it is about."""
     return cls.kind_name() if issubclass(cls, Component) else cls.__name__.removesuffix("Recipe").lower() or "a recipe"
 
@@ -161,15 +161,15 @@ MISSING = object()
 
 
 @dataclass(frozen=True)
-class Spot:
+class Node:
     """A place in a recipe: what may stand there, and whose field it is."""
 
-    parts: tuple[Takes, ...]
+    parts: tuple[FieldType, ...]
     value: Any  # what stands there; MISSING where nothing does
     owner: type[BaseModel] | None = None  # the table that the place is in
     provider: str | None = None  # the distribution of that table, where it is a component
 
-    def table(self, kinds: Kinds) -> Table | None:
+    def table(self, kinds: KindLookup) -> Table | None:
         """Return the class of the table that stands here, and its provider where it is a component."""
         for part in self.parts:
             if part.slot is not None:
@@ -180,20 +180,20 @@ class Spot:
                 return part.model, None
         return None
 
-    def step(self, key: str | int, kinds: Kinds) -> Spot:
+    def step(self, key: str | int, kinds: KindLookup) -> Node:
         """Go to a field, or to an entry of an array."""
-        inner = child(self.value, key)
+        inner = child_value(self.value, key)
         table = self.table(kinds)
         if table is not None and isinstance(key, str):
             cls, provider = table
             field = cls.model_fields.get(key)
-            return Spot(field_takes(field) if field else (), inner, cls, provider)
-        return Spot(
+            return Node(types_of_field(field) if field else (), inner, cls, provider)
+        return Node(
             tuple(entry for part in self.parts for entry in part.entries(key)), inner, self.owner, self.provider
         )
 
 
-def child(value: Any, key: str | int) -> Any:
+def child_value(value: Any, key: str | int) -> Any:
     """Return a field of a table, or an entry of an array; MISSING where there is none."""
     if isinstance(value, dict):
         return value.get(key, MISSING)
@@ -202,9 +202,9 @@ def child(value: Any, key: str | int) -> Any:
     return MISSING
 
 
-def walk(root: type[BaseModel], raw: Any, path: tuple[str | int, ...], kinds: Kinds) -> Spot:
+def node_at(root: type[BaseModel], raw: Any, path: tuple[str | int, ...], kinds: KindLookup) -> Node:
     """Go from the whole recipe to `path`."""
-    spot = Spot((Takes(root),), raw)
+    node = Node((FieldType(root),), raw)
     for key in path:
-        spot = spot.step(key, kinds)
-    return spot
+        node = node.step(key, kinds)
+    return node

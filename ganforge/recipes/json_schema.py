@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from ganforge.api.families import Regularizer
 from ganforge.api.slots import Slot
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.fields import Takes, field_takes, takes, title
+from ganforge.recipes.fields import FieldType, field_types, table_title, types_of_field
 from ganforge.recipes.recipe import Recipe
 
 Schema = dict[str, Any]
@@ -30,7 +30,7 @@ _BOUNDS = (
 _LENGTHS = ((annotated_types.MinLen, "min_length", "min"), (annotated_types.MaxLen, "max_length", "max"))
 
 
-def schema(catalogue: Catalogue) -> Schema:
+def recipe_schema(catalogue: Catalogue) -> Schema:
     """Return the JSON schema of the recipes that the installed components allow.
 
     It is of draft 7, which taplo reads. Each family is a definition: a table is first held to the kinds there are and
@@ -51,12 +51,14 @@ class _Writer:
         fields = {name: self.field(cls, name) for name in cls.model_fields}
         required = [name for name, field in cls.model_fields.items() if field.is_required()]
         return {
-            "title": title(cls),
+            "title": table_title(cls),
             "description": inspect.getdoc(cls) or "",
             "type": "object",
             "properties": fields,
             "required": required,
-            "additionalProperties": {"not": {"title": f"a field that {title(cls)} has not ({', '.join(fields)})"}},
+            "additionalProperties": {
+                "not": {"title": f"a field that {table_title(cls)} has not ({', '.join(fields)})"}
+            },
         }
 
     def field(self, cls: type[BaseModel], name: str) -> Schema:
@@ -64,10 +66,10 @@ class _Writer:
         described: Schema = {"description": field.description} if field.description else {}
         if not field.is_required() and isinstance(field.default, bool | int | float | str | tuple):
             described["default"] = to_jsonable_python(field.default)
-        inner = self.parts(field_takes(field))
+        inner = self.parts(types_of_field(field))
         return {**described, "allOf": [inner]} if "$ref" in inner and described else {**inner, **described}
 
-    def parts(self, parts: tuple[Takes, ...]) -> Schema:
+    def parts(self, parts: tuple[FieldType, ...]) -> Schema:
         """Describe alternatives; a table is told from the others first, so that errors are about the one meant."""
         if len(parts) == 1:
             return self.part(parts[0])
@@ -78,7 +80,7 @@ class _Writer:
             return {"if": {"type": "object"}, "then": table, "else": self.parts(others), "anyOf": [table, {}]}
         return {"anyOf": [self.part(part) for part in parts]} if parts else {}
 
-    def part(self, part: Takes) -> Schema:
+    def part(self, part: FieldType) -> Schema:
         arguments, origin = get_args(part.type), get_origin(part.type)
         if part.slot is not None:
             return self.family(part.slot)
@@ -87,15 +89,15 @@ class _Writer:
         if origin is Literal:
             return {"enum": list(arguments)}
         if origin is tuple and arguments[-1] is not Ellipsis:
-            entries = [self.parts(takes(argument)) for argument in arguments]
+            entries = [self.parts(field_types(argument)) for argument in arguments]
             return {"type": "array", "items": entries, "minItems": len(entries), "maxItems": len(entries)}
         if origin in (tuple, list, set, frozenset):
-            return {"type": "array", "items": self.parts(takes(arguments[0])), **self.limits(part, "Items")}
+            return {"type": "array", "items": self.parts(field_types(arguments[0])), **self.limits(part, "Items")}
         if origin is dict:
-            return {"type": "object", "additionalProperties": self.parts(takes(arguments[1]))}
+            return {"type": "object", "additionalProperties": self.parts(field_types(arguments[1]))}
         return {"type": _PLAIN[part.type], **self.limits(part, "Length")} if part.type in _PLAIN else {}
 
-    def limits(self, part: Takes, length: str) -> Schema:
+    def limits(self, part: FieldType, length: str) -> Schema:
         said: Schema = {}
         for limit in part.limits:
             said.update({word: getattr(limit, name) for kind, name, word in _BOUNDS if isinstance(limit, kind)})

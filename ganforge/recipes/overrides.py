@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ganforge.api.slots import Kinds
+from ganforge.api.slots import KindLookup
 from ganforge.errors import RecipeError
-from ganforge.recipes.fields import MISSING, Spot, Table, title, toml_scalar, walk
+from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title, toml_scalar
 from ganforge.recipes.parsing import DEPTH, TEXT, check_nesting
 
 NONE = "none"  # as pages and messages call a field that is left out
@@ -76,7 +76,7 @@ def _value(text: str, label: str) -> Any:
 
 
 def apply_overrides(
-    raw: dict[str, Any], overrides: Sequence[Override], root: type[BaseModel], kinds: Kinds
+    raw: dict[str, Any], overrides: Sequence[Override], root: type[BaseModel], kinds: KindLookup
 ) -> list[str]:
     """Change `raw` in place; return what a person should know of it.
 
@@ -93,19 +93,19 @@ def apply_overrides(
         for depth, step in enumerate(override.path[:-1], 1):
             inner = _get(target, step, override, depth)
             if not isinstance(inner, dict | list):
-                inner = _open(inner, walk(root, raw, override.path[:depth], kinds), override, depth)
+                inner = _open(inner, node_at(root, raw, override.path[:depth], kinds), override, depth)
                 _put(target, step, inner)
             target = inner
         last = override.path[-1]
         old = _get(target, last, override, len(override.path))
         if last == "kind" and old != override.value and isinstance(target, dict):
-            before = walk(root, raw, override.path[:-1], kinds).table(kinds)
+            before = node_at(root, raw, override.path[:-1], kinds).table(kinds)
             target["kind"] = override.value
-            notices += _switch(target, before, walk(root, raw, override.path[:-1], kinds), kinds, override)
+            notices += _switch(target, before, node_at(root, raw, override.path[:-1], kinds), kinds, override)
         if (
             override.bare
             and override.value == NONE
-            and _is_none(walk(root, raw, override.path[:-1], kinds), last, kinds)
+            and _is_none(node_at(root, raw, override.path[:-1], kinds), last, kinds)
         ):
             target.pop(str(last), None)
             continue
@@ -113,7 +113,7 @@ def apply_overrides(
     return notices
 
 
-def _is_none(owner: Spot, name: str | int, kinds: Kinds) -> bool:
+def _is_none(owner: Node, name: str | int, kinds: KindLookup) -> bool:
     """Whether a field of the table at `owner` is none by default."""
     table = owner.table(kinds)
     field = None if table is None else table[0].model_fields.get(str(name))
@@ -141,13 +141,13 @@ def _put(target: Any, step: str | int, value: Any) -> None:
         target[step] = value
 
 
-def _open(value: Any, spot: Spot, override: Override, depth: int) -> dict[str, Any] | list[Any]:
+def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, Any] | list[Any]:
     """Return a table or an array in the place of something missing, or of a bare kind."""
     if value is MISSING:
         return [] if isinstance(override.path[depth], int) else {}
-    if isinstance(value, str) and any(part.slot for part in spot.parts):
+    if isinstance(value, str) and any(part.slot for part in node.parts):
         return {"kind": value}
-    if any(part.model for part in spot.parts):
+    if any(part.model for part in node.parts):
         return {}
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
@@ -156,7 +156,9 @@ def _open(value: Any, spot: Spot, override: Override, depth: int) -> dict[str, A
     )
 
 
-def _switch(table: dict[str, Any], before: Table | None, after: Spot, kinds: Kinds, override: Override) -> list[str]:
+def _switch(
+    table: dict[str, Any], before: Table | None, after: Node, kinds: KindLookup, override: Override
+) -> list[str]:
     known = after.table(kinds)
     if known is None or not any(part.slot for part in after.parts):
         return []
@@ -167,4 +169,4 @@ def _switch(table: dict[str, Any], before: Table | None, after: Spot, kinds: Kin
     if not lost:
         return []
     what = ", ".join(f"{name} = {toml_scalar(table.pop(name))}" for name in lost)
-    return [f"{override.label}: left out {what}, which '{title(cls)}' has not"]
+    return [f"{override.label}: left out {what}, which '{table_title(cls)}' has not"]

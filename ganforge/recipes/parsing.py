@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RecipeError
-from ganforge.recipes.positions import Path as KeyPath
+from ganforge.recipes.positions import KeyPath as KeyPath
 
 DEPTH = 32  # tables and arrays in one another; the shipped recipes have 6
 LENGTH = 4_096  # entries of an array
@@ -44,7 +44,7 @@ def check_nesting(text: str, name: str) -> None:
         raise RecipeError(f"{name}:{line}:{column}: {what}; expected at most {DEPTH}")
 
 
-def excesses(raw: Any) -> Iterator[tuple[KeyPath, str]]:
+def find_excesses(raw: Any) -> Iterator[tuple[KeyPath, str]]:
     """Yield where the tables of a recipe are too deep, too long or too large, and what was expected."""
     waiting: list[tuple[KeyPath, Any]] = [((), raw)]
     while waiting:

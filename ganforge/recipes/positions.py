@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-Path = tuple[str | int, ...]  # keys, and indices into arrays
+KeyPath = tuple[str | int, ...]  # keys, and indices into arrays
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _BASIC = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -21,7 +21,7 @@ _SPACE = re.compile(r"[ \t]*")
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """A stretch of a text: `line` and `column` count characters from 1, `start` and `end` from 0."""
 
     line: int
@@ -30,7 +30,7 @@ class Place:
     end: int
 
 
-def places(text: str) -> Mapping[Path, Place]:
+def positions(text: str) -> Mapping[KeyPath, Position]:
     """Return the place of every key and every array entry of a text that `tomllib` accepts.
 
     A table that is opened by its own header stands there, otherwise where it is first mentioned.
@@ -42,11 +42,11 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.ends = [end.start() for end in re.finditer("\n", text)]
-        self.found: dict[Path, Place] = {}
-        self.entries: dict[Path, int] = {}  # arrays of tables: how many entries there are so far
+        self.found: dict[KeyPath, Position] = {}
+        self.entries: dict[KeyPath, int] = {}  # arrays of tables: how many entries there are so far
 
-    def document(self) -> Mapping[Path, Place]:
-        table: Path = ()
+    def document(self) -> Mapping[KeyPath, Position]:
+        table: KeyPath = ()
         self.take(_BLANK)
         while self.at < len(self.text):
             if self.text[self.at] == "[":
@@ -56,12 +56,12 @@ class _Scanner:
             self.take(_BLANK)
         return self.found
 
-    def header(self) -> Path:
+    def header(self) -> KeyPath:
         brackets = 2 if self.text.startswith("[[", self.at) else 1
         self.at += brackets
         *outer, (name, place) = self.keys()
         self.at += brackets
-        table: Path = ()
+        table: KeyPath = ()
         for key, where in outer:
             table = self.inside((*table, key), where)
         table = (*table, name)
@@ -74,11 +74,11 @@ class _Scanner:
         self.found[table] = place
         return table
 
-    def inside(self, table: Path, place: Place) -> Path:
+    def inside(self, table: KeyPath, place: Position) -> KeyPath:
         self.found.setdefault(table, place)
         return (*table, self.entries[table] - 1) if table in self.entries else table
 
-    def pair(self, table: Path) -> None:
+    def pair(self, table: KeyPath) -> None:
         for key, place in self.keys():
             table = (*table, key)
             self.found.setdefault(table, place)
@@ -86,7 +86,7 @@ class _Scanner:
         self.take(_SPACE)
         self.value(table)
 
-    def keys(self) -> list[tuple[str, Place]]:
+    def keys(self) -> list[tuple[str, Position]]:
         """Read a dotted key and the space around it."""
         keys = []
         while True:
@@ -101,7 +101,7 @@ class _Scanner:
                 return keys
             self.at += 1
 
-    def value(self, path: Path) -> None:
+    def value(self, path: KeyPath) -> None:
         rest = self.text[self.at : self.at + 3]
         if rest.startswith("["):
             self.array(path)
@@ -114,7 +114,7 @@ class _Scanner:
         else:
             self.take(_BASIC if rest[0] == '"' else _LITERAL if rest[0] == "'" else _SCALAR)
 
-    def array(self, path: Path) -> None:
+    def array(self, path: KeyPath) -> None:
         index = 0
         self.at += 1
         while self.closes("]"):
@@ -124,7 +124,7 @@ class _Scanner:
             self.found[entry] = self.place(start)
             index += 1
 
-    def inline(self, path: Path) -> None:
+    def inline(self, path: KeyPath) -> None:
         self.at += 1
         while self.closes("}"):
             self.pair(path)
@@ -146,7 +146,7 @@ class _Scanner:
         self.at = match.end()
         return match.group()
 
-    def place(self, start: int) -> Place:
+    def place(self, start: int) -> Position:
         before = bisect_left(self.ends, start)
         column = start - (self.ends[before - 1] if before else -1)
-        return Place(before + 1, column, start, self.at)
+        return Position(before + 1, column, start, self.at)

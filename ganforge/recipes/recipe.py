@@ -22,17 +22,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ganforge.api.component import Strict
-from ganforge.api.families import Metric, Monitor, directions
+from ganforge.api.families import Metric, Monitor, metric_directions
 from ganforge.api.game import GameComponent
 from ganforge.api.monitor import Action
 from ganforge.api.plan import Plan
-from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, Kinds, Slot
+from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
 from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.explain import LOOKED_AT, Mistake, Sources, explain, report
+from ganforge.recipes.explain import LOOKED_AT, Mistake, RecipeSources, explain, report
 from ganforge.recipes.overrides import apply_overrides, parse_override
-from ganforge.recipes.parsing import excesses, parse_text, read_text
-from ganforge.recipes.positions import places
+from ganforge.recipes.parsing import find_excesses, parse_text, read_text
+from ganforge.recipes.positions import positions
 
 AnyGame = Annotated[GameComponent, Slot("games")]
 
@@ -169,7 +169,7 @@ class Recipe(Strict):
         """Raise a ValueError where two metrics tell values of one name: one would hide the other's in the log."""
         told: dict[str, int] = {}
         for number, metric in enumerate(metrics):
-            for name in metric.tells():
+            for name in metric.directions():
                 if name in told:
                     raise ValueError(f"metrics.{told[name]} and metrics.{number} both tell '{name}'; keep one of them")
                 told[name] = number
@@ -207,8 +207,8 @@ def parse_recipe(
     raw = parse_text(text, name)
     changes = [parse_override(override) for override in overrides]
     notices = apply_overrides(raw, changes, Recipe, catalogue)
-    sources = Sources(name, places(text), changes)
-    too_much = report((Mistake(path, words) for path, words in islice(excesses(raw), LOOKED_AT)), sources)
+    sources = RecipeSources(name, positions(text), changes)
+    too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), LOOKED_AT)), sources)
     if too_much is not None:
         raise RecipeError(too_much)
     recipe, error = None, None
@@ -242,10 +242,10 @@ def recipe_hash(recipe: Recipe) -> str:
 
 def plan_of(recipe: Recipe) -> Plan:
     """Return what watchers may know of a run of this recipe."""
-    return Plan(recipe.model_dump(mode="json", exclude_none=True), directions(recipe.metrics))
+    return Plan(recipe.model_dump(mode="json", exclude_none=True), metric_directions(recipe.metrics))
 
 
-def monitors_of(recipe: Recipe, kinds: Kinds) -> tuple[Monitor, ...]:
+def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
     """Return the monitors of a recipe: those it lists, and the installed ones with their defaults where it wants them.
 
     Raises:

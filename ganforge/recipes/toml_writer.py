@@ -17,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _COLUMN = 40  # where comments begin, if the value leaves them room
 
 
-def show(recipe: Recipe) -> str:
+def recipe_to_toml(recipe: Recipe) -> str:
     """Return a recipe as TOML that reads back to an equal one, each field with its description as a comment.
 
     Raises:

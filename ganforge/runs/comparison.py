@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganforge.evaluation.evaluate import spread
-from ganforge.runs.run import Run, is_apart
+from ganforge.evaluation.evaluate import sample_std
+from ganforge.runs.run import Run, is_irrelevant_key
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
 
     Keys are in the order of the recipes; where runs are tracked is left out.
     """
-    keys = [key for key in merged([list(run.recipe) for run in runs]) if not is_apart(key)]
+    keys = [key for key in merge_orders([list(run.recipe) for run in runs]) if not is_irrelevant_key(key)]
     found = {key: [run.recipe.get(key) for run in runs] for key in keys}
     return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
 
 
-def merged(orders: Sequence[Sequence[str]]) -> list[str]:
+def merge_orders(orders: Sequence[Sequence[str]]) -> list[str]:
     """Return all keys of several lists, each new one after the one that it follows in its own list."""
     found: list[str] = []
     for order in orders:
@@ -51,7 +51,7 @@ def _table(key: str) -> str:
     return ".".join(steps[: min(2, len(steps) - 1)])
 
 
-def grouped(runs: Sequence[Run]) -> list[list[Run]]:
+def group_seeds(runs: Sequence[Run]) -> list[list[Run]]:
     """Put runs together that differ by their seed alone, in the order in which they come.
 
     A seed that was played twice by the same rules tells nothing about chance: the second run is in a group of its own.
@@ -67,17 +67,17 @@ def grouped(runs: Sequence[Run]) -> list[list[Run]]:
     return [sorted(group, key=lambda run: run.seed) for group in found]
 
 
-def counted(group: Sequence[Run]) -> list[Run]:
+def counted_runs(group: Sequence[Run]) -> list[Run]:
     """Return those runs of a group that means are taken over: the finished ones, or all where none is."""
     return [run for run in group if run.status == "finished"] or list(group)
 
 
 def mean_of(values: Sequence[float]) -> Mean:
     """Return the mean of at least one value."""
-    return Mean(statistics.fmean(values), spread(values), len(values))
+    return Mean(statistics.fmean(values), sample_std(values), len(values))
 
 
-def names_of(runs: Sequence[Run]) -> Iterator[str]:
+def short_names(runs: Sequence[Run]) -> Iterator[str]:
     """Yield a short name for each run: its folder's, with the folders above it where two have the same."""
     short = [run.folder.resolve().name for run in runs]
     for run, name in zip(runs, short, strict=True):

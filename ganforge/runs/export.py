@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.parsing import read_table
 from ganforge.storage.lookup import RECIPE
-from ganforge.storage.weights import Weights
+from ganforge.storage.weights import PlayerWeights
 
 
-def describe(weights: Weights, run: Path, player: str) -> dict[str, str]:
+def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:
     """Return what a file of weights says of itself: text by name, as safetensors wants it."""
     game = _table(read_table(run / RECIPE), "game")
     network = _table(game, player).get("network", {})
@@ -41,7 +41,7 @@ def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_weights(weights: Weights, place: Path, label: Mapping[str, str], *, force: bool = False) -> None:
+def write_weights(weights: PlayerWeights, place: Path, label: Mapping[str, str], *, force: bool = False) -> None:
     """Write weights as safetensors, whole or not at all.
 
     Args:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, lines_of
+from ganforge.api.monitor import Finding, LogLine, log_lines
 from ganforge.api.plan import Plan
-from ganforge.diagnosis.panel import Case, Panel, replay
+from ganforge.diagnosis.panel import Case, Panel, replay_log
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
-from ganforge.tracking import Event, read_log, read_record, whole_lines
+from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines
 
 
 @dataclass(frozen=True)
-class Record:
+class Replay:
     """What a run's folder tells.
 
     Args:
@@ -46,7 +46,7 @@ class Record:
         return max((line.images for line in self.panel.lines), default=0)
 
 
-def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Record:
+def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Replay:
     """Read a run, finished or not, and show its log to the monitors of its recipe.
 
     Args:
@@ -75,22 +75,22 @@ def read_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) 
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
         plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
     log = read_log(folder / "metrics.jsonl")
-    lines = list(lines_of(log))
+    lines = list(log_lines(log))
     damaged = len(whole_lines(folder / "metrics.jsonl")) - len(log)
     if damaged:
         notices.append(f"metrics.jsonl is damaged: {damaged:,} of its lines are no lines of a log, and are left out")
     elif not lines:
         notices.append("nothing was logged yet")
-    panel = replay(lines, Panel(monitors, plan, action))
-    events = read_log(folder / "events.jsonl", Event)
+    panel = replay_log(lines, Panel(monitors, plan, action))
+    events = read_log(folder / "events.jsonl", EventLine)
     logged = [*panel.cases, *panel.undone]
     said = _said_then(events, {case.finding.name for case in logged})
     for case in said:
-        case.holds = case.life == panel.life
+        case.holds = case.rollbacks == panel.rollbacks
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
-    cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.life, case.first))
-    return Record(folder, read_record(folder), plan, panel, tuple(cases), events, tuple(notices))
+    cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
+    return Replay(folder, read_run_json(folder), plan, panel, tuple(cases), events, tuple(notices))
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:
@@ -111,12 +111,14 @@ def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Cas
             continue
         finding = Finding(**{name: details[name] for name in names if name in details})
         images = int(event["images"])
-        case = Case(finding, details.get("monitor", ""), "warn", images, images, life=int(details.get("life", 0)))
+        case = Case(
+            finding, details.get("monitor", ""), "warn", images, images, rollbacks=int(details.get("rollbacks", 0))
+        )
         cases.setdefault(finding.name, case).last = images
     return list(cases.values())
 
 
-def values_of(lines: Sequence[Line], name: str) -> tuple[list[int], list[float]]:
+def values_of(lines: Sequence[LogLine], name: str) -> tuple[list[int], list[float]]:
     """Return images and values of one name, line by line, NaN where it was not finite."""
     found = [(line.images, line.values[name]) for line in lines if name in line.values]
     return [images for images, _ in found], [value for _, value in found]

@@ -16,8 +16,8 @@ from ganforge.errors import RecipeError
 from ganforge.evaluation.receipts import differing
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
-from ganforge.runs.replay import read_run
-from ganforge.storage.lookup import RECIPE, no_run
+from ganforge.runs.replay import replay_run
+from ganforge.storage.lookup import RECIPE, explain_no_run
 from ganforge.tracking import read_log
 
 SPEED = "speed/images_per_second"
@@ -27,7 +27,7 @@ EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate --save` appended
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricReading:
     """A value of a metric, with its receipt where one was written.
 
     Args:
@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Found:
+class RunFinding:
     """What a monitor found: its name, the images shown when it was first seen, and whether it is a failure."""
 
     name: str
@@ -74,11 +74,11 @@ class Run:
     facts: Mapping[str, Any]
     recipe: Mapping[str, Any]
     images: int
-    final: Mapping[str, Measured]
-    best: Mapping[str, Measured]
-    evaluated: Mapping[str, Measured]
+    final: Mapping[str, MetricReading]
+    best: Mapping[str, MetricReading]
+    evaluated: Mapping[str, MetricReading]
     better: Mapping[str, Direction]
-    findings: tuple[Found, ...]
+    findings: tuple[RunFinding, ...]
     grid: Path | None
     speed: float | None
     notices: tuple[str, ...] = ()
@@ -104,25 +104,25 @@ class Run:
     @property
     def rules(self) -> str:
         """What all seeds of one recipe share."""
-        played = {key: entry for key, entry in self.recipe.items() if key != SEED and not is_apart(key)}
+        played = {key: entry for key, entry in self.recipe.items() if key != SEED and not is_irrelevant_key(key)}
         return json.dumps(played, sort_keys=True, default=str)
 
 
-def read(folder: Path, catalogue: Catalogue) -> Run:
+def read_run(folder: Path, catalogue: Catalogue) -> Run:
     """Read a run, finished or not.
 
     Raises:
         RecipeError: the folder holds no run.
     """
     if not (folder / RECIPE).is_file():
-        raise RecipeError(no_run(folder))
-    record = read_run(folder, catalogue)
-    recipe = flat(read_table(folder / RECIPE))
+        raise RecipeError(explain_no_run(folder))
+    record = replay_run(folder, catalogue)
+    recipe = flatten_recipe(read_table(folder / RECIPE))
     log = _without_undone(read_log(folder / "metrics.jsonl"))
     names = dict.fromkeys(name for line in log for name in line["values"] if "/" not in name)
     better = {name: way for name in names if (way := record.plan.direction(name)) is not None}
-    final: dict[str, Measured] = {}
-    best: dict[str, Measured] = {}
+    final: dict[str, MetricReading] = {}
+    best: dict[str, MetricReading] = {}
     for name in names:
         values = [_measured(name, line) for line in log if name in line["values"]]
         final[name] = values[-1]
@@ -136,7 +136,8 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
     speeds = [value for line in log if (value := line["values"].get(SPEED))]
     grids = sorted((folder / "grids").glob("images-*.png"))
     findings = tuple(
-        Found(case.finding.name, case.first, case.finding.severity == "failure", case.holds) for case in record.cases
+        RunFinding(case.finding.name, case.first, case.finding.severity == "failure", case.holds)
+        for case in record.cases
     )
     return Run(
         folder,
@@ -154,14 +155,14 @@ def read(folder: Path, catalogue: Catalogue) -> Run:
     )
 
 
-def _measured(name: str, line: Mapping[str, Any]) -> Measured:
+def _measured(name: str, line: Mapping[str, Any]) -> MetricReading:
     value = line["values"][name]
-    return Measured(
+    return MetricReading(
         math.nan if value is None else float(value), int(line["images"]), (line.get("receipts") or {}).get(name)
     )
 
 
-def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
+def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, MetricReading]:
     """Return the newest value of each name: the mean over the seeds that it was measured with in the same way."""
     found = {}
     for name in dict.fromkeys(name for line in lines for name in line["values"]):
@@ -172,7 +173,7 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
     return found
 
 
-def _same_way(one: Measured, other: Measured) -> bool:
+def _same_way(one: MetricReading, other: MetricReading) -> bool:
     return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
 
 
@@ -186,20 +187,20 @@ def _without_undone(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     return kept
 
 
-def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def flatten_recipe(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """Return every entry of a recipe by its dotted key, tables in arrays by their index."""
     found: dict[str, Any] = {}
     for key, entry in table.items():
         place = f"{path}.{key}" if path else str(key)
         if isinstance(entry, Mapping):
-            found |= flat(entry, place)
+            found |= flatten_recipe(entry, place)
         elif isinstance(entry, list) and entry and all(isinstance(item, Mapping) for item in entry):
-            found |= flat({str(index): item for index, item in enumerate(entry)}, place)
+            found |= flatten_recipe({str(index): item for index, item in enumerate(entry)}, place)
         else:
             found[place] = entry
     return found
 
 
-def is_apart(key: str) -> bool:
+def is_irrelevant_key(key: str) -> bool:
     """Whether a key of a recipe decides nothing about a result."""
     return key.startswith(f"{OF_NO_CONSEQUENCE}.")

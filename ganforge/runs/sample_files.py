@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api.data import DataSpec
-from ganforge.api.pictures import are_images, grid, picture, pixels_of
+from ganforge.api.pictures import have_pictures, picture_grid, to_picture, to_pixels
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.recipe import Recipe
 from ganforge.runs.labels import Label
@@ -28,14 +28,14 @@ STRANGE = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tar", ".
 _OURS = re.compile(r"\d{6,}\.png")
 
 
-class Place(Protocol):
+class SampleTarget(Protocol):
     """Where files of a set are put."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write one file."""
 
 
-def write(
+def write_samples(
     samples: Iterable[Tensor],
     output: Path,
     spec: DataSpec,
@@ -77,7 +77,7 @@ def write(
                     np.save(file, torch.cat(list(samples)).numpy(), allow_pickle=False)
             else:
                 whole = torch.cat(list(samples))
-                shown = grid(whole) if are_images(spec) else recipe.data.open(cache_folder()).show(whole)
+                shown = picture_grid(whole) if have_pictures(spec) else recipe.data.open(cache_folder()).show(whole)
                 shown.save(aside, "PNG")
             os.replace(aside, output)
         finally:
@@ -95,7 +95,7 @@ def check_output(output: Path, spec: DataSpec, *, force: bool) -> None:
     file = output.suffix in FILES
     if output.suffix.lower() in (*STRANGE, *FILES) and not file:
         raise RecipeError(f"--output {output}: there is no such form; choose NAME.png, NAME.zip, NAME.npy or a folder")
-    if not are_images(spec) and output.suffix not in (".png", ".npy"):
+    if not have_pictures(spec) and output.suffix not in (".png", ".npy"):
         raise RecipeError(
             f"--output {output}: a folder or ZIP takes images, and these samples are of shape {list(spec.shape)}; "
             "choose NAME.png for a picture or NAME.npy for the numbers"
@@ -129,13 +129,13 @@ class _Zip:
         self.archive.writestr(zipfile.ZipInfo(name), content)  # of a fixed date: the same samples, the same file
 
 
-def _write_set(samples: Iterable[Tensor], place: Place, labels: Sequence[Label] | None) -> None:
+def _write_set(samples: Iterable[Tensor], place: SampleTarget, labels: Sequence[Label] | None) -> None:
     tags: list[tuple[str, Label]] = []
     for batch in samples:
-        for pixels in pixels_of(batch):
+        for pixels in to_pixels(batch):
             name = f"{len(tags):06d}.png"
             file = io.BytesIO()
-            picture(pixels).save(file, "PNG")
+            to_picture(pixels).save(file, "PNG")
             place.put(name, file.getvalue())
             tags.append((name, labels[len(tags) % len(labels)] if labels else 0))
     if labels:

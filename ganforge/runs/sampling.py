@@ -14,19 +14,19 @@ from ganforge.api.dice import BLOCK, Roll, roll_dice
 from ganforge.api.game import Game
 from ganforge.api.schedule import set_clocks
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
-from ganforge.evaluation.subject import evaluating
+from ganforge.evaluation.subject import evaluation_mode
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.labels import Label
-from ganforge.storage.lookup import RECIPE, choose_checkpoint, no_run
+from ganforge.storage.lookup import RECIPE, choose_checkpoint, explain_no_run
 from ganforge.training.build import build_game
-from ganforge.training.runner import below
+from ganforge.training.runner import strip_prefix
 
 BATCH = 64  # samples made at a time
 
 
 @dataclass(frozen=True)
-class Trained:
+class LoadedGame:
     """A game as a run left it, ready to sample.
 
     Args:
@@ -50,7 +50,7 @@ class Trained:
     notices: tuple[str, ...] = ()
 
 
-def pick_device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """Return the device called "auto", "cpu" or "cuda".
 
     Raises:
@@ -62,14 +62,14 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
-def load_trained(
+def load_game(
     run: Path,
     catalogue: Catalogue,
     device: torch.device,
     *,
     checkpoint: str | None = None,
     live: bool = False,
-) -> Trained:
+) -> LoadedGame:
     """Build the game of a run and give it the weights of one of its checkpoints.
 
     Args:
@@ -83,7 +83,7 @@ def load_trained(
         GanforgeError: the folder is of no run, or the checkpoint is missing, damaged or of another game.
     """
     if not (run / RECIPE).is_file():
-        raise RecipeError(no_run(run))
+        raise RecipeError(explain_no_run(run))
     notices: list[str] = []
     recipe = read_recipe(run / RECIPE, catalogue, (), notices.append)
     content, place, passed_over = choose_checkpoint(run, checkpoint)
@@ -91,8 +91,8 @@ def load_trained(
     try:
         spec = DataSpec.from_json(content.facts["spec"])
         game = build_game(recipe.game, spec, recipe.seed, device)
-        game.load_state_dict(below("game/", content.tensors))
-        averages = {name: below(f"player/{name}/ema/", content.tensors) for name in recipe.game.players()}
+        game.load_state_dict(strip_prefix("game/", content.tensors))
+        averages = {name: strip_prefix(f"player/{name}/ema/", content.tensors) for name in recipe.game.players()}
         averaged = [name for name, average in averages.items() if average and not live]
         for name in averaged:
             game.get_submodule(name).load_state_dict(averages[name])
@@ -104,11 +104,11 @@ def load_trained(
     game.eval().requires_grad_(False)
     images = int(content.facts["images"])
     set_clocks(game, images)
-    return Trained(run, recipe, game, spec, images, tuple(averaged), device, tuple(notices))
+    return LoadedGame(run, recipe, game, spec, images, tuple(averaged), device, tuple(notices))
 
 
-def draw(
-    trained: Trained, count: int, *, seed: int = 0, labels: Sequence[Label] | None = None, truncation: float = 1.0
+def draw_samples(
+    trained: LoadedGame, count: int, *, seed: int = 0, labels: Sequence[Label] | None = None, truncation: float = 1.0
 ) -> Iterator[Tensor]:
     """Yield `count` samples in batches [b, *shape], float32, on the CPU; the first k of them do not depend on `count`.
 
@@ -136,7 +136,7 @@ def draw(
         if labels is not None:
             taken = [labels[index % len(labels)] for index in range(start, start + rows)]
             given = torch.tensor(taken, device=trained.device)
-        with evaluating(trained.game), torch.no_grad():
+        with evaluation_mode(trained.game), torch.no_grad():
             roll_dice(trained.game, Roll(seed, "sample", start=start, rows=rows, total=total))
             samples = trained.game.sample(rows, given, truncation).float().cpu()
         if not bool(torch.isfinite(samples).all()):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganforge.errors import GanforgeError
-from ganforge.storage.checkpoint import PREFIX, saved
+from ganforge.storage.checkpoint import PREFIX, list_checkpoints
 from ganforge.storage.folders import RUNS
-from ganforge.tracking import read_record
+from ganforge.tracking import read_run_json
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SeedRuns:
     """Seeds of a recipe that belong together.
 
     Args:
@@ -27,17 +27,17 @@ class Sweep:
 
     def has_begun(self, seed: int) -> bool:
         """Whether there is a run in the folder of a seed."""
-        return bool(read_record(self.folders[seed]))
+        return bool(read_run_json(self.folders[seed]))
 
     def is_over(self, seed: int, images: int) -> bool:
         """Whether the run of a seed has finished, and showed as many images as its recipe asks for now."""
         folder = self.folders[seed]
-        places = saved(folder / "checkpoints")
+        places = list_checkpoints(folder / "checkpoints")
         shown = int(places[-1].name.removeprefix(PREFIX)) if places else -1
-        return read_record(folder).get("status") == "finished" and shown >= images
+        return read_run_json(folder).get("status") == "finished" and shown >= images
 
 
-def plan(name: str, first: int, seeds: int, *, resume: bool = False, out: Path | None = None) -> Sweep:
+def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: Path | None = None) -> SeedRuns:
     """Choose folders: `runs/NAME-seed0` and so on, then `runs/NAME-2-seed0`; those of the newest sweep to resume.
 
     Args:
@@ -60,13 +60,13 @@ def plan(name: str, first: int, seeds: int, *, resume: bool = False, out: Path |
     else:
         base = RUNS / _numbered(name, max(numbers, default=0) + 1)
     folders = {seed: base.with_name(f"{base.name}-seed{seed}") for seed in range(first, first + seeds)}
-    begun = [folder for folder in folders.values() if read_record(folder)]
+    begun = [folder for folder in folders.values() if read_run_json(folder)]
     if begun and not resume:
         raise GanforgeError(
             f"{', '.join(map(str, begun))} already hold runs; go on with them by --resume, or give another --out"
         )
-    known = [str(record["sweep"]) for folder in begun if (record := read_record(folder)).get("sweep")]
-    return Sweep(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
+    known = [str(record["sweep"]) for folder in begun if (record := read_run_json(folder)).get("sweep")]
+    return SeedRuns(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
 
 
 def _numbers(name: str) -> set[int]:

@@ -14,8 +14,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.disk import make_folder, need, put, remove, size, sync
-from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS, Measured, describe, look_over, measure, text_of
+from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder, size
+from ganforge.storage.manifest import (
+    FACTS,
+    MANIFEST,
+    TENSORS,
+    FileEntry,
+    check_files,
+    describe_file,
+    manifest_text,
+    read_json_text,
+)
 from ganforge.storage.migrations import FORMAT, migrate
 
 PREFIX = "images-"
@@ -31,27 +40,27 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-def save(folder: Path, images: int, content: Checkpoint) -> Path:
+def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
     """Write `folder/images-NNNNNNNNNNNN`, whole or not at all, and return it.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
-    final, aside = path_of(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
+    final, aside = checkpoint_path(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
     facts = json.dumps({"format": FORMAT, **content.facts}, indent=1)
     wanted = sum(tensor.nbytes for tensor in content.tensors.values()) + len(facts)
     try:
         make_folder(folder)
-        remove(aside)
-        need(folder, wanted)
+        delete(aside)
+        check_free_space(folder, wanted)
         aside.mkdir()
         save_file(_plain(content.tensors), aside / TENSORS)
         (aside / FACTS).write_text(facts)
-        told = {name: measure(aside / name) for name in (TENSORS, FACTS)}
-        (aside / MANIFEST).write_text(describe(FORMAT, images, told))
+        told = {name: describe_file(aside / name) for name in (TENSORS, FACTS)}
+        (aside / MANIFEST).write_text(manifest_text(FORMAT, images, told))
         for path in (*aside.iterdir(), aside):
-            sync(path)
-        put(aside, final)
+            fsync(path)
+        replace_folder(aside, final)
     except (OSError, SafetensorError) as error:
         _clear(aside)
         raise CheckpointError(
@@ -61,25 +70,25 @@ def save(folder: Path, images: int, content: Checkpoint) -> Path:
     return final
 
 
-def path_of(folder: Path, images: int) -> Path:
+def checkpoint_path(folder: Path, images: int) -> Path:
     """Return where the checkpoint of so many images shown is, or would be."""
     return folder / f"{PREFIX}{images:012d}"
 
 
-def images_of(checkpoint: Path) -> int:
+def checkpoint_images(checkpoint: Path) -> int:
     """Return the images shown that a checkpoint's name tells."""
     return int(checkpoint.name.removeprefix(PREFIX))
 
 
-def load(checkpoint: Path) -> Checkpoint:
+def load_checkpoint(checkpoint: Path) -> Checkpoint:
     """Read one checkpoint, of this format or an older one.
 
     Raises:
         CheckpointError: a file is missing, was changed or added, or is of a newer format.
     """
     try:
-        look_over(checkpoint)
-        text = text_of(checkpoint / MANIFEST)
+        check_files(checkpoint)
+        text = read_json_text(checkpoint / MANIFEST)
         manifest = json.loads(text)
         format_, files = manifest["format"], manifest["files"]
         if not isinstance(format_, int) or format_ < 1:
@@ -88,16 +97,16 @@ def load(checkpoint: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{checkpoint} is of format {format_}, which a newer ganforge wrote; this one reads up to {FORMAT}"
             )
-        found: dict[str, Measured] = {}
+        found: dict[str, FileEntry] = {}
         for name in (TENSORS, FACTS):
             there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
             if there != told:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
-            found[name] = measure(checkpoint / name)
+            found[name] = describe_file(checkpoint / name)
             if found[name]["sha256"] != files[name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
-        facts = json.loads(text_of(checkpoint / FACTS))
-        if text != describe(facts.pop("format", 1), facts["images"], found):
+        facts = json.loads(read_json_text(checkpoint / FACTS))
+        if text != manifest_text(facts.pop("format", 1), facts["images"], found):
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
         return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
     except CheckpointError as error:
@@ -122,11 +131,11 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def saved(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Return what has the name of a checkpoint in `folder`, oldest first; unfinished ones have another name."""
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=images_of)
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=checkpoint_images)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
@@ -138,16 +147,18 @@ def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
         CheckpointError: there is none.
     """
     passed_over: list[str] = []
-    for path in reversed(saved(folder)):
+    for path in reversed(list_checkpoints(folder)):
         try:
-            return load(path), path, passed_over
+            return load_checkpoint(path), path, passed_over
         except CheckpointError as error:
             passed_over.append(str(error))
     reasons = "".join(f"\n  {reason}" for reason in passed_over)
     raise CheckpointError(f"{folder} holds no checkpoint that can be read{reasons}")
 
 
-def prune(folder: Path, images: int, *, keep: int, best: int | None = None, every: int | None = None) -> None:
+def prune_checkpoints(
+    folder: Path, images: int, *, keep: int, best: int | None = None, every: int | None = None
+) -> None:
     """Delete the checkpoints that need not be kept, after the one of `images` images shown was saved.
 
     Those of more images are left alone: they were passed over, and are played again.
@@ -162,37 +173,41 @@ def prune(folder: Path, images: int, *, keep: int, best: int | None = None, ever
     Raises:
         CheckpointError: one cannot be deleted.
     """
-    past = [path for path in saved(folder) if images_of(path) <= images]
-    for_good = {images_of(path) // every: path for path in reversed(past) if images_of(path) >= every} if every else {}
-    stays = {*past[-keep:], *for_good.values(), *([] if best is None else [path_of(folder, best)])}
+    past = [path for path in list_checkpoints(folder) if checkpoint_images(path) <= images]
+    for_good = (
+        {checkpoint_images(path) // every: path for path in reversed(past) if checkpoint_images(path) >= every}
+        if every
+        else {}
+    )
+    stays = {*past[-keep:], *for_good.values(), *([] if best is None else [checkpoint_path(folder, best)])}
     try:
         for path in past:
             if path not in stays:
                 _remove(path)
         for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
-            remove(path)
+            delete(path)
     except OSError as error:
         raise CheckpointError(f"an old checkpoint in {folder} could not be deleted ({error})") from error
 
 
-def discard(folder: Path, images: int) -> None:
+def discard_checkpoints(folder: Path, images: int) -> None:
     """Delete the checkpoints of more than `images` images shown."""
-    for path in saved(folder):
-        if images_of(path) > images:
+    for path in list_checkpoints(folder):
+        if checkpoint_images(path) > images:
             _remove(path)
 
 
 def _remove(checkpoint: Path) -> None:
     """Delete a checkpoint; at no moment does half of it stand under its name."""
     aside = checkpoint.with_name(f".{checkpoint.name}.old")
-    remove(aside)
+    delete(aside)
     checkpoint.rename(aside)
-    remove(aside)
+    delete(aside)
 
 
 def _clear(aside: Path) -> None:
     """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
     try:
-        remove(aside)
+        delete(aside)
     except OSError:
         return

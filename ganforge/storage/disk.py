@@ -14,7 +14,7 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 RESERVE = 2**20  # bytes that are left free for the log
 
 
-def need(folder: Path, wanted: int) -> None:
+def check_free_space(folder: Path, wanted: int) -> None:
     """See that so many bytes can be written into a folder, and a little more.
 
     Raises:
@@ -36,7 +36,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -51,29 +51,29 @@ def make_folder(folder: Path) -> None:
     missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
-        sync(path.parent)
+        fsync(path.parent)
 
 
-def put(new: Path, final: Path) -> None:
+def replace_folder(new: Path, final: Path) -> None:
     """Give a folder its final name, in place of what has it; the name is never without one.
 
     Where the file system cannot exchange two names (NFS, say), there is a moment between two renames.
     """
     if not os.path.lexists(final):
         new.rename(final)
-        sync(final.parent)
+        fsync(final.parent)
         return
-    if not exchange(new, final):
+    if not exchange_folders(new, final):
         before = new.with_name(f"{new.name}.old")
-        remove(before)
+        delete(before)
         final.rename(before)
         new.rename(final)
         new = before
-    sync(final.parent)
-    remove(new)
+    fsync(final.parent)
+    delete(new)
 
 
-def exchange(one: Path, two: Path) -> bool:
+def exchange_folders(one: Path, two: Path) -> bool:
     """Let two names change places in one step; return False where that cannot be done here."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
@@ -87,7 +87,7 @@ def exchange(one: Path, two: Path) -> bool:
     raise OSError(number, os.strerror(number), str(two))
 
 
-def remove(path: Path) -> None:
+def delete(path: Path) -> None:
     """Delete a folder, or a file or link in its place; nothing where there is nothing. Links are not followed."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.checkpoint import PREFIX, Checkpoint, load, load_newest, saved
+from ganforge.storage.checkpoint import PREFIX, Checkpoint, list_checkpoints, load_checkpoint, load_newest
 from ganforge.storage.folders import RUNS
 
 RECIPE, CHECKPOINTS = "recipe.toml", "checkpoints"
@@ -23,9 +23,9 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
         CheckpointError: it is missing or damaged.
     """
     folder = run / CHECKPOINTS
-    places = saved(folder)
+    places = list_checkpoints(folder)
     if wanted is not None and (Path(wanted) / "manifest.json").is_file():
-        return load(Path(wanted)), Path(wanted), []
+        return load_checkpoint(Path(wanted)), Path(wanted), []
     if not places:
         raise CheckpointError(f"{run} has no checkpoint yet; one is saved when a run ends, is stopped, or now and then")
     if wanted is None:
@@ -41,7 +41,7 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
     if place not in places:
         have = ", ".join(f"{int(path.name.removeprefix(PREFIX)):,}" for path in places)
         raise CheckpointError(f"{run} has no checkpoint {wanted!r}; it has those at {have} images, newest last")
-    return load(place), place, passed_over
+    return load_checkpoint(place), place, passed_over
 
 
 def _images_of_best(run: Path, newest: Checkpoint) -> int:
@@ -54,7 +54,7 @@ def _images_of_best(run: Path, newest: Checkpoint) -> int:
     return int(best[1])
 
 
-def no_run(run: Path) -> str:
+def explain_no_run(run: Path) -> str:
     """Say that `run` is not the folder of a run, and which ones there are."""
     found = sorted(RUNS.glob(f"*/{RECIPE}"), key=lambda path: path.stat().st_mtime, reverse=True)
     runs = [str(path.parent) for path in found]

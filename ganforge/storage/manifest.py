@@ -15,14 +15,14 @@ TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
 MOST = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
 
 
-class Measured(TypedDict):
+class FileEntry(TypedDict):
     """What a manifest says of a file."""
 
     sha256: str
     bytes: int
 
 
-def look_over(checkpoint: Path) -> None:
+def check_files(checkpoint: Path) -> None:
     """See that a checkpoint is a folder of three plain files; hidden ones, which systems leave about, do not count."""
     if checkpoint.is_symlink() or not checkpoint.is_dir():
         what = "a link" if checkpoint.is_symlink() else "a file" if checkpoint.exists() else "missing"
@@ -40,18 +40,18 @@ def look_over(checkpoint: Path) -> None:
         )
 
 
-def text_of(path: Path) -> str:
+def read_json_text(path: Path) -> str:
     """Read a file of JSON, if it is not absurdly large."""
     if path.stat().st_size > MOST[path.name]:
         raise CheckpointError(f"{path} was changed or damaged: it is larger than {MOST[path.name]:,} bytes")
     return path.read_bytes().decode()  # as it is: reading as text would take a carriage return for a new line
 
 
-def measure(file: Path) -> Measured:
+def describe_file(file: Path) -> FileEntry:
     """Return the size and SHA-256 of a file."""
     return {"sha256": sha256(file), "bytes": file.stat().st_size}
 
 
-def describe(format_: int, images: int, files: Mapping[str, Measured]) -> str:
+def manifest_text(format_: int, images: int, files: Mapping[str, FileEntry]) -> str:
     """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
     return json.dumps({"format": format_, "images": images, "files": files}, indent=1)

@@ -11,7 +11,7 @@ from ganforge.errors import CheckpointError
 
 Content = tuple[dict[str, Tensor], dict[str, Any]]
 
-FORMAT = 2  # of what is written now
+FORMAT = 3  # of what is written now
 
 
 def _one_to_two(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Content:
@@ -19,7 +19,22 @@ def _one_to_two(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Content:
     return tensors, {"life": 0, "taken_over": {}, "cut_short": None} | facts
 
 
-STEPS: Mapping[int, Callable[[dict[str, Tensor], dict[str, Any]], Content]] = {1: _one_to_two}
+def _two_to_three(tensors: dict[str, Tensor], facts: dict[str, Any]) -> Content:
+    """Format 2 had other words for the same."""
+    words = {
+        "life": "rollbacks",
+        "taken_over": "start_weights",
+        "cut_short": "interrupted_at",
+        "ledger": "running_means",
+    }
+    folders = {"ledger": "running_means", "kept": "callbacks"}
+    moved = {name: name.split("/", 1) for name in tensors if name.partition("/")[0] in folders}
+    paths = {name: f"{folders[folder]}/{rest}" for name, (folder, rest) in moved.items()}
+    renamed = {paths.get(name, name): tensor for name, tensor in tensors.items()}
+    return renamed, {words.get(name, name): fact for name, fact in facts.items()}
+
+
+STEPS: Mapping[int, Callable[[dict[str, Tensor], dict[str, Any]], Content]] = {1: _one_to_two, 2: _two_to_three}
 
 
 def migrate(format_: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Content:

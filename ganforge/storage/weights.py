@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ganforge.errors import CheckpointError, RecipeError
 from ganforge.storage.checkpoint import Checkpoint
-from ganforge.storage.lookup import RECIPE, choose_checkpoint, no_run
+from ganforge.storage.lookup import RECIPE, choose_checkpoint, explain_no_run
 
 
 @dataclass(frozen=True)
-class Weights:
+class PlayerWeights:
     """The weights of one player, and where they are from.
 
     Args:
@@ -35,7 +35,7 @@ class Weights:
     notices: tuple[str, ...] = ()
 
 
-def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, averaged: bool = True) -> Weights:
+def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, averaged: bool = True) -> PlayerWeights:
     """Read a player's weights from a run; neither its data nor its plugins are needed.
 
     Args:
@@ -48,7 +48,7 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
         GanforgeError: the folder is of no run, the checkpoint is missing or damaged, or the run has no such player.
     """
     if not (run / RECIPE).is_file():
-        raise RecipeError(no_run(run))
+        raise RecipeError(explain_no_run(run))
     content, _, passed_over = choose_checkpoint(run, checkpoint)
     try:
         players, images = [str(name) for name in content.facts["players"]], int(content.facts["images"])
@@ -61,19 +61,19 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     average = _below(f"player/{player}/ema/", content) if averaged else {}
     what = f"{player} of {run}, {'averaged' if average else 'as trained'}, after {images:,} images"
     notices = tuple(f"passed over: {reason}" for reason in passed_over)
-    return Weights(average or _below(f"game/{player}.", content), what, images, bool(average), notices)
+    return PlayerWeights(average or _below(f"game/{player}.", content), what, images, bool(average), notices)
 
 
 def _below(prefix: str, content: Checkpoint) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in content.tensors.items() if name.startswith(prefix)}
 
 
-def weights_of_file(path: Path) -> Weights:
+def weights_of_file(path: Path) -> PlayerWeights:
     """Read weights from a safetensors file; a `CheckpointError` where it is none."""
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise OSError("it is not a regular file")
-        return Weights(load_file(path), f"{path}{_label(path)}")
+        return PlayerWeights(load_file(path), f"{path}{_label(path)}")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({error}); `ganforge export RUN --output {path.stem}.safetensors` "

@@ -10,11 +10,11 @@ from ganforge.tracking.folder import RunFolder as RunFolder
 from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
 from ganforge.tracking.jsonl import read_lines as read_lines
-from ganforge.tracking.metadata import Facts as Facts
+from ganforge.tracking.metadata import RunMetadata as RunMetadata
 from ganforge.tracking.metadata import recipe_hash as recipe_hash
-from ganforge.tracking.reading import Event as Event
+from ganforge.tracking.reading import EventLine as EventLine
 from ganforge.tracking.reading import read_log as read_log
-from ganforge.tracking.reading import read_record as read_record
+from ganforge.tracking.reading import read_run_json as read_run_json
 from ganforge.tracking.reading import whole_lines as whole_lines
 from ganforge.tracking.redaction import redact as redact
 from ganforge.tracking.store import Store as Store

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ganforge.errors import GanforgeError
-from ganforge.tracking.jsonl import Lines, write_json
-from ganforge.tracking.metadata import Facts, describe_run
-from ganforge.tracking.reading import read_record
+from ganforge.tracking.jsonl import JsonlFile, write_json
+from ganforge.tracking.metadata import RunMetadata, run_record
+from ganforge.tracking.reading import read_run_json
 from ganforge.tracking.redaction import redact
-from ganforge.tracking.sidecar_process import Sidecar
+from ganforge.tracking.sidecar_process import SidecarProcess
 from ganforge.tracking.store import Store
 
 Status = Literal["finished", "failed", "killed"]
@@ -87,24 +87,24 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: int | None = self._take_lock(patience)
             try:
-                self._metrics = Lines(self.path / METRICS)
-                self._events = Lines(self.path / EVENTS)
+                self._metrics = JsonlFile(self.path / METRICS)
+                self._events = JsonlFile(self.path / EVENTS)
             except OSError:
                 os.close(self._lock)
                 raise
-        self._sidecar: Sidecar | None = None
+        self._sidecar: SidecarProcess | None = None
 
     @property
     def previous(self) -> Mapping[str, Any]:
         """What `run.json` says; empty for a new folder."""
-        return read_record(self.path)
+        return read_run_json(self.path)
 
     def rewind(self, images: int) -> int:
         """Forget what was recorded after so many images shown: it is played again; return how many lines were bad."""
         with self._writing():
             return self._metrics.rewind(images) + self._events.rewind(images)
 
-    def begin(self, facts: Facts, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
+    def begin(self, facts: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.
 
         Args:
@@ -122,7 +122,7 @@ class RunFolder:
                 f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
                 "give another folder with --out"
             )
-        record = describe_run(facts, recipe_toml)
+        record = run_record(facts, recipe_toml)
         if before:
             kept = {name: before[name] for name in ("id", "start") if name in before}
             record |= {**kept, "resumed": time.time()}
@@ -133,7 +133,7 @@ class RunFolder:
             (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
             write_json(self.path / RUN, record)
         if store is not None:
-            self._sidecar = Sidecar.start(self.path, store)
+            self._sidecar = SidecarProcess.start(self.path, store)
 
     def metrics(
         self,

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ganforge.tracking.reading import Event, Logged, line_of, read_record
+from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, read_run_json
 
-LIFE = "run/life"  # of the line that is written where the run was rolled back to
+ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
 PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
 
 
-class Target(Protocol):
+class MirrorTarget(Protocol):
     """What the follower needs of a mirror."""
 
     def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None: ...  # noqa: D102
@@ -26,7 +26,7 @@ class Target(Protocol):
 class Tail:
     """The whole lines of a file that were not read before; from the start again where the file was replaced."""
 
-    def __init__(self, path: Path, kind: type[Logged | Event]) -> None:
+    def __init__(self, path: Path, kind: type[MetricsLine | EventLine]) -> None:
         self.path, self.kind = path, kind
         self.lines = 0  # read so far, in the file as it is now
         self._place = (0, 0)  # inode, offset
@@ -49,7 +49,7 @@ class Tail:
             whole = data[: data.rfind(b"\n") + 1]
             if not whole:
                 return
-            yield [line for text in whole.split(b"\n")[:-1] if (line := line_of(self.kind, text)) is not None]
+            yield [line for text in whole.split(b"\n")[:-1] if (line := checked_line(self.kind, text)) is not None]
             self._place = (stat.st_ino, offset + len(whole))
             self.lines += whole.count(b"\n")
 
@@ -68,24 +68,24 @@ class Follower:
         self.folder = folder
         self._done = done
         self._saved = saved
-        self._metrics = Tail(folder / "metrics.jsonl", Logged)
-        self._events = Tail(folder / "events.jsonl", Event)
+        self._metrics = Tail(folder / "metrics.jsonl", MetricsLine)
+        self._events = Tail(folder / "events.jsonl", EventLine)
 
-    def begin(self, target: Target, tags: Mapping[str, str]) -> None:
+    def begin(self, target: MirrorTarget, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
         recipe = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
         target.begin(dict(flatten(recipe)), tags)
 
-    def follow(self, target: Target) -> None:
+    def follow(self, target: MirrorTarget) -> None:
         """Mirror all that is new."""
         sent: dict[str, int] = self._done.setdefault("sent", {})
         for lines in self._metrics.portions():
             points, receipts, reached = [], {}, dict(sent)
             for line in lines:
                 images = int(line["images"])
-                life = line["values"].get(LIFE)
-                if life is not None and life > self._done.get("life", 0):  # rolled back to here
-                    self._done["life"] = life
+                rollbacks = line["values"].get(ROLLBACKS)
+                if rollbacks is not None and rollbacks > self._done.get("rollbacks", 0):  # rolled back to here
+                    self._done["rollbacks"] = rollbacks
                     reached = {name: min(images, until) for name, until in reached.items()}
                 for name, value in line["values"].items():
                     if images > reached.get(name, -1):  # else it was sent before the run was resumed
@@ -111,7 +111,7 @@ class Follower:
                 self._saved()
         self._files(target)
 
-    def _files(self, target: Target) -> None:
+    def _files(self, target: MirrorTarget) -> None:
         seen: dict[str, int] = self._done.setdefault("files", {})
         for path in [self.folder / "recipe.toml", *sorted((self.folder / "grids").glob("[!.]*"))]:
             name = str(path.relative_to(self.folder))
@@ -124,7 +124,7 @@ class Follower:
     @property
     def run(self) -> dict[str, Any]:
         """What `run.json` says now."""
-        return read_record(self.folder)
+        return read_run_json(self.folder)
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:

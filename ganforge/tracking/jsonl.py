@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.tracking.reading import parse, whole_lines
+from ganforge.tracking.reading import parse_line, whole_lines
 from ganforge.tracking.redaction import plain
 
 
@@ -21,10 +21,10 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read all objects of a file of JSON lines; a torn last line is left out, an absent file is an empty one."""
-    return [value for line in whole_lines(path) if (value := parse(line)) is not None]
+    return [value for line in whole_lines(path) if (value := parse_line(line)) is not None]
 
 
-class Lines:
+class JsonlFile:
     """A file that JSON objects are appended to, one a line, each handed to the system before `append` returns.
 
     Where the disk refuses a line (it is full), the line is kept and written before the next one; `problem` says so.

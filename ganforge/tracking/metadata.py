@@ -20,7 +20,7 @@ PACKAGES = ("ganforge", "torch", "accelerate", "mlflow")
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunMetadata:
     """What only the trainer knows: where it runs, and what it loaded.
 
     Args:
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_run(facts: Facts, recipe_toml: str) -> dict[str, Any]:
+def run_record(facts: RunMetadata, recipe_toml: str) -> dict[str, Any]:
     """Return what `run.json` says of a new run."""
     return {
         "id": uuid.uuid4().hex,

@@ -46,7 +46,7 @@ class Mirror:
         MLflow never changes a parameter, so what a resumed run changed becomes a tag `resumed.<name>`.
         """
         there = {} if self._made else self._client.get_run(self.run_id).data.params
-        short = {clean(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
+        short = {metric_name(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
         for some in _portions([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
         changed = {f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value}
@@ -56,13 +56,15 @@ class Mirror:
         """Set tags."""
         for some in _portions(list(wanted.items()), OTHERS_PER_CALL):
             self._client.log_batch(
-                self.run_id, tags=[RunTag(clean(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
+                self.run_id, tags=[RunTag(metric_name(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
             )
 
     def metrics(self, points: Sequence[tuple[str, float, float, int]]) -> None:
         """Log points, each (name, value, unix time in seconds, images shown); one call for up to 1,000."""
         for some in _portions(points, METRICS_PER_CALL):
-            batch = [Metric(clean(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some]
+            batch = [
+                Metric(metric_name(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some
+            ]
             self._client.log_batch(self.run_id, metrics=batch)
 
     def artifact(self, path: Path, folder: str | None) -> None:
@@ -103,12 +105,12 @@ class Mirror:
         return str(made.info.run_id)
 
 
-def clean(name: str) -> str:
+def metric_name(name: str) -> str:
     """Return a name that MLflow takes: letters, digits and `_-. :/`."""
     return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
 
 
-def describe(run: Mapping[str, Any]) -> dict[str, str]:
+def run_tags(run: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags that say how a run came about, from its `run.json`."""
     commit = run.get("git_commit") or ""
     tags = {
@@ -127,7 +129,7 @@ def describe(run: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in tags.items() if value not in (None, "")}
 
 
-def explain(error: BaseException, store: Store) -> str:
+def explain_store_error(error: BaseException, store: Store) -> str:
     """Return one sentence on why a store does not take what it is given."""
     text = " ".join(str(error).split())
     where = store.name

@@ -23,7 +23,7 @@ class _Line(BaseModel):
     images: Count
 
 
-class Logged(_Line):
+class MetricsLine(_Line):
     """A line of `metrics.jsonl`, or of `evaluations.jsonl`."""
 
     values: dict[str, float | None]
@@ -34,7 +34,7 @@ class Logged(_Line):
     seed: Count | None = None
 
 
-class Details(BaseModel):
+class EventDetails(BaseModel):
     """What an event says beside its text; a finding has the fields of `ganforge.api.monitor.Finding`."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -46,16 +46,16 @@ class Details(BaseModel):
     remedies: list[str] = []
     severity: Literal["failure", "warning"] = "failure"
     monitor: str = ""
-    life: Count = 0
+    rollbacks: Count = 0
 
 
-class Event(_Line):
+class EventLine(_Line):
     """A line of `events.jsonl`."""
 
     kind: str
     text: str
     time: float = 0.0
-    details: Details | None = None
+    details: EventDetails | None = None
 
 
 _TEXT, _PERHAPS, _TIME = TypeAdapter(str), TypeAdapter(str | None), TypeAdapter(Time | None)
@@ -77,7 +77,7 @@ RECORD: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anyt
 }
 
 
-def parse(text: bytes) -> dict[str, Any] | None:
+def parse_line(text: bytes) -> dict[str, Any] | None:
     """Return the object of a JSON text; None where it is none, or holds text that is no Unicode."""
     try:
         value = json.loads(text)
@@ -96,9 +96,9 @@ def whole_lines(path: Path) -> list[bytes]:
         return []
 
 
-def line_of(kind: type[Logged | Event], text: bytes) -> dict[str, Any] | None:
+def checked_line(kind: type[MetricsLine | EventLine], text: bytes) -> dict[str, Any] | None:
     """Return a line of a log; None where it is not one of its kind."""
-    value = parse(text)
+    value = parse_line(text)
     try:
         kind.model_validate(value)
     except (ValidationError, OverflowError):
@@ -106,20 +106,20 @@ def line_of(kind: type[Logged | Event], text: bytes) -> dict[str, Any] | None:
     return value
 
 
-def read_log(path: Path, kind: type[Logged | Event] = Logged) -> list[dict[str, Any]]:
+def read_log(path: Path, kind: type[MetricsLine | EventLine] = MetricsLine) -> list[dict[str, Any]]:
     """Read the lines of a log; a torn last line is left out, an absent file is an empty one."""
-    return [line for text in whole_lines(path) if (line := line_of(kind, text)) is not None]
+    return [line for text in whole_lines(path) if (line := checked_line(kind, text)) is not None]
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; an absent or damaged file reads as an empty one."""
     try:
-        return parse(path.read_bytes()) or {}
+        return parse_line(path.read_bytes()) or {}
     except FileNotFoundError:
         return {}
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_run_json(folder: Path) -> dict[str, Any]:
     """Return what the `run.json` of a run's folder says, without fields of another shape; empty where there is none."""
     record = read_json(folder / "run.json")
     return {name: value for name, value in record.items() if name not in RECORD or _fits(RECORD[name], value)}

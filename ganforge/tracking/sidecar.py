@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ganforge.tracking.folder import LOCK, RUN
 from ganforge.tracking.follower import Follower
 from ganforge.tracking.jsonl import write_json
-from ganforge.tracking.reading import read_json, read_record
+from ganforge.tracking.reading import read_json, read_run_json
 from ganforge.tracking.sidecar_process import STATE
 from ganforge.tracking.store import Store
 
@@ -42,7 +42,7 @@ class Sidecar:
         self.store = store
         self.grace = grace
         self.over = threading.Event()  # the trainer has ended, and `run.json` says how
-        self._trainer = read_record(folder).get("pid")
+        self._trainer = read_run_json(folder).get("pid")
         self._state: dict[str, Any] = {}
 
     def work(self) -> int:
@@ -77,7 +77,7 @@ class Sidecar:
                     done["run_id"] = new.run_id
                     follower = Follower(self.folder, done, self._save)
                     self._save()
-                    follower.begin(new, mlflow_side.describe({**run, "folder": str(self.folder)}))
+                    follower.begin(new, mlflow_side.run_tags({**run, "folder": str(self.folder)}))
                     target = new
                     self._state["phase"] = "following"
                 follower.follow(target)
@@ -86,7 +86,7 @@ class Sidecar:
                 self._state["error"] = None
                 pause = POLL
             except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
-                self._state |= {"phase": "connecting", "error": mlflow_side.explain(error, self.store)}
+                self._state |= {"phase": "connecting", "error": mlflow_side.explain_store_error(error, self.store)}
                 pause = min(2 * pause, LONGEST_PAUSE)
                 target, over, fresh = None, False, False
             self._save()
@@ -109,7 +109,7 @@ class Sidecar:
 
     def _ended(self) -> bool:
         """Say whether `run.json` has the last word; write it for a trainer that was killed."""
-        run = read_record(self.folder)
+        run = read_run_json(self.folder)
         if run.get("status") != "running" or run.get("pid") != self._trainer:
             return True
         with (self.folder / LOCK).open("a") as lock:
@@ -117,7 +117,7 @@ class Sidecar:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a child of the trainer is still there, or the run goes on in another process
                 return False
-            if read_record(self.folder) == run:
+            if read_run_json(self.folder) == run:
                 ending = {"status": "killed", "reason": "the process was killed", "end": time.time()}
                 write_json(self.folder / RUN, run | ending)
         return True
@@ -138,7 +138,7 @@ def main() -> int:
     """Run a sidecar: arguments are the folder and the seconds of grace; the address is `MLFLOW_TRACKING_URI`."""
     folder, grace = Path(sys.argv[1]), float(sys.argv[2])
     os.nice(5)
-    run = read_record(folder)
+    run = read_run_json(folder)
     store = Store(os.environ["MLFLOW_TRACKING_URI"], run.get("experiment", "ganforge"), run.get("name"))
     sidecar = Sidecar(folder, store, grace)
     threading.Thread(target=sidecar.watch, daemon=True).start()

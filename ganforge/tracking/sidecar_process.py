@@ -38,7 +38,7 @@ def catch_up_command(folder: Path) -> str:
     return f"ganforge track {shlex.quote(os.path.relpath(folder))}"
 
 
-class Sidecar:
+class SidecarProcess:
     """One sidecar process. Its standard input is a pipe that closes with the trainer, however that ends."""
 
     def __init__(self, folder: Path, store: Store, process: subprocess.Popen[bytes]) -> None:
@@ -47,7 +47,7 @@ class Sidecar:
         self.process = process
 
     @classmethod
-    def start(cls, folder: Path, store: Store, grace: float = 60.0) -> Sidecar:
+    def start(cls, folder: Path, store: Store, grace: float = 60.0) -> SidecarProcess:
         """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer.
 
         Args:

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.api.data import DataSpec, Source
-from ganforge.api.families import Dataset, Monitor, directions
+from ganforge.api.families import Dataset, Monitor, metric_directions
 from ganforge.api.game import Game
 from ganforge.api.sampler import Sampler
 from ganforge.diagnosis.panel import Panel
@@ -19,17 +19,17 @@ from ganforge.recipes.fields import nearest
 from ganforge.recipes.recipe import Recipe, plan_of
 from ganforge.tracking import Tracker
 from ganforge.training.build import build_runner, check_batch, warn_of_split_groups
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.callbacks.checkpoint import Save
-from ganforge.training.callbacks.evaluate import Evaluate
-from ganforge.training.callbacks.grid import Snapshot
-from ganforge.training.callbacks.log import Log
-from ganforge.training.callbacks.probe import Probe
-from ganforge.training.callbacks.watch import Watch
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.callbacks.checkpoint import CheckpointCallback
+from ganforge.training.callbacks.evaluate import EvaluationCallback
+from ganforge.training.callbacks.grid import GridCallback
+from ganforge.training.callbacks.log import LogCallback
+from ganforge.training.callbacks.probe import ProbeCallback
+from ganforge.training.callbacks.watch import WatchCallback
 from ganforge.training.reporter import Reporter
 from ganforge.training.runner import Runner
 from ganforge.training.session import Session
-from ganforge.training.transfer import begin_with
+from ganforge.training.transfer import load_start_weights
 
 
 def assemble(
@@ -40,10 +40,10 @@ def assemble(
     folder: Path,
     cache: Path,
     tracker: Tracker,
-    show: Reporter,
+    reporter: Reporter,
     monitors: Sequence[Monitor] | None = None,
     fresh: bool = True,
-) -> tuple[Session, list[Task]]:
+) -> tuple[Session, list[Callback]]:
     """Build a session and its tasks, in the order in which they run between rounds.
 
     `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. A `fresh` one begins at the
@@ -58,10 +58,10 @@ def assemble(
             "have that; choose other data, or turn labels on (data.labels = true)"
         )
     for notice in source.notices:
-        show.say(notice)
+        reporter.say(notice)
     check_batch(runner, source.spec)
-    warn_of_split_groups(runner, show)
-    taken_over = _begin(runner, show) if fresh else {}
+    warn_of_split_groups(runner, reporter)
+    taken_over = _begin(runner, reporter) if fresh else {}
     session = Session(
         recipe=recipe,
         runner=runner,
@@ -70,26 +70,26 @@ def assemble(
         tracker=tracker,
         folder=folder,
         cache=cache,
-        show=show,
-        taken_over=taken_over,
-        compared_with=None if recipe.reference is None else open_reference(recipe.reference, source.spec, cache),
+        reporter=reporter,
+        start_weights=taken_over,
+        other_reference=None if recipe.reference is None else open_reference(recipe.reference, source.spec, cache),
     )
     keep = recipe.checkpoints
     watched = recipe.diagnosis
     held_out = None if watched.held_out is None else _held_out(watched.held_out, source, runner.game, cache)
-    for key, other in (("reference", session.compared_with), ("diagnosis.held_out", held_out)):
+    for key, other in (("reference", session.other_reference), ("diagnosis.held_out", held_out)):
         for notice in () if other is None else other.notices:
-            show.say(f"{key}: {notice}")
+            reporter.say(f"{key}: {notice}")
     every = recipe.run.log_every_images
-    tasks: list[Task] = [Probe(every, watched.samples, held_out), Log(every)]
-    tasks.append(Snapshot(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
+    callbacks: list[Callback] = [ProbeCallback(every, watched.samples, held_out), LogCallback(every)]
+    callbacks.append(GridCallback(recipe.grid.every_images, recipe.grid.samples, recipe.grid.truncation))
     if recipe.metrics:
         _check_best(recipe)
-        tasks.append(Evaluate(recipe.metrics, keep.best))
+        callbacks.append(EvaluationCallback(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
-    tasks.append(Watch(Panel(monitors, plan_of(recipe), watched.action, keep=session.may_roll_back)))
-    tasks.append(Save(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
-    return session, tasks
+    callbacks.append(WatchCallback(Panel(monitors, plan_of(recipe), watched.action, keep=session.may_roll_back)))
+    callbacks.append(CheckpointCallback(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
+    return session, callbacks
 
 
 def open_reference(data: Dataset, spec: DataSpec, cache: Path, key: str = "reference") -> Source:
@@ -140,7 +140,7 @@ def _held_out(data: Dataset, source: Source, game: Game, cache: Path) -> Source:
 
 def _check_best(recipe: Recipe) -> None:
     """Raise a `RecipeError` where no metric tells the value that the best checkpoint is to be chosen by."""
-    best, known = recipe.checkpoints.best, directions(recipe.metrics)
+    best, known = recipe.checkpoints.best, metric_directions(recipe.metrics)
     if best is not None and best not in known:
         raise RecipeError(
             f"checkpoints.best: no metric of this recipe tells '{best}'{nearest(best, known)} (they tell: "
@@ -148,17 +148,17 @@ def _check_best(recipe: Recipe) -> None:
         )
 
 
-def _begin(runner: Runner, show: Reporter) -> dict[str, str]:
+def _begin(runner: Runner, reporter: Reporter) -> dict[str, str]:
     """Let players take over the weights that they begin with; return what each of them took."""
     taken_over: dict[str, str] = {}
     for name, player in runner.players.items():
         if player.recipe.start is None:
             continue
         with at_key(f"game.{name}.start"):
-            transfer, notices = begin_with(player.network, player.recipe.start, name)
+            transfer, notices = load_start_weights(player.network, player.recipe.start, name)
         if player.ema is not None:
             player.ema.restart()
         for notice in (*notices, f"{name}: {transfer.say()}"):
-            show.say(notice)
+            reporter.say(notice)
         taken_over[name] = transfer.say(most=None)
     return taken_over

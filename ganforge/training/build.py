@@ -10,15 +10,15 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.api.data import DataSpec
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 from ganforge.api.game import Game, GameComponent
 from ganforge.api.network import DiscriminatorNetwork
-from ganforge.diagnosis.memory import Ration, check_room
-from ganforge.distributed.launch import world_of
-from ganforge.distributed.sync_batchnorm import own_norms, share_norms
+from ganforge.diagnosis.memory import MemoryGuard, check_memory
+from ganforge.distributed.launch import launched_world_size
+from ganforge.distributed.sync_batchnorm import convert_batchnorms, local_batchnorms
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.recipe import Recipe
-from ganforge.training.player import Player, main_share
+from ganforge.training.player import Player, main_step_fraction
 from ganforge.training.reporter import Reporter
 from ganforge.training.runner import Runner
 
@@ -36,7 +36,7 @@ def make_accelerator(device: str, precision: str, processes: int | None = None) 
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
-    wanted = world_of(os.environ, processes) or 1
+    wanted = launched_world_size(os.environ, processes) or 1
     # Without this Accelerate takes several processes on a machine without CUDA for so many runs of one.
     on_cpu = device == "cpu" or (wanted > 1 and not torch.cuda.is_available())
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
@@ -52,8 +52,8 @@ def build_game(
     recipe: GameComponent, spec: DataSpec, seed: int, device: torch.device, *, sync_batchnorm: bool = False
 ) -> Game:
     """Build a game with the same weights on every process, constraints attached, on the device, channels last."""
-    torch.manual_seed(derive(seed, "weights"))
-    with Ration("building the networks", "make the numbers in game smaller, such as width, channels or latent"):
+    torch.manual_seed(derive_seed(seed, "weights"))
+    with MemoryGuard("building the networks", "make the numbers in game smaller, such as width, channels or latent"):
         game = recipe.build(spec)
     if spec.labelled < 1 and not game.partial_labels:
         raise RecipeError(
@@ -61,7 +61,7 @@ def build_game(
             "choose the game semi-supervised, or leave data.labelled out"
         )
     if sync_batchnorm:
-        share_norms(game)
+        convert_batchnorms(game)
     for name, player in recipe.players().items():
         for constraint in player.constraints:
             constraint.attach(game.get_submodule(name))
@@ -88,7 +88,7 @@ def build_runner(recipe: Recipe, spec: DataSpec, accelerator: Accelerator) -> Ru
     game = build_game(recipe.game, spec, recipe.seed, accelerator.device, sync_batchnorm=shared)
     turns = game.turns()
     players = {
-        name: Player(name, game.get_submodule(name), player, main_share(turns, name))
+        name: Player(name, game.get_submodule(name), player, main_step_fraction(turns, name))
         for name, player in recipe.game.players().items()
     }
     strangers = {turn.player for turn in turns} - set(players)
@@ -109,10 +109,10 @@ def check_batch(runner: Runner, spec: DataSpec) -> None:
     """See that the largest batch fits in memory, as it is read and as networks see it."""
     rows = max(batch for _, batch in runner.batches) // runner.accelerator.num_processes
     shape = " x ".join(map(str, spec.shape))
-    check_room(rows * (spec.size * 5 + 8), f"a batch of {rows:,} samples of {shape}", "make run.batch smaller")
+    check_memory(rows * (spec.size * 5 + 8), f"a batch of {rows:,} samples of {shape}", "make run.batch smaller")
 
 
-def warn_of_split_groups(runner: Runner, show: Reporter) -> None:
+def warn_of_split_groups(runner: Runner, reporter: Reporter) -> None:
     """Say so where sharing out the batch changes what a discriminator with batch statistics sees."""
     processes = runner.accelerator.num_processes
     shares = processes * runner.microbatches
@@ -120,13 +120,13 @@ def warn_of_split_groups(runner: Runner, show: Reporter) -> None:
         return
     rows = [batch // shares for _, batch in runner.batches]
     if runner.game.whole_batch and runner.microbatches > 1:
-        show.say(
+        reporter.say(
             f"{type(runner.game).__name__} looks at each micro-batch as a whole, and one is {rows[0] * processes} of "
             f"{rows[0] * shares}: results will differ from those without microbatches"
         )
-    norms = [norm for norm in own_norms(runner.game) if norm.training]
+    norms = [norm for norm in local_batchnorms(runner.game) if norm.training]
     if norms and processes > 1:
-        show.say(
+        reporter.say(
             f"{len(norms)} BatchNorms take their statistics of each process's share of the batch, {rows[0]} samples: "
             "results will differ from those of one process. --set run.sync_batchnorm=true shares them"
         )
@@ -135,7 +135,7 @@ def warn_of_split_groups(runner: Runner, show: Reporter) -> None:
             continue
         cut = [share for share in rows if share % module.batch_group]
         if cut:
-            show.say(
+            reporter.say(
                 f"{type(module).__name__} compares samples in groups of {module.batch_group}, and a share of the batch "
                 f"is {cut[0]}: results will differ from those of one process. Groups stay whole with "
                 f"--set run.batch={module.batch_group * shares} or a multiple of it"

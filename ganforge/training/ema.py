@@ -31,7 +31,7 @@ class Ema:
         self.average = copy.deepcopy(live).eval().requires_grad_(False)
         self._weights: tuple[list[Tensor], list[Tensor]] = list(self.average.parameters()), list(live.parameters())
         self._buffers = list(self.average.buffers()), list(live.buffers())
-        self._gamma = exponent(recipe.width or _WIDTH) if recipe.shape == "power" else 0.0
+        self._gamma = power_exponent(recipe.width or _WIDTH) if recipe.shape == "power" else 0.0
 
     def decay(self, images: int, batch: int) -> float:
         """Return what is kept of the old average when `images` were shown, the last `batch` of them just now."""
@@ -62,7 +62,7 @@ class Ema:
             target.copy_(source)
 
 
-def exponent(width: float) -> float:
+def power_exponent(width: float) -> float:
     """Return the gamma whose profile t^gamma on [0, 1] has a standard deviation of `width` (eq. 3 of the same paper).
 
     Args:

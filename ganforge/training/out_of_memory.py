@@ -9,11 +9,11 @@ import torch
 
 from ganforge.api.families import Dataset
 from ganforge.api.network import DiscriminatorNetwork
-from ganforge.diagnosis.memory import at_work, shortage_of
+from ganforge.diagnosis.memory import failing_module, shortage_of
 from ganforge.errors import DivergedError, MemoryShortageError
 from ganforge.recipes.recipe import Recipe, plan_of
-from ganforge.storage.checkpoint import saved
-from ganforge.training.callbacks.callback import Task
+from ganforge.storage.checkpoint import list_checkpoints
+from ganforge.training.callbacks.callback import Callback
 from ganforge.training.runner import Runner
 from ganforge.training.session import Session
 
@@ -23,7 +23,9 @@ BATCH = "run.batch"
 FEWER = "fewer samples a step: that changes what is learnt"
 
 
-def relief(error: BaseException, recipe: Recipe | None, session: Session | None) -> MemoryShortageError | None:
+def explain_memory_shortage(
+    error: BaseException, recipe: Recipe | None, session: Session | None
+) -> MemoryShortageError | None:
     """Return an error that says where memory ran out and what to try, in order.
 
     On a GPU, where one process plays, the number of micro-batches is found by trying: what is left of the session is
@@ -48,24 +50,24 @@ def relief(error: BaseException, recipe: Recipe | None, session: Session | None)
         if shortage is None:
             return None
         where, sizes = _where(error, session)
-        place = None if session is None else at_work(error, session.runner.game)
+        place = None if session is None else failing_module(error, session.runner.game)
         text = f"{shortage}, {where}{f', at {place.text}' if place else ''}"
     tries: list[Remedy] = []
     if recipe is not None:
         if turn is not None and session is not None:
-            tries += of_turn(recipe, session, turn, layer)
+            tries += turn_remedies(recipe, session, turn, layer)
         else:
             tries += _elsewhere(recipe, sizes)
             text += "" if BATCH in sizes else "; neither run.microbatches nor a smaller run.batch would change that"
     text += "".join(f"\n  try --set {override}   # {why}" for override, why in tries)
-    kept = [] if session is None else saved(session.folder / "checkpoints")
+    kept = [] if session is None else list_checkpoints(session.folder / "checkpoints")
     if kept and session is not None:
         first = f" --set {tries[0][0]}" if tries else ""
         text += f"\nto go on from {kept[-1].name}: ganforge run {session.folder} --resume{first}"
     return MemoryShortageError(text, turn=turn)
 
 
-def of_turn(recipe: Recipe, session: Session, turn: str, layer: str | None) -> Iterator[Remedy]:
+def turn_remedies(recipe: Recipe, session: Session, turn: str, layer: str | None) -> Iterator[Remedy]:
     """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result.
 
     Args:
@@ -75,9 +77,9 @@ def of_turn(recipe: Recipe, session: Session, turn: str, layer: str | None) -> I
         layer: that was at work then: its player is the one to make narrower.
     """
     runner, run = session.runner, recipe.run
-    parts = finer(runner)
+    parts = microbatch_candidates(runner)
     cuda, alone = on_gpu(runner), runner.accelerator.num_processes == 1
-    fits = fitting(session, parts) if cuda and alone else None
+    fits = first_fitting(session, parts) if cuda and alone else None
     if parts:
         modules = [module for module in runner.game.modules() if isinstance(module, DiscriminatorNetwork)]
         apart = not runner.game.whole_batch and all(module.batch_group > 0 for module in modules)
@@ -97,7 +99,7 @@ def of_turn(recipe: Recipe, session: Session, turn: str, layer: str | None) -> I
     yield from _smaller(recipe, [at_fault if at_fault in runner.players else own])
 
 
-def finer(runner: Runner) -> list[int]:
+def microbatch_candidates(runner: Runner) -> list[int]:
     """Return the numbers of micro-batches above the one in use that share out every batch evenly, ascending.
 
     Where discriminators compare samples in groups, groups stay whole.
@@ -120,7 +122,7 @@ def on_gpu(runner: Runner) -> bool:
     return bool(runner.accelerator.device.type == "cuda")
 
 
-def fitting(session: Session, candidates: Sequence[int]) -> int | None:
+def first_fitting(session: Session, candidates: Sequence[int]) -> int | None:
     """Return the first number of micro-batches with which every turn finds room, by taking all turns; else None."""
     runner, before = session.runner, session.runner.microbatches
     try:
@@ -151,8 +153,8 @@ def _where(error: BaseException, session: Session | None) -> tuple[str, Mapping[
     """Return words for what was going on, and the numbers of the recipe that made it large, with what they count."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
-        if isinstance(actor, Task):
-            return actor.doing, actor.sizes()
+        if isinstance(actor, Callback):
+            return actor.activity, actor.memory_settings()
         if isinstance(actor, Session) and frame.f_code.co_name == "next_batch":
             return "while a batch was read", {BATCH: FEWER}
         if isinstance(actor, Dataset):

@@ -13,7 +13,7 @@ from ganforge.errors import RecipeError
 from ganforge.training.ema import Ema
 
 
-def main_share(turns: Sequence[Turn], player: str) -> float:
+def main_step_fraction(turns: Sequence[Turn], player: str) -> float:
     """Return the share of a player's steps that are not lazy, in (0, 1].
 
     With lazy turns every k1, k2, ... rounds it is 1 / (1 + 1/k1 + 1/k2 + ...); for one it is k / (k + 1), the factor
@@ -29,26 +29,26 @@ class Player:
         name: of the child of the game.
         network: that child; constraints have been attached. Weights that require no gradient are frozen for good.
         recipe: of the player.
-        share: of its steps that are not lazy, see `main_share`.
+        step_fraction: of its steps that are not lazy, see `main_share`.
     """
 
-    def __init__(self, name: str, network: nn.Module, recipe: PlayerRecipe, share: float) -> None:
-        self.name, self.network, self.recipe, self.share = name, network, recipe, share
+    def __init__(self, name: str, network: nn.Module, recipe: PlayerRecipe, step_fraction: float) -> None:
+        self.name, self.network, self.recipe, self.step_fraction = name, network, recipe, step_fraction
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise RecipeError(f"game.{name}: all its weights are frozen, so that it cannot learn; freeze less")
-        self.optimizer = recipe.optimizer.build(self.parameters, share)
+        self.optimizer = recipe.optimizer.build(self.parameters, step_fraction)
         self.ema = Ema(network, recipe.ema) if recipe.ema is not None else None
 
-    def step(self, images: int, calm: float = 1.0) -> None:
+    def step(self, images: int, lr_factor: float = 1.0) -> None:
         """Step down the gradient, `images` having been shown before this round; then apply the constraints.
 
         `calm` multiplies the learning rate.
         """
-        self.recipe.optimizer.adjust(self.optimizer, images, self.share)
-        if calm != 1:
+        self.recipe.optimizer.adjust(self.optimizer, images, self.step_fraction)
+        if lr_factor != 1:
             for group in self.optimizer.param_groups:
-                group["lr"] *= calm
+                group["lr"] *= lr_factor
         self.optimizer.step()
         for constraint in self.recipe.constraints:
             constraint.project(self.network)

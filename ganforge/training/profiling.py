@@ -17,7 +17,7 @@ LONGEST = 10_000  # rounds of a cycle that are looked at
 
 
 @dataclass(frozen=True)
-class Trial:
+class Profile:
     """What a few rounds told.
 
     Args:
@@ -47,7 +47,7 @@ class Trial:
     before: int
 
 
-def try_out(session: Session, seconds: float = 5.0) -> Trial:
+def profile(session: Session, seconds: float = 5.0) -> Profile:
     """Play for a while, on the live game, and measure.
 
     Every combination of due turns is played once to warm up and at least once more, so that lazy turns count by their
@@ -78,7 +78,7 @@ def try_out(session: Session, seconds: float = 5.0) -> Trial:
     mean = sum(means[names] * count for names, count in share.items()) / cycle
     players = runner.players.values()
     tensors, _ = session.state()
-    return Trial(
+    return Profile(
         rounds=sum(len(found) for found in times.values()),
         cycle=cycle,
         seconds=mean,

@@ -10,21 +10,21 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ganforge.api.collective import all_together, joined
+from ganforge.api.collective import all_collectives, collectives_open
 from ganforge.api.data import Batch
-from ganforge.api.dice import Roll, all_dice, derive
+from ganforge.api.dice import Roll, all_dice, derive_seed
 from ganforge.api.game import Game, Terms, Turn
 from ganforge.api.schedule import set_clocks
 from ganforge.api.tally import all_tallies
-from ganforge.diagnosis.divergence import Autopsy, agreed, autopsy, verdict
-from ganforge.diagnosis.memory import short_of_memory
-from ganforge.distributed.all_reduce import average
-from ganforge.distributed.sync_batchnorm import own_norms
+from ganforge.diagnosis.divergence import Divergence, agree_on_error, divergence_error, find_divergence
+from ganforge.diagnosis.memory import turn_memory_error
+from ganforge.distributed.all_reduce import all_reduce
+from ganforge.distributed.sync_batchnorm import local_batchnorms
 from ganforge.errors import DivergedError
 from ganforge.training.player import Player
 
 Report = dict[str, Tensor]  # name -> [], on the device
-CALM = 0.5  # what learning rates are multiplied by for each roll-back
+ROLLBACK_LR_FACTOR = 0.5  # what learning rates are multiplied by for each roll-back
 
 
 class Runner:
@@ -39,7 +39,7 @@ class Runner:
         microbatches: parts that each process splits its share into, to save memory.
         seed: of everything drawn at random.
 
-    `life` counts how often the run was rolled back: what is drawn in play is drawn anew, at half the learning rates.
+    `rollbacks` counts how often the run was rolled back: all is drawn anew then, at half the learning rates.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Runner:
         self.game, self.players, self.accelerator, self.seed = game, dict(players), accelerator, seed
         self.turns: Sequence[Turn] = tuple(game.turns())
         self.batches, self.microbatches = ((0, batch), *batches), microbatches
-        self.round = self.images = self.life = 0
+        self.round = self.images = self.rollbacks = 0
         self._dice, self._tallies = all_dice(game), all_tallies(game)
-        self._together, self._norms = all_together(game), own_norms(game)
+        self._collectives, self._norms = all_collectives(game), local_batchnorms(game)
 
     @property
     def batch(self) -> int:
@@ -112,8 +112,8 @@ class Runner:
             parameter.requires_grad_(True)
         player.optimizer.zero_grad(set_to_none=True)
         report: Report = {}
-        with joined(self._together, self.accelerator.num_processes, self.accelerator.process_index):
-            for index, micro in enumerate(split(batch, self.microbatches)):
+        with collectives_open(self._collectives, self.accelerator.num_processes, self.accelerator.process_index):
+            for index, micro in enumerate(split_batch(batch, self.microbatches)):
                 self._roll(turn.name, index)
                 with self.accelerator.autocast():
                     means = {name: term.mean() for name, term in turn.objective(micro).items()}
@@ -123,23 +123,25 @@ class Runner:
                     key, share = f"{turn.player}/{name}", mean.detach() / self.microbatches
                     report[key] = report[key] + share if key in report else share
         norms = [norm for norm in self._norms if norm.training]
-        average(player.parameters, self._tallies, norms, self.accelerator)
+        all_reduce(player.parameters, self._tallies, norms, self.accelerator)
         gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
             raise self._what_went_wrong(turn, batch, report)
-        player.step(self.images, CALM**self.life)
+        player.step(self.images, ROLLBACK_LR_FACTOR**self.rollbacks)
         report[f"{turn.name}/gradient_norm"] = norm
         return report
 
     def _roll(self, purpose: str, micro: int) -> None:
         start, rows = self.starts[micro], self.rows // self.microbatches
-        chance = derive(self.seed, "life", self.life) if self.life else self.seed  # another life, another chance
+        chance = (
+            derive_seed(self.seed, "rollbacks", self.rollbacks) if self.rollbacks else self.seed
+        )  # after a roll-back, another chance
         roll = Roll(chance, purpose, self.images, start, rows, self.batch)
         for path, dice in self._dice:
             dice.set_roll(path, roll)
         # Foreign modules (nn.Dropout, say) draw from the global generator: it too becomes a function of the place.
-        seed = derive(chance, purpose, self.images, roll.start)
+        seed = derive_seed(chance, purpose, self.images, roll.start)
         torch.default_generator.manual_seed(seed)
         if self.accelerator.device.type == "cuda":
             torch.cuda.manual_seed(seed)
@@ -148,19 +150,19 @@ class Runner:
         where = f"after {self.images:,} images shown (round {self.round}) the gradient of turn '{turn.name}'"
         names = {parameter: name for name, parameter in self.game.named_parameters()}
         gradients = {names[p]: p.grad for p in self.players[turn.player].parameters if p.grad is not None}
-        own = verdict(where, turn.player, gradients, report, lambda: self._autopsy(turn, batch))
-        return agreed(own, self.accelerator)
+        own = divergence_error(where, turn.player, gradients, report, lambda: self._autopsy(turn, batch))
+        return agree_on_error(own, self.accelerator)
 
-    def _autopsy(self, turn: Turn, batch: Batch) -> Autopsy | None:
+    def _autopsy(self, turn: Turn, batch: Batch) -> Divergence | None:
         """Play the turn's forward once more and look closely, micro-batch by micro-batch."""
-        for index, micro in enumerate(split(batch, self.microbatches)):
+        for index, micro in enumerate(split_batch(batch, self.microbatches)):
 
             def again(index: int = index, micro: Batch = micro) -> Terms:
                 self._roll(turn.name, index)
                 with self.accelerator.autocast():
                     return turn.objective(micro)
 
-            found = autopsy(self.game, micro, again)
+            found = find_divergence(self.game, micro, again)
             if found is not None:
                 return found
         return None
@@ -171,7 +173,7 @@ class Runner:
             yield
         except (RuntimeError, MemoryError) as error:
             when = f"after {self.images:,} images shown (round {self.round})"
-            short = short_of_memory(error, self.game, turn.name, when)
+            short = turn_memory_error(error, self.game, turn.name, when)
             if short is None:
                 raise
             self.players[turn.player].optimizer.zero_grad(set_to_none=True)
@@ -198,7 +200,7 @@ class Runner:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resumed run needs: tensors by path, and facts that JSON can hold."""
         tensors = {f"game/{key}": value for key, value in self.game.state_dict().items()}
-        facts: dict[str, Any] = {"round": self.round, "images": self.images, "life": self.life, "players": {}}
+        facts: dict[str, Any] = {"round": self.round, "images": self.images, "rollbacks": self.rollbacks, "players": {}}
         for name, player in self.players.items():
             player_tensors, facts["players"][name] = player.state()
             tensors |= {f"player/{name}/{key}": value for key, value in player_tensors.items()}
@@ -206,20 +208,20 @@ class Runner:
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Take on what `state` gave: from here on everything is as if the run had never stopped."""
-        self.game.load_state_dict(below("game/", tensors))
+        self.game.load_state_dict(strip_prefix("game/", tensors))
         for tally in self._tallies:
             tally.pending.zero_()  # of a turn that was not finished
         for name, player in self.players.items():
-            player.restore(below(f"player/{name}/", tensors), facts["players"][name])
-        self.round, self.images, self.life = int(facts["round"]), int(facts["images"]), int(facts["life"])
+            player.restore(strip_prefix(f"player/{name}/", tensors), facts["players"][name])
+        self.round, self.images, self.rollbacks = int(facts["round"]), int(facts["images"]), int(facts["rollbacks"])
 
 
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the entries whose path begins with `prefix`, without it."""
     return {path.removeprefix(prefix): tensor for path, tensor in tensors.items() if path.startswith(prefix)}
 
 
-def split(batch: Batch, parts: int) -> Iterator[Batch]:
+def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
     """Cut every entry of a batch into equal parts."""
     pieces = {name: value.chunk(parts) for name, value in batch.items()}
     for index in range(parts):

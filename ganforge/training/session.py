@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.api.data import Batch, Source, place
-from ganforge.api.monitor import Action, Finding, Line
+from ganforge.api.data import Batch, Source, to_device
+from ganforge.api.monitor import Action, Finding, LogLine
 from ganforge.api.sampler import Sampler
-from ganforge.distributed.world import Share
+from ganforge.distributed.world import World
 from ganforge.recipes.recipe import Recipe
 from ganforge.tracking import Tracker
 from ganforge.training.reporter import Reporter
-from ganforge.training.runner import Report, Runner, below
+from ganforge.training.runner import Report, Runner, strip_prefix
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What is to follow from something that was found.
 
     Args:
@@ -41,7 +41,7 @@ class Verdict:
     remedies: tuple[str, ...] = ()
 
 
-class Ledger:
+class RunningMeans:
     """Sums of what each round reported since the last log line; kept on the device until they are read."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Ledger:
         return {name: entry[0] / entry[1] for name, entry in self.sums.items()}
 
 
-def never() -> bool:
+def never_stop() -> bool:
     """Nobody asks for an end."""
     return False
 
@@ -79,19 +79,19 @@ class Session:
         tracker: where numbers are written; on processes other than the main one it does nothing.
         folder: of the run.
         cache: a folder for decoded data and reference statistics.
-        show: where a person is told.
+        reporter: where a person is told.
         metrics: the newest value of every metric.
         best: the best value so far of `checkpoints.best`, and the images shown then.
         findings: names of what monitors said, so that nothing is said twice.
         unwatched: lines of the log that monitors did not see yet.
         extra: readings by name that go into the next line of the log.
-        verdict: what a finding asks for, until the training loop has followed it.
-        taken_over: by player, which weights of another run or of a file it began with.
-        compared_with: real samples that metrics compare with; None = those that are learnt from.
+        decision: what a finding asks for, until the training loop has followed it.
+        start_weights: by player, which weights of another run or of a file it began with.
+        other_reference: real samples that metrics compare with; None = those that are learnt from.
         stop: whether this process was asked for an end; training sets it.
-        dropping: within it, being asked for an end raises `CutShortError` at once; training sets it.
-        kept: what tasks remember of earlier rounds, by name; it goes into checkpoints.
-        cut_short: images shown before the round after which an evaluation was cut short, and is still to be done.
+        interruptible: within it, being asked for an end raises `EvaluationInterruptedError`; training sets it.
+        callback_state: what callbacks remember of earlier rounds, by name; it goes into checkpoints.
+        interrupted_at: images shown before the round after which an evaluation was cut short, and is still to be done.
     """
 
     recipe: Recipe
@@ -101,25 +101,25 @@ class Session:
     tracker: Tracker
     folder: Path
     cache: Path
-    show: Reporter
-    ledger: Ledger = field(default_factory=Ledger)
+    reporter: Reporter
+    running_means: RunningMeans = field(default_factory=RunningMeans)
     metrics: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
     findings: list[str] = field(default_factory=list)
-    unwatched: list[Line] = field(default_factory=list)
+    unwatched: list[LogLine] = field(default_factory=list)
     extra: dict[str, float] = field(default_factory=dict)
-    verdict: Verdict | None = None
-    taken_over: dict[str, str] = field(default_factory=dict)
-    compared_with: Source | None = None
-    stop: Callable[[], bool] = never
-    dropping: Callable[[], AbstractContextManager[None]] = nullcontext
-    kept: dict[str, Tensor] = field(default_factory=dict)
-    cut_short: int | None = None
+    decision: Decision | None = None
+    start_weights: dict[str, str] = field(default_factory=dict)
+    other_reference: Source | None = None
+    stop: Callable[[], bool] = never_stop
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+    callback_state: dict[str, Tensor] = field(default_factory=dict)
+    interrupted_at: int | None = None
 
     @property
     def reference(self) -> Source:
         """The real samples that metrics compare with."""
-        return self.source if self.compared_with is None else self.compared_with
+        return self.source if self.other_reference is None else self.other_reference
 
     @property
     def main(self) -> bool:
@@ -137,30 +137,30 @@ class Session:
         return self.images >= self.recipe.run.images
 
     @property
-    def life(self) -> int:
+    def rollbacks(self) -> int:
         """How often the run was rolled back."""
-        return self.runner.life
+        return self.runner.rollbacks
 
     @property
     def may_roll_back(self) -> bool:
         """Whether the recipe asks for roll-backs, of whatever monitor."""
         return "roll-back" in (self.recipe.diagnosis.action, *(monitor.action for monitor in self.recipe.monitors))
 
-    def anyone_stops(self) -> bool:
+    def any_process_stops(self) -> bool:
         """Whether any process was asked for an end; called on all of them."""
-        return Share(self.runner.accelerator).any(self.stop())
+        return World(self.runner.accelerator).any(self.stop())
 
-    def tell(self, finding: Finding, *, show: bool = True, **details: Any) -> None:
+    def report_finding(self, finding: Finding, *, show: bool = True, **details: Any) -> None:
         """Write that something was found, with more `details`, and show it."""
         self.tracker.event(self.images, "finding", finding.symptom, {**asdict(finding), **details})
         if show:
-            self.show.finding(self.images, finding)
+            self.reporter.finding(self.images, finding)
 
     def log(self, values: Mapping[str, float], receipts: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Write a line of the log, show it, and keep it for the monitors; called on every process."""
         self.tracker.metrics(self.images, self.runner.round, values, receipts)
-        self.show.values(self.images, values)
-        self.unwatched.append(Line.of(self.images, self.runner.round, values))
+        self.reporter.values(self.images, values)
+        self.unwatched.append(LogLine.of(self.images, self.runner.round, values))
 
     def next_batch(self) -> Batch:
         """Return this process's share of the next global batch, on the device."""
@@ -168,22 +168,22 @@ class Session:
         rows = runner.rows // runner.microbatches
         places = [self.sampler.at(runner.images + start, rows) for start in runner.starts]
         batch = self.source.batch(np.concatenate(places))
-        return place(batch, runner.accelerator.device)
+        return to_device(batch, runner.accelerator.device)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what a resumed run needs, with all that was summed up since the last log line."""
         tensors, facts = self.runner.state()
-        names = list(self.ledger.sums)
-        tensors |= {f"ledger/{index}": self.ledger.sums[name] for index, name in enumerate(names)}
-        tensors |= {f"kept/{name}": value for name, value in self.kept.items()}
+        names = list(self.running_means.sums)
+        tensors |= {f"running_means/{index}": self.running_means.sums[name] for index, name in enumerate(names)}
+        tensors |= {f"callbacks/{name}": value for name, value in self.callback_state.items()}
         return tensors, {
             **facts,
-            "ledger": names,
+            "running_means": names,
             "metrics": self.metrics,
             "best": self.best,
             "findings": self.findings,
-            "taken_over": self.taken_over,
-            "cut_short": self.cut_short,
+            "start_weights": self.start_weights,
+            "interrupted_at": self.interrupted_at,
             "data": self.source.fingerprint,
             "spec": self.source.spec.to_json(),
         }
@@ -192,10 +192,12 @@ class Session:
         """Take on what `state` gave."""
         self.runner.restore(tensors, facts)
         device = self.runner.accelerator.device
-        self.ledger.sums = {name: tensors[f"ledger/{index}"].to(device) for index, name in enumerate(facts["ledger"])}
-        self.kept = {name: value.to(device) for name, value in below("kept/", tensors).items()}
+        self.running_means.sums = {
+            name: tensors[f"running_means/{index}"].to(device) for index, name in enumerate(facts["running_means"])
+        }
+        self.callback_state = {name: value.to(device) for name, value in strip_prefix("callbacks/", tensors).items()}
         self.metrics = dict(facts["metrics"])
         self.best = tuple(facts["best"]) if facts["best"] else None
         self.findings = list(facts["findings"])
-        self.taken_over = dict(facts["taken_over"])
-        self.cut_short = facts["cut_short"]
+        self.start_weights = dict(facts["start_weights"])
+        self.interrupted_at = facts["interrupted_at"]

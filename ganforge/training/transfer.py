@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganforge.api.game import StartRecipe
 from ganforge.errors import RecipeError
-from ganforge.storage.weights import Weights, weights_of_file, weights_of_run
+from ganforge.storage.weights import PlayerWeights, weights_of_file, weights_of_run
 
 SAID = 6  # tensors that a message names
 
@@ -47,7 +47,7 @@ def _some(names: tuple[str, ...], most: int | None) -> str:
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
-def weights_to_begin_with(start: StartRecipe, player: str) -> Weights:
+def read_start_weights(start: StartRecipe, player: str) -> PlayerWeights:
     """Read what a recipe names; see `weights_of_run` and `weights_of_file`."""
     if start.weights is not None:
         return weights_of_file(Path(start.weights))
@@ -56,14 +56,14 @@ def weights_to_begin_with(start: StartRecipe, player: str) -> Weights:
     return weights_of_run(Path(start.run), start.player or player, checkpoint, averaged=start.averaged)
 
 
-def begin_with(network: nn.Module, start: StartRecipe, player: str) -> tuple[Transfer, tuple[str, ...]]:
+def load_start_weights(network: nn.Module, start: StartRecipe, player: str) -> tuple[Transfer, tuple[str, ...]]:
     """Let a network begin as a recipe wants it; return what it took over, and what a person should know besides.
 
     Raises:
         GanforgeError: the weights cannot be read, nothing fits, or something does not and should.
     """
-    weights = weights_to_begin_with(start, player)
-    transfer = take_over(network, weights)
+    weights = read_start_weights(start, player)
+    transfer = transfer_weights(network, weights)
     if start.missing == "refuse" and transfer.fresh:
         raise RecipeError(
             f'{transfer.say()}; missing = "replace" would begin with random weights there, as they are now'
@@ -71,7 +71,7 @@ def begin_with(network: nn.Module, start: StartRecipe, player: str) -> tuple[Tra
     return transfer, weights.notices
 
 
-def take_over(network: nn.Module, weights: Weights) -> Transfer:
+def transfer_weights(network: nn.Module, weights: PlayerWeights) -> Transfer:
     """Copy every tensor whose name and shape fit into a network, parameters and buffers alike.
 
     Raises:

@@ -100,14 +100,14 @@ def test_slopes_are_gradients_of_each_sample_and_share_a_backward(joint: bool, p
     Cubic.backwards.clear()
     duel = Duel(lambda samples, _: Cubic.apply(samples), real, fake, joint=joint)
     for _ in range(2):
-        torch.testing.assert_close(duel.real_slope, 3 * real.square())
-        torch.testing.assert_close(duel.fake_slope, 3 * fake.square())
+        torch.testing.assert_close(duel.real_gradient, 3 * real.square())
+        torch.testing.assert_close(duel.fake_gradient, 3 * fake.square())
     assert Cubic.backwards == passes
-    (again,) = torch.autograd.grad(duel.real_slope.sum(), real)
+    (again,) = torch.autograd.grad(duel.real_gradient.sum(), real)
     torch.testing.assert_close(again, 6 * real, msg="part of the graph")
 
 
 def test_a_slope_of_real_samples_makes_no_generated_ones(critic: Counting):
     duel = Duel(critic, torch.zeros(4, 3, requires_grad=True), critic.make)
-    assert duel.real_slope.tolist() == [[1.0] * 3] * 4
+    assert duel.real_gradient.tolist() == [[1.0] * 3] * 4
     assert (critic.asked, critic.made) == ([4], 0)

@@ -9,7 +9,7 @@ import pytest
 from support.installed import catalogue
 from support.toys import gan_table, recipe_of
 
-from ganforge.api.monitor import Line, Series, lines_of
+from ganforge.api.monitor import LogLine, Series, log_lines
 from ganforge.api.plan import Plan
 from ganforge.api.remedy import remedies
 from ganforge.recipes.overrides import apply_overrides, parse_override
@@ -36,8 +36,8 @@ DISCRIMINATOR = "game.discriminator"
 
 
 def test_what_is_not_finite_is_nan_as_in_a_log_that_was_read():
-    live = Line.of(32, 1, {"a": 1.5, "b": math.inf, "c": math.nan})
-    (read,) = lines_of([{"images": 32, "round": 1, "time": 0.0, "values": {"a": 1.5, "b": None, "c": None}}])
+    live = LogLine.of(32, 1, {"a": 1.5, "b": math.inf, "c": math.nan})
+    (read,) = log_lines([{"images": 32, "round": 1, "time": 0.0, "values": {"a": 1.5, "b": None, "c": None}}])
     for line in (live, read):
         assert (line.images, line.round, line.get("a"), line.get("b"), line.get("d")) == (32, 1, 1.5, None, None)
         assert [name for name, value in line.values.items() if math.isnan(value)] == ["b", "c"]
@@ -47,17 +47,19 @@ def test_the_names_of_a_line_are_not_interned():
     """Python's table of interned strings grows with every name that comes, even where each goes again."""
     first, second = ("".join(["loss/of", f"/{4_711}"]) for _ in range(2))
     assert first is not second
-    line = Line.of(1, 1, {first: 1.0})
+    line = LogLine.of(1, 1, {first: 1.0})
     assert sys.intern(second) is second
     assert line.get(second) == 1.0
 
 
 def test_a_series_keeps_finite_values():
     series = Series("a")
-    noted = [series.note(Line.of(images, 0, values)) for images, values in ((1, {"a": 2.0}), (2, {}), (3, {"a": None}))]
+    noted = [
+        series.note(LogLine.of(images, 0, values)) for images, values in ((1, {"a": 2.0}), (2, {}), (3, {"a": None}))
+    ]
     assert (noted, list(series.images), list(series.values)) == ([True, False, False], [1], [2.0])
     assert len(series) == 1
-    series.note(Line.of(4, 0, {"a": 5.0}))
+    series.note(LogLine.of(4, 0, {"a": 5.0}))
     assert list(series.last(1)) == [5.0]
     assert list(series.last(9)) == [2.0, 5.0]
 

@@ -19,16 +19,16 @@ from battery.cases import Case
 from battery.planted import catalogue
 from support.paths import RECIPES
 
-from ganforge.api.monitor import Line, lines_of
-from ganforge.diagnosis.panel import Panel, replay
+from ganforge.api.monitor import LogLine, log_lines
+from ganforge.diagnosis.panel import Panel, replay_log
 from ganforge.errors import DivergedError
 from ganforge.plugins.loading import Catalogue
 from ganforge.recipes.recipe import Recipe, monitors_of, plan_of, read_recipe
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
-from ganforge.training.callbacks.checkpoint import Save
-from ganforge.training.callbacks.grid import Snapshot
-from ganforge.training.callbacks.watch import Watch
+from ganforge.training.callbacks.checkpoint import CheckpointCallback
+from ganforge.training.callbacks.grid import GridCallback
+from ganforge.training.callbacks.watch import WatchCallback
 from ganforge.training.loop import train
 from ganforge.training.reporter import SilentReporter
 
@@ -136,17 +136,17 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
     began, notebook = time.process_time(), Notebook()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        session, tasks = assemble(
+        session, callbacks = assemble(
             recipe,
             Accelerator(cpu=True),
             recipe.data.open(folder),
             folder=folder,
             cache=folder,
             tracker=notebook,
-            show=SilentReporter(),
+            reporter=SilentReporter(),
             monitors=monitors_of(recipe, _components()),
         )
-        (panel,) = (task.panel for task in tasks if isinstance(task, Watch))
+        (panel,) = (task.panel for task in callbacks if isinstance(task, WatchCallback))
 
         def enough() -> bool:
             since = [found.first for found in panel.cases if found.finding.name in case.names]
@@ -156,7 +156,9 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
 
         ended = None
         try:
-            train(session, [task for task in tasks if not isinstance(task, Save | Snapshot)], enough)
+            train(
+                session, [task for task in callbacks if not isinstance(task, CheckpointCallback | GridCallback)], enough
+            )
         except DivergedError as error:
             ended = {**notebook.said[-1], "term": error.term, "layer": error.layer}
     return Log(
@@ -181,7 +183,7 @@ def kept_log(case: Case, seed: int, remedies: Sequence[str], folder: Path) -> Lo
 def judge(case: Case, seed: int, remedies: Sequence[str], log: Log) -> Outcome:
     """Reporter the log of a run to the monitors."""
     recipe = recipe_of(case, seed, remedies)
-    panel = replay(list(lines_of(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
+    panel = replay_log(list(log_lines(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
     rounds = {line.images: line.round for line in panel.lines}
     found = [
         Found(
@@ -206,7 +208,7 @@ def judge(case: Case, seed: int, remedies: Sequence[str], log: Log) -> Outcome:
     )
 
 
-def _variety(lines: Sequence[Line]) -> float | None:
+def _variety(lines: Sequence[LogLine]) -> float | None:
     made, real = ([line.get(f"{group}/variance") for line in lines] for group in ("grid", "real"))
     known = [value for value in made if value is not None]
     return known[-1] / real[0] if known and real[0] else None

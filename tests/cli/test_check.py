@@ -10,7 +10,7 @@ from support.toys import changed, gan_table, recipe_of
 from ganforge.cli.check import command, size
 from ganforge.errors import RecipeError
 from ganforge.plugins import loading as plugins
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.training import profiling as trial
 
 
@@ -19,7 +19,7 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setattr(plugins, "load_catalogue", lambda leave_out=(): catalogue())
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    real = trial.try_out
+    real = trial.profile
     monkeypatch.setattr(trial, "try_out", lambda session: real(session, seconds=0.1))
 
 
@@ -27,7 +27,7 @@ def _quick(monkeypatch, tmp_path):
 def recipe(tmp_path):
     regularized = changed(gan_table(), {"discriminator__regularizers": [{"kind": "r1", "every": 16}]})
     path = tmp_path / "small.toml"
-    path.write_text(show(recipe_of(regularized, run__images=50_000)))
+    path.write_text(recipe_to_toml(recipe_of(regularized, run__images=50_000)))
     return path
 
 

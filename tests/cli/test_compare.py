@@ -19,9 +19,9 @@ from support.toys import gan_table, recipe_of
 from ganforge.cli import main
 from ganforge.cli.terminal.tables import Row, broken, plus_minus, table
 from ganforge.plugins import loading as plugins
-from ganforge.recipes.toml_writer import show
-from ganforge.runs.comparison import differences, grouped, mean_of, merged
-from ganforge.runs.run import flat, read
+from ganforge.recipes.toml_writer import recipe_to_toml
+from ganforge.runs.comparison import differences, group_seeds, mean_of, merge_orders
+from ganforge.runs.run import flatten_recipe, read_run
 
 RECEIPT = {"metric": "mode-coverage", "reference": "a" * 32, "reference-data": "ring", "fake": 500, "truncation": 1.0}
 FINDING = {
@@ -48,7 +48,7 @@ def write_run(
     folder.mkdir(parents=True)
     metrics = [{"kind": "mode-coverage", "samples": 500, "every_images": 100}]
     recipe = recipe_of(data={"kind": "ring"}, metrics=metrics, seed=seed, **changes)
-    (folder / "recipe.toml").write_text(show(recipe))
+    (folder / "recipe.toml").write_text(recipe_to_toml(recipe))
     record = {"id": f"{seed:032x}", "status": status, "start": 1000.0, "end": 1060.0, "device": "cpu"}
     (folder / "run.json").write_text(json.dumps(record))
     how = {**RECEIPT, "seed": seed, **(receipt or {})}
@@ -170,9 +170,9 @@ def test_a_value_without_a_receipt_is_marked(capsys):
 
 def test_what_a_roll_back_has_undone_does_not_count(capsys):
     write_run(Path("a"), [(100, 0.5), (200, 0.1), (150, 0.4), (200, 0.3)])
-    assert read(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
+    assert read_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
     write_run(Path("b"), [(100, None), (200, 0.3)])
-    assert read(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
+    assert read_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
 
 
 def save_evaluation(folder: Path, name: str, values: list[float], images: int, **receipt: Any) -> None:
@@ -277,8 +277,8 @@ def test_errors_say_what_is_wrong(capsys, arguments, said):
 def test_where_a_run_is_tracked_makes_no_difference():
     one = write_run(Path("a"), [(200, 0.5)])
     two = write_run(Path("b"), [(200, 0.5)], seed=1, tracking={"kind": "none", "name": "second"})
-    runs = [read(folder, catalogue()) for folder in (one, two)]
-    assert [len(group) for group in grouped(runs)] == [2]
+    runs = [read_run(folder, catalogue()) for folder in (one, two)]
+    assert [len(group) for group in group_seeds(runs)] == [2]
     assert differences(runs) == {"seed": [0, 1]}
 
 
@@ -291,13 +291,13 @@ def test_a_seed_that_was_played_twice_is_not_averaged(capsys):
 
 
 def test_recipes_are_flattened_and_their_keys_merged():
-    assert flat({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]}) == {
+    assert flatten_recipe({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]}) == {
         "a.b": 1,
         "c.0.d": 2,
         "c.1.d": 3,
         "e": [1, 2],
     }
-    assert merged([["g.x.a", "g.x.c", "m.0.a"], ["g.x.a", "g.x.b", "g.x.c", "m.0.z", "g.x.y"]]) == [
+    assert merge_orders([["g.x.a", "g.x.c", "m.0.a"], ["g.x.a", "g.x.b", "g.x.c", "m.0.z", "g.x.y"]]) == [
         "g.x.a", "g.x.b", "g.x.c", "g.x.y", "m.0.z", "m.0.a",
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from support.toys import gan_table, recipe_of
 
 from ganforge.cli.diagnose import command
 from ganforge.cli.terminal.plots import BLOCKS, curve, means, place
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 STRONG = {"discriminator/adversarial": 0.01, "generator/adversarial": 7.0, "speed/images_per_second": 100.0}
@@ -29,7 +29,7 @@ def run_of(
     recipe = recipe_of(
         gan_table(), run__images=9_000, diagnosis__standard=False, monitors=[{"kind": "discriminator-too-strong"}]
     )
-    (folder / "recipe.toml").write_text(show(recipe))
+    (folder / "recipe.toml").write_text(recipe_to_toml(recipe))
     records = [{"images": at, "round": at // 100, "time": 0.0, "values": values} for at, values in lines]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
@@ -92,7 +92,7 @@ def test_what_the_run_itself_found_goes_before_what_its_log_tells(tmp_path: Path
 
 
 def test_a_run_that_was_rolled_back(tmp_path: Path):
-    lines = [(1_000, FAIR), (2_000, STRONG), (1_000, {"run/life": 1.0}), (2_000, FAIR), (3_000, FAIR)]
+    lines = [(1_000, FAIR), (2_000, STRONG), (1_000, {"run/rollbacks": 1.0}), (2_000, FAIR), (3_000, FAIR)]
     said = diagnose(run_of(tmp_path / "run", lines)).output
     assert "rolled back 1 time\n" in said
     assert "! discriminator-too-strong  after 2,000 images, before roll-back 1" in said

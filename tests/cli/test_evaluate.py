@@ -17,7 +17,7 @@ from support.installed import catalogue
 from ganforge.cli import main
 from ganforge.cli.evaluate.arguments import adjusted, read_metric, usual_metrics
 from ganforge.cli.evaluate.report import Column, Evaluated, lines
-from ganforge.evaluation.evaluate import Value
+from ganforge.evaluation.evaluate import MetricValue
 from ganforge.evaluation.receipts import differing
 from ganforge.plugins import loading as plugins
 
@@ -337,9 +337,9 @@ def test_usual_metrics_fit_the_samples():
         usual_metrics(ToySource(DataSpec((2,))), catalogue())
 
 
-def value(name: str, number: float, **receipt: object) -> Value:
+def value(name: str, number: float, **receipt: object) -> MetricValue:
     how = {"reference": "r" * 8, "reference-data": "digits", "reference-samples": 5, "fake": 50_000, **receipt}
-    return Value(name, "fid", "lower", (0,), (number,), ({"metric": "fid", **how},))
+    return MetricValue(name, "fid", "lower", (0,), (number,), ({"metric": "fid", **how},))
 
 
 def test_values_of_other_receipts_are_marked_and_explained():

@@ -16,7 +16,7 @@ from support.toys import changed, gan_table
 from ganforge.cli import COMMANDS
 from ganforge.cli.export import command
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.runs.sampling import load_trained
+from ganforge.runs.sampling import load_game
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def read(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def expected(run: Path, player: str, *, live: bool) -> dict[str, torch.Tensor]:
-    trained = load_trained(run, catalogue(), torch.device("cpu"), live=live)
+    trained = load_game(run, catalogue(), torch.device("cpu"), live=live)
     return dict(trained.game.get_submodule(player).state_dict())
 
 
@@ -83,7 +83,7 @@ def test_a_run_begins_with_the_file(run: Path, tmp_path: Path):
     export(run, "-o", output)
     table = changed(gan_table(), {"generator__start": {"weights": str(output), "missing": "refuse"}})
     session = session_of(tmp_path / "finetuned", table, seed=77)
-    assert session.taken_over["generator"] == f"8 of 8 tensors are taken over from {output} (generator of digits)"
+    assert session.start_weights["generator"] == f"8 of 8 tensors are taken over from {output} (generator of digits)"
     averaged = expected(run, "generator", live=False)
     found = session.runner.game.get_submodule("generator").state_dict()
     assert all(torch.equal(found[name], averaged[name]) for name in averaged)

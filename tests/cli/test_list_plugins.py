@@ -12,7 +12,7 @@ from support.installed import catalogue
 from ganforge.cli.list_plugins import command
 from ganforge.errors import RecipeError
 from ganforge.plugins import loading as plugins
-from ganforge.plugins.catalogue import Catalogue, Entry, Plugin
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 
 BROKEN = Plugin("rotten", "ganforge-rotten", "0.3", "ImportError: No module named 'gone'")
 THIRD = Plugin("extra", "aaa-extra", "2.1")
@@ -22,7 +22,7 @@ THIRD = Plugin("extra", "aaa-extra", "2.1")
 def _catalogue(monkeypatch):
     entries = catalogue().entries
     taken = next(entry for entry in entries if entry.kind == "hinge")
-    mine = Entry("losses", "my-hinge", taken.cls, THIRD)
+    mine = CatalogueEntry("losses", "my-hinge", taken.cls, THIRD)
     monkeypatch.setattr(plugins, "load_catalogue", lambda leave_out=(): Catalogue([*entries, mine], [BROKEN]))
 
 

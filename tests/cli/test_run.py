@@ -13,7 +13,7 @@ from support.forks import Forked
 from support.ring import ring_recipe
 
 from ganforge.cli import main
-from ganforge.storage.checkpoint import load, load_newest, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_checkpoint, load_newest
 
 RECIPE = ring_recipe(
     seed=1,
@@ -73,7 +73,7 @@ def test_a_run_leaves_what_it_promises_and_says_where(here: Path, capsys: pytest
     folder = here / "runs" / "ring"
     assert (folder / "grids" / "images-000000000512.png").exists()
     assert (folder / "recipe.toml").exists()
-    assert saved(folder / "checkpoints")[-1].name == "images-000000000512"
+    assert list_checkpoints(folder / "checkpoints")[-1].name == "images-000000000512"
     for said in ("finished: 512 of 512 images", "runs/ring/metrics.jsonl", "grids/images-000000000512.png", "ganforge"):
         assert said in err
 
@@ -114,19 +114,19 @@ def test_resume_takes_the_newest_run(here: Path, capsys: pytest.CaptureFixture[s
         ganforge("ring.toml", "--quiet", "--set", "run.images=128")
     assert ganforge("ring.toml", "--resume") == 0
     assert capsys.readouterr().out.split()[-1] == "runs/ring-2"
-    assert saved(here / "runs" / "ring-2" / "checkpoints")[-1].name == "images-000000000512"
+    assert list_checkpoints(here / "runs" / "ring-2" / "checkpoints")[-1].name == "images-000000000512"
 
 
 def test_resume_by_the_folder_alone(here: Path):
     ganforge("ring.toml", "--quiet", "--set", "run.images=128")
     assert ganforge("runs/ring", "--resume", "--set", "run.images=256") == 0
-    assert saved(here / "runs" / "ring" / "checkpoints")[-1].name == "images-000000000256"
+    assert list_checkpoints(here / "runs" / "ring" / "checkpoints")[-1].name == "images-000000000256"
 
 
 def test_resume_passes_over_a_damaged_checkpoint_and_says_so(here: Path, capsys: pytest.CaptureFixture[str]):
     ganforge("ring.toml", "--out", "whole", "--quiet")
     ganforge("ring.toml", "--out", "cut", "--quiet", "--set", "run.images=256")
-    newest = saved(here / "cut" / "checkpoints")[-1] / "tensors.safetensors"
+    newest = list_checkpoints(here / "cut" / "checkpoints")[-1] / "tensors.safetensors"
     damaged = bytearray(newest.read_bytes())
     damaged[-5] ^= 1
     newest.write_bytes(damaged)
@@ -184,7 +184,7 @@ ENDLESS = ("--set", "run.images=100_000_000", "--set", "checkpoints.every_images
 def start(here: Path) -> Forked:
     """Start a run that would take for ever, and wait until it has saved a checkpoint."""
     process = Forked(["run", "ring.toml", "--out", "cut", "--device", "cpu", *ENDLESS], here)
-    process.wait_for(lambda: saved(here / "cut" / "checkpoints"))
+    process.wait_for(lambda: list_checkpoints(here / "cut" / "checkpoints"))
     return process
 
 
@@ -210,8 +210,8 @@ def test_a_killed_run_can_be_resumed(here: Path):
     time.sleep(0.3)
     process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    for path in saved(here / "cut" / "checkpoints"):
-        load(path)
+    for path in list_checkpoints(here / "cut" / "checkpoints"):
+        load_checkpoint(path)
     _, newest, _ = load_newest(here / "cut" / "checkpoints")
     end = int(newest.name[7:]) + 320
     assert ganforge("cut", "--resume", "--quiet", "--set", f"run.images={end}") == 0

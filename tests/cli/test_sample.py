@@ -16,7 +16,7 @@ from ganforge.api.data import to_uint8
 from ganforge.cli.sample import command
 from ganforge.errors import GanforgeError
 from ganforge.plugins import loading as plugins
-from ganforge.runs.sampling import draw, load_trained
+from ganforge.runs.sampling import draw_samples, load_game
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def sample(*arguments):
 
 
 def expected(run, count, **settings):
-    trained = load_trained(run, catalogue(), torch.device("cpu"))
-    return to_uint8(torch.cat(list(draw(trained, count, **settings)))).numpy()
+    trained = load_game(run, catalogue(), torch.device("cpu"))
+    return to_uint8(torch.cat(list(draw_samples(trained, count, **settings)))).numpy()
 
 
 def test_grid_goes_to_the_run_and_its_place_to_stdout(run):

@@ -22,9 +22,9 @@ from ganforge.cli.run.options import Order
 from ganforge.errors import DivergedError, GanforgeError
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.parsing import read_text
-from ganforge.runs.seeds import plan
+from ganforge.runs.seeds import plan_seeds
 from ganforge.storage.checkpoint import load_newest
-from ganforge.tracking.mirror import describe
+from ganforge.tracking.mirror import run_tags
 
 RECIPE = ring_recipe(
     seed=4,
@@ -89,7 +89,7 @@ def test_each_seed_is_played_and_their_mean_is_told(capsys):
     assert "again: ganforge compare runs/ring-seed4 runs/ring-seed5 runs/ring-seed6" in err
     sweeps = {record(folder)["sweep"] for folder in out.split()}
     assert len(sweeps) == 1
-    assert describe(record("runs/ring-seed5"))["ganforge.sweep"] == sweeps.pop(), "MLflow's tag"
+    assert run_tags(record("runs/ring-seed5"))["ganforge.sweep"] == sweeps.pop(), "MLflow's tag"
 
 
 def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
@@ -114,10 +114,10 @@ def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
 def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
     train = play.train
 
-    def interrupted(session, tasks, *stop):
+    def interrupted(session, callbacks, *stop):
         if session.recipe.seed == 5:
             os.kill(os.getpid(), signal.SIGINT)
-        return train(session, tasks, *stop)
+        return train(session, callbacks, *stop)
 
     monkeypatch.setattr(play, "train", interrupted)
     assert ganforge("--seeds", "3", "--set", "metrics=[]") == 130
@@ -184,17 +184,17 @@ def test_several_processes_are_started_for_each_seed(monkeypatch):
 
 
 def test_new_seeds_get_folders_of_their_own():
-    names = [folder.name for folder in plan("ring", 0, 2).folders.values()]
+    names = [folder.name for folder in plan_seeds("ring", 0, 2).folders.values()]
     assert names == ["ring-seed0", "ring-seed1"]
     for name in ("ring-seed0", "ring-2-seed0", "ring-2", "rings-seed0"):
         Path("runs", name).mkdir(parents=True)
-    assert [folder.name for folder in plan("ring", 0, 1).folders.values()] == ["ring-3-seed0"]
-    assert [folder.name for folder in plan("ring", 0, 1, resume=True).folders.values()] == ["ring-2-seed0"]
-    assert list(plan("ring", 7, 1, out=Path("mine")).folders.values()) == [Path("mine-seed7")]
+    assert [folder.name for folder in plan_seeds("ring", 0, 1).folders.values()] == ["ring-3-seed0"]
+    assert [folder.name for folder in plan_seeds("ring", 0, 1, resume=True).folders.values()] == ["ring-2-seed0"]
+    assert list(plan_seeds("ring", 7, 1, out=Path("mine")).folders.values()) == [Path("mine-seed7")]
     Path("mine-seed7").mkdir()
     Path("mine-seed7/run.json").write_text('{"status": "finished"}')
     with pytest.raises(GanforgeError, match="mine-seed7 already hold runs; go on with them by --resume"):
-        plan("ring", 7, 1, out=Path("mine"))
+        plan_seeds("ring", 7, 1, out=Path("mine"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ganforge.api.metric import CutShortError
+from ganforge.api.metric import EvaluationInterruptedError
 from ganforge.cli.run.signals import Signals
 
 
@@ -40,7 +40,7 @@ def test_without_patience_the_first_ends_it(signals: Signals):
 
 
 def test_work_that_may_be_dropped_is_dropped(signals: Signals):
-    with pytest.raises(CutShortError), signals.dropping():
+    with pytest.raises(EvaluationInterruptedError), signals.interruptible():
         hear()
     assert signals.asked
     with pytest.raises(KeyboardInterrupt):
@@ -50,13 +50,13 @@ def test_work_that_may_be_dropped_is_dropped(signals: Signals):
 def test_it_is_not_begun_where_an_end_was_asked_for_before(signals: Signals):
     hear()
     done = []
-    with pytest.raises(CutShortError), signals.dropping():
+    with pytest.raises(EvaluationInterruptedError), signals.interruptible():
         done.append("begun")
     assert done == []
 
 
 def test_what_follows_it_is_not_dropped(signals: Signals):
-    with signals.dropping():
+    with signals.interruptible():
         pass
     hear()
     assert signals.asked

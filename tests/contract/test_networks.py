@@ -13,7 +13,13 @@ from ganforge.api.data import DataSpec
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.api.duel import Duel
 from ganforge.api.families import AugmentationNetwork
-from ganforge.api.network import DiscriminatorNetwork, FeatureDiscriminator, GeneratorNetwork, Growing, StyleGenerator
+from ganforge.api.network import (
+    DiscriminatorNetwork,
+    FeatureDiscriminator,
+    GeneratorNetwork,
+    GrowingNetwork,
+    StyleGenerator,
+)
 from ganforge.api.tally import all_tallies
 from ganforge.errors import DataError
 
@@ -78,7 +84,7 @@ def test_generator(kind: str, spec: DataSpec):
     assert samples.isfinite().all()
     samples.square().sum().backward()
     assert latents.grad.abs().sum() > 0, "samples depend on latents"
-    for resolution in network.resolutions[1:] if isinstance(network, Growing) else ():
+    for resolution in network.resolutions[1:] if isinstance(network, GrowingNetwork) else ():
         network.grow(resolution, 0.5)
         network(latents, labels_of(spec)).square().sum().backward()
     unused = [name for name, parameter in network.named_parameters() if parameter.grad is None]
@@ -135,7 +141,7 @@ def test_discriminator(kind: str, spec: DataSpec):
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     if isinstance(network, FeatureDiscriminator):
         roll(network)
-        again, features = network.examine(samples, labels_of(spec))
+        again, features = network.forward_features(samples, labels_of(spec))
         torch.testing.assert_close(again, logits)
         assert all(feature.shape[0] == B for feature in features)
         assert features[-1].shape == (B, network.width)

@@ -13,7 +13,7 @@ from support.toys import ToySource, batches, runner_of
 from torch import Tensor
 
 from ganforge.api.data import DataSpec
-from ganforge.storage.checkpoint import Checkpoint, load, save
+from ganforge.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ganforge.training.runner import Runner
 
 SPEC = DataSpec((1, 8, 8), 3)
@@ -59,13 +59,13 @@ def resume_equals(table: dict[str, Any], tmp_path: Path) -> None:
     shown = batches(runner, ToySource(SPEC), ROUNDS)
     for index, batch in enumerate(shown):
         if index in CUTS:
-            save(tmp_path, runner.images, Checkpoint(*runner.state()))
+            save_checkpoint(tmp_path, runner.images, Checkpoint(*runner.state()))
         last = runner.play_round(batch)
     whole = everything(runner)
     for cut in CUTS:
         torch.manual_seed(cut)
         resumed = runner_of(table, SPEC, batch=8)
-        found = load(tmp_path / f"images-{cut * 8:012d}")
+        found = load_checkpoint(tmp_path / f"images-{cut * 8:012d}")
         resumed.restore(found.tensors, found.facts)
         assert (resumed.round, resumed.images) == (cut, cut * 8)
         for batch in shown[cut:]:

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from ganforge.api.game import EmaRecipe, PlayerRecipe
 from ganforge.api.schedule import Ramp
 from ganforge.api.slots import Slot
-from ganforge.plugins.catalogue import Entry
+from ganforge.plugins.catalogue import CatalogueEntry
 from ganforge.plugins.loading import CORE, load_catalogue
 from ganforge.recipes.recipe import Recipe
 
@@ -52,7 +52,7 @@ def test_what_counts_as_a_source(text, good):
 
 
 @EACH
-def test_docstring_begins_with_a_line_and_names_a_source(entry: Entry):
+def test_docstring_begins_with_a_line_and_names_a_source(entry: CatalogueEntry):
     doc = inspect.cleandoc(vars(entry.cls).get("__doc__") or "")
     first, _, rest = doc.partition("\n")
     assert 10 < len(first) <= 120, first
@@ -65,13 +65,13 @@ def test_docstring_begins_with_a_line_and_names_a_source(entry: Entry):
 
 
 @EACH
-def test_kind_is_kebab_case_and_fixed(entry: Entry):
+def test_kind_is_kebab_case_and_fixed(entry: CatalogueEntry):
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", entry.kind)
     assert get_args(entry.cls.model_fields["kind"].annotation) == (entry.kind,), "kind: Literal of itself"
 
 
 @EACH
-def test_every_field_has_a_description_and_numbers_have_bounds(entry: Entry):
+def test_every_field_has_a_description_and_numbers_have_bounds(entry: CatalogueEntry):
     assert [problem for problem in problems(entry.cls) if problem] == []
 
 
@@ -81,7 +81,7 @@ def test_the_recipe_itself_keeps_the_rules_for_components(cls: type[BaseModel]):
 
 
 @EACH
-def test_components_are_frozen_and_refuse_unknown_fields(entry: Entry):
+def test_components_are_frozen_and_refuse_unknown_fields(entry: CatalogueEntry):
     assert entry.cls.model_config.get("frozen")
     assert entry.cls.model_config.get("extra") == "forbid"
     assert entry.cls.model_config.get("allow_inf_nan") is False

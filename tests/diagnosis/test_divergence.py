@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ganforge.api.data import DataSpec
 from ganforge.api.plan import Plan
-from ganforge.diagnosis.divergence import autopsy
-from ganforge.diagnosis.panel import diverged
+from ganforge.diagnosis.divergence import find_divergence
+from ganforge.diagnosis.panel import divergence_finding
 from ganforge.errors import DivergedError
 
 SPEC = DataSpec((1, 8, 8))
@@ -71,15 +71,15 @@ def test_micro_batches_are_looked_at_one_by_one():
         DivergedError, match=r"the batch itself: 'image' holds NaN or infinity in 1 of 8 samples"
     ) as found:
         runner.play_round(batch)
-    said = diverged(found.value, Plan({}))
+    said = divergence_finding(found.value, Plan({}))
     assert said.symptom == "the data themselves hold NaN or infinity, in 'image'"
     assert said.remedies == (), "no learning rate mends broken data"
 
 
 def test_a_gradient_that_is_finite_and_whose_norm_is_not():
     runner = runner_of(gan_table(), SPEC)
-    keep = runner.game.judge_duel
-    runner.game.judge_duel = lambda duel, regularizers: {
+    keep = runner.game.discriminator_duel_terms
+    runner.game.discriminator_duel_terms = lambda duel, regularizers: {
         name: value * 1e30 for name, value in keep(duel, regularizers).items()
     }
     (batch,) = batches(runner, ToySource(SPEC), 1)
@@ -87,7 +87,7 @@ def test_a_gradient_that_is_finite_and_whose_norm_is_not():
         runner.play_round(batch)
     rates = {"generator": 1e-3, "discriminator": 10.0}
     plan = Plan({"game": {name: {"optimizer": {"lr": lr}} for name, lr in rates.items()}})
-    assert diverged(found.value, plan).remedies[:2] == (
+    assert divergence_finding(found.value, plan).remedies[:2] == (
         "game.discriminator.optimizer.lr=0.0002",  # far above what Adam bears: not a quarter of it, but the usual rate
         "game.generator.optimizer.lr=0.00025",
     ), "the faster player first"
@@ -95,12 +95,12 @@ def test_a_gradient_that_is_finite_and_whose_norm_is_not():
 
 def test_a_loss_that_is_not_finite():
     runner = runner_of(gan_table(), SPEC)
-    keep = runner.game.judge_duel
+    keep = runner.game.discriminator_duel_terms
 
     def judge(duel, regularizers):
         return {**keep(duel, regularizers), "odd": torch.log(duel.real_logits.sum() * 0)}
 
-    runner.game.judge_duel = judge
+    runner.game.discriminator_duel_terms = judge
     (batch,) = batches(runner, ToySource(SPEC), 1)
     with pytest.raises(DivergedError, match="term 'odd': what layers gave it was finite") as caught:
         runner.play_round(batch)
@@ -120,7 +120,7 @@ def test_nothing_is_found_where_all_is_well_and_hooks_are_gone():
     layer = nn.Linear(2, 1)
     game = nn.Sequential(layer)
     rows = torch.ones(3, 2)
-    assert autopsy(game, {"image": rows}, lambda: {"loss": game(rows)}) is None
+    assert find_divergence(game, {"image": rows}, lambda: {"loss": game(rows)}) is None
     assert not layer._forward_hooks
 
 
@@ -135,7 +135,7 @@ def test_a_critic_that_nothing_holds_back_is_held_back_first_thing_after_its_rat
     player = {"optimizer": {"kind": "sgd", "lr": 10.0}, "regularizers": []}
     players = {"discriminator": player, "generator": player}
     plan = Plan({"game": {"loss": "wasserstein", **players}})
-    assert diverged(error, plan).remedies[:2] == (
+    assert divergence_finding(error, plan).remedies[:2] == (
         "game.discriminator.optimizer.lr=0.01",
         'game.discriminator.regularizers.0="gradient-penalty"',
     )

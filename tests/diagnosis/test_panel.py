@@ -11,9 +11,9 @@ from support.installed import catalogue
 from support.toys import recipe_of
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.diagnosis.panel import Panel, replay
+from ganforge.diagnosis.panel import Panel, replay_log
 from ganforge.errors import RecipeError
 from ganforge.recipes.recipe import monitors_of, plan_of
 
@@ -35,7 +35,7 @@ class Looking(Watcher):
     def __init__(self, monitor: Above) -> None:
         self.monitor, self.row = monitor, 0
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         value = line.get(self.monitor.reading)
         if value is None:
             return []
@@ -49,8 +49,8 @@ class Looking(Watcher):
         ]
 
 
-def line(images: int, **values: float) -> Line:
-    return Line.of(images, images // 16, values)
+def line(images: int, **values: float) -> LogLine:
+    return LogLine.of(images, images // 16, values)
 
 
 def panel_of(*monitors: Monitor, action="warn") -> Panel:
@@ -58,9 +58,9 @@ def panel_of(*monitors: Monitor, action="warn") -> Panel:
 
 
 def test_lines_that_are_kept_share_their_names():
-    lines = [Line.of(images, 1, {"".join(["fi", "d"]): 1.0}) for images in (10, 20)]
+    lines = [LogLine.of(images, 1, {"".join(["fi", "d"]): 1.0}) for images in (10, 20)]
     assert next(iter(lines[0].values)) is not next(iter(lines[1].values))
-    first, second = replay(lines, Panel([], Plan({}))).lines
+    first, second = replay_log(lines, Panel([], Plan({}))).lines
     assert next(iter(first.values)) is next(iter(second.values))
     assert (first, second) == tuple(lines)
 
@@ -106,23 +106,23 @@ def test_failures_come_first_and_then_the_order_of_monitors():
 
 
 def test_a_roll_back_is_a_line_with_fewer_images():
-    lines = [line(10, a=2), line(20, a=2), line(30, a=2), line(10, life=1), line(20, a=0), line(30, a=2)]
-    panel = replay(lines, panel_of(Above(needs=3)))
-    assert panel.life == 1
-    assert [(case.first, case.life) for case in panel.undone] == [(30, 0)]
+    lines = [line(10, a=2), line(20, a=2), line(30, a=2), line(10, rollbacks=1), line(20, a=0), line(30, a=2)]
+    panel = replay_log(lines, panel_of(Above(needs=3)))
+    assert panel.rollbacks == 1
+    assert [(case.first, case.rollbacks) for case in panel.undone] == [(30, 0)]
     assert panel.cases == [], "the row of three was broken after the roll-back, where only one of it was left"
     assert [known.images for known in panel.lines] == [10, 10, 20, 30]
-    again = replay(
-        [line(10, a=2), line(20, a=2), line(30, a=2), line(20, life=1), line(30, a=3)], panel_of(Above(needs=3))
+    again = replay_log(
+        [line(10, a=2), line(20, a=2), line(30, a=2), line(20, rollbacks=1), line(30, a=3)], panel_of(Above(needs=3))
     )
-    assert [(case.first, case.life, case.finding.evidence) for case in again.cases] == [(30, 1, "3")]
+    assert [(case.first, case.rollbacks, case.finding.evidence) for case in again.cases] == [(30, 1, "3")]
 
 
 def test_what_was_said_before_the_checkpoint_is_not_new_after_a_roll_back():
     panel = panel_of(Above())
     assert len(panel.look(line(10, a=2))) == 1
     panel.look(line(20, a=2))
-    assert panel.look(line(10, life=1)) == []
+    assert panel.look(line(10, rollbacks=1)) == []
     assert panel.look(line(20, a=2)) == []
     assert [(case.first, case.last) for case in panel.cases] == [(10, 20)]
 

@@ -13,17 +13,17 @@ from support.paths import SHARED_DATA
 from support.toys import ToySource
 
 from ganforge.api.data import DataSpec
-from ganforge.api.monitor import Line
+from ganforge.api.monitor import LogLine
 from ganforge.api.plan import Plan
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.monitors.exchanged_channels import ExchangedChannels
-from ganforge.diagnosis.readings import appearance, checks, distances, roughness
+from ganforge.diagnosis.readings import data_readings, distances, roughness, sample_readings
 
 CIFAR10 = SHARED_DATA / "cifar10_train.zip"
 
 
 def read(samples: torch.Tensor, classes: torch.Tensor | None = None) -> dict[str, float]:
-    return {name: float(value) for name, value in appearance(samples, classes).items()}
+    return {name: float(value) for name, value in sample_readings(samples, classes).items()}
 
 
 def test_samples_that_are_all_one():
@@ -97,7 +97,7 @@ def photographs(count: int, size: int = 16) -> np.ndarray:
 
 
 def test_checks_of_sound_data():
-    found = checks(source_of(photographs(60), classes=3))
+    found = data_readings(source_of(photographs(60), classes=3))
     assert (found["count"], found["duplicates"], found["constant"], found["grey"]) == (60, 0, 0, 0)
     assert (found["labelled"], found["classes_seen"], found["largest_class"]) == (1, 3, pytest.approx(1 / 3))
     assert found["channel_distance"] < 1
@@ -108,20 +108,20 @@ def test_checks_of_sound_data():
 
 def test_checks_see_what_is_wrong():
     one = photographs(1).repeat(50, 0)
-    assert checks(source_of(one))["duplicates"] == pytest.approx(0.98)
+    assert data_readings(source_of(one))["duplicates"] == pytest.approx(0.98)
     flat = photographs(10)
     flat[:5] = 7
-    assert checks(source_of(flat))["constant"] == 0.5
+    assert data_readings(source_of(flat))["constant"] == 0.5
     grey = photographs(10)[:, :1].repeat(3, 1)
-    assert checks(source_of(grey))["grey"] == 1
+    assert data_readings(source_of(grey))["grey"] == 1
     blue = np.full((10, 3, 16, 16), 100, np.uint8)
     blue[:6, 2] += 50  # six are blue, two are red below, two are grey
     blue[6:8, 0, 8:] += 40
-    found = checks(source_of(blue))
+    found = data_readings(source_of(blue))
     assert (found["cool"], found["warm"]) == (pytest.approx(0.6), pytest.approx(0.2))
     assert found["sky"] == pytest.approx(0.2 * 40 / 127.5)
     scrambled = np.ascontiguousarray(photographs(20).transpose(0, 2, 3, 1)).reshape(20, 3, 16, 16)
-    found, sound = checks(source_of(scrambled)), checks(source_of(photographs(20)))
+    found, sound = data_readings(source_of(scrambled)), data_readings(source_of(photographs(20)))
     assert found["roughness_across"] > 10 * sound["roughness_across"], "neighbours are of different colours"
     assert found["channel_distance"] > 2 * sound["channel_distance"]
 
@@ -130,10 +130,10 @@ def test_checks_see_what_is_wrong():
 def test_exchanged_channels_of_real_photographs_are_told_and_others_are_not(tmp_path: Path):
     """Three thousand images, as they are and with blue for red: shares of both are exchanged, too."""
     data = Images(path=str(CIFAR10), resolution=32, limit=3_000)
-    sound = checks(data.open(tmp_path))
-    found = checks(PlantedData(data=data, defect="exchanged").open(tmp_path))
+    sound = data_readings(data.open(tmp_path))
+    found = data_readings(PlantedData(data=data, defect="exchanged").open(tmp_path))
     assert (found["warm"], found["cool"]) == (sound["cool"], sound["warm"])
     assert found["sky"] == pytest.approx(-sound["sky"], abs=1e-6)
-    lines = [Line.of(0, 0, {f"data/{name}": value for name, value in one.items()}) for one in (sound, found)]
+    lines = [LogLine.of(0, 0, {f"data/{name}": value for name, value in one.items()}) for one in (sound, found)]
     said = [ExchangedChannels().build(Plan({})).look(line) for line in lines]
     assert [[finding.name for finding in one] for one in said] == [[], ["exchanged-channels"]]

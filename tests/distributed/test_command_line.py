@@ -24,9 +24,9 @@ from support.mishaps import metric_breaks, round_breaks, weight_strays
 from support.paths import RECIPES
 from support.ring import ring_recipe
 
-from ganforge.distributed.launch import environment_of, free_port
+from ganforge.distributed.launch import free_port, process_environment
 from ganforge.errors import LostError
-from ganforge.storage.checkpoint import load, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_checkpoint
 
 RECIPE = ring_recipe(seed=1, images=160, batch=16, log_every=32, watched=0, latent=8, lr=2e-3)
 
@@ -54,7 +54,7 @@ def done(members: list[Forked], seconds: float = 120) -> list[int]:
 
 
 def newest(folder: Path) -> dict[str, torch.Tensor]:
-    return dict(load(saved(folder / "checkpoints")[-1]).tensors)
+    return dict(load_checkpoint(list_checkpoints(folder / "checkpoints")[-1]).tensors)
 
 
 def test_the_main_job_does_not_depend_on_the_number_of_processes(here: Path):
@@ -186,7 +186,7 @@ def test_foreign_launchers(here: Path, launcher: str):
     said = [node.communicate(timeout=180) for node in nodes]
     assert [node.returncode for node in nodes] == [0] * len(nodes), said
     assert "".join(out for out, _ in said).split() == ["run"], "one of them is the main process"
-    assert load(saved(here / "run" / "checkpoints")[-1]).facts["images"] == 160
+    assert load_checkpoint(list_checkpoints(here / "run" / "checkpoints")[-1]).facts["images"] == 160
     assert "Traceback" not in "".join(err for _, err in said)
 
 
@@ -220,8 +220,8 @@ def test_processes_are_rolled_back_together(here: Path):
     assert members[1].said == "", "only the main process talks"
     events = [json.loads(line) for line in (here / "two" / "events.jsonl").read_text().splitlines()]
     assert [event["kind"] for event in events].count("rolled-back") == 3
-    facts = load(saved(here / "two" / "checkpoints")[-1]).facts
-    assert (facts["images"], facts["life"]) == (0, 3)
+    facts = load_checkpoint(list_checkpoints(here / "two" / "checkpoints")[-1]).facts
+    assert (facts["images"], facts["rollbacks"]) == (0, 3)
 
 
 def test_a_mistake_of_the_main_process_while_others_wait(here: Path):
@@ -271,11 +271,11 @@ def test_processes_with_different_recipes_do_not_begin(here: Path):
     port = free_port()
     line = ["run", "small.toml", "--device", "cpu", "--out", "run", "--quiet"]
     members = [
-        Forked([*line, "--set", f"run.images={images}"], here, environment_of(rank, 2, port))
+        Forked([*line, "--set", f"run.images={images}"], here, process_environment(rank, 2, port))
         for rank, images in enumerate((160, 320))
     ]
     assert done(members) == [1, 1]
     said = "".join(member.said for member in members)
     assert "the processes do not begin with the same recipe" in said
-    assert not saved(here / "run" / "checkpoints")
+    assert not list_checkpoints(here / "run" / "checkpoints")
     assert os.environ.get("WORLD_SIZE") is None

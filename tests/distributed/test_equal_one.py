@@ -21,7 +21,7 @@ from support.toys import changed
 from torch import Tensor
 
 from ganforge.api.data import DataSpec
-from ganforge.storage.checkpoint import load
+from ganforge.storage.checkpoint import load_checkpoint
 
 ROUNDS, BATCH = 10, 16
 IMAGES, LABELLED = DataSpec((1, 8, 8)).to_json(), DataSpec((1, 8, 8), 3).to_json()
@@ -126,7 +126,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def state(folder: Path) -> dict[str, Tensor]:
     (last,) = folder.iterdir()
-    return dict(load(last).tensors)
+    return dict(load_checkpoint(last).tensors)
 
 
 def group(path: str, weights: set[str]) -> str:
@@ -170,7 +170,7 @@ def too_far(one: dict[str, Tensor], two: dict[str, Tensor], limit: float = 1e-6)
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_equal_one(played: Path, name: str):
-    limit = 1e-4 if name == "plugin projected" else 1e-6  # see `CALM`
+    limit = 1e-4 if name == "plugin projected" else 1e-6  # see `ROLLBACK_LR_FACTOR`
     assert too_far(state(played / "one" / name / "whole"), state(played / "two" / name / "whole"), limit) == {}
 
 
@@ -200,7 +200,7 @@ def test_two_resumed_equal_two_uninterrupted(played: Path, where: str, name: str
 
 def test_the_augmentation_adapted(played: Path):
     before, after = (
-        load(played / "two" / "gan stylegan2 ada" / which / f"images-{rounds * BATCH:012d}").tensors
+        load_checkpoint(played / "two" / "gan stylegan2 ada" / which / f"images-{rounds * BATCH:012d}").tensors
         for which, rounds in (("cuts", 4), ("whole", ROUNDS))
     )
     changed_ = [path for path in before if path.startswith("game/augmentations.ada.p") and before[path] != after[path]]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ganforge.distributed import launch as launching
-from ganforge.distributed.launch import end_with_launcher, environment_of, free_port, launch, world_of
+from ganforge.distributed.launch import end_with_launcher, free_port, launch, launched_world_size, process_environment
 from ganforge.errors import GanforgeError
 
 CHILD = """
@@ -141,7 +141,7 @@ TORCHRUN = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "1
     ],
 )
 def test_the_world_that_was_asked_for(environment: dict[str, str], processes: int | None, world: int | None):
-    assert world_of(environment, processes) == world
+    assert launched_world_size(environment, processes) == world
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_world_that_was_asked_for(environment: dict[str, str], processes: in
 )
 def test_another_world_is_an_error_in_one_sentence(environment: dict[str, str], processes: int | None, sentence: str):
     with pytest.raises(GanforgeError) as error:
-        world_of(environment, processes)
+        launched_world_size(environment, processes)
     assert sentence in str(error.value)
     assert "-m ganforge run RECIPE" in str(error.value), "the right command is named"
     assert "\n" not in str(error.value)
@@ -202,5 +202,5 @@ def test_a_free_port_is_free():
 
 
 def test_environment():
-    assert environment_of(1, 4, 999)["WORLD_SIZE"] == "4"
+    assert process_environment(1, 4, 999)["WORLD_SIZE"] == "4"
     assert sys.executable

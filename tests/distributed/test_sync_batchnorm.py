@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganforge.api.collective import Together, all_together, joined
-from ganforge.distributed.sync_batchnorm import own_norms, share_norms
+from ganforge.api.collective import Collective, all_collectives, collectives_open
+from ganforge.distributed.sync_batchnorm import convert_batchnorms, local_batchnorms
 from ganforge.errors import RecipeError
 
 
@@ -23,11 +23,11 @@ def test_weights_and_state_stay_and_one_process_computes_the_same_bits():
     images = torch.randn(6, 3, 5, 5)
     plain(images)
     state = {name: value.clone() for name, value in plain.state_dict().items()}
-    assert len(own_norms(plain)) == 2
+    assert len(local_batchnorms(plain)) == 2
     expected = plain(images)
     plain.load_state_dict(state)
-    assert share_norms(plain) == 2
-    assert own_norms(plain) == []
+    assert convert_batchnorms(plain) == 2
+    assert local_batchnorms(plain) == []
     assert {name: id(value) for name, value in plain.named_parameters()} == {n: id(p) for n, p in before.items()}
     assert plain.state_dict().keys() == state.keys()
     assert torch.equal(plain(images), expected)
@@ -36,7 +36,7 @@ def test_weights_and_state_stay_and_one_process_computes_the_same_bits():
 def test_one_that_stands_in_two_places_stays_one():
     norm = nn.BatchNorm1d(3)
     module = nn.ModuleDict({"a": nn.Sequential(norm), "b": nn.Sequential(norm)})
-    assert share_norms(module) == 1
+    assert convert_batchnorms(module) == 1
     assert module["a"][0] is module["b"][0]
 
 
@@ -45,16 +45,16 @@ def test_norms_of_other_kinds_are_refused():
         pass
 
     with pytest.raises(RecipeError, match=r"run.sync_batchnorm: inner.0 is a Own.*leave sync_batchnorm out"):
-        share_norms(nn.ModuleDict({"inner": nn.Sequential(Own(2))}))
+        convert_batchnorms(nn.ModuleDict({"inner": nn.Sequential(Own(2))}))
 
 
 def test_places_are_closed_outside_of_a_turn():
-    game = nn.ModuleDict({"a": Together(), "b": nn.ModuleDict({"c": Together()})})
-    places = all_together(game)
-    with contextlib.suppress(ZeroDivisionError), joined(places, 4, 2):
-        assert [(place.processes, place.index) for place in places] == [(4, 2)] * 2
+    game = nn.ModuleDict({"a": Collective(), "b": nn.ModuleDict({"c": Collective()})})
+    places = all_collectives(game)
+    with contextlib.suppress(ZeroDivisionError), collectives_open(places, 4, 2):
+        assert [(place.world_size, place.rank) for place in places] == [(4, 2)] * 2
         raise ZeroDivisionError
-    assert [(place.processes, place.index) for place in places] == [(1, 0)] * 2
+    assert [(place.world_size, place.rank) for place in places] == [(1, 0)] * 2
     values = [torch.ones(2), torch.zeros(3)]
     assert all(mean is value for mean, value in zip(places[0].mean(values), values, strict=True))
     assert places[0].gather(values[0]).shape == (1, 2)

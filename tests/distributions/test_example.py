@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from support.paths import ROOT
 
-from ganforge.api.data import place
+from ganforge.api.data import to_device
 from ganforge.plugins.catalogue import FAMILIES
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
@@ -82,7 +82,7 @@ def test_its_recipe_plays(tmp_path: Path) -> None:
     runner = build_runner(recipe, source.spec, Accelerator(cpu=True))
     before = {name: value.detach().clone() for name, value in runner.game.named_parameters()}
     for start in range(0, 3 * runner.batch, runner.batch):
-        runner.play_round(place(source.batch(np.arange(start, start + runner.batch)), torch.device("cpu")))
+        runner.play_round(to_device(source.batch(np.arange(start, start + runner.batch)), torch.device("cpu")))
     after = dict(runner.game.named_parameters())
     moved = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
     assert moved == {"generator", "discriminator"}

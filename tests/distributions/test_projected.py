@@ -17,7 +17,7 @@ from ganforge.api.network import FeatureDiscriminator
 from ganforge.errors import DataError, GanforgeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.checkpoint import Checkpoint, load, save
+from ganforge.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ganforge.training.build import build_runner
 from ganforge.training.runner import Runner
 
@@ -79,7 +79,7 @@ def test_logits_features_and_gradients(spec: DataSpec) -> None:
     assert isinstance(network, FeatureDiscriminator)
     logits = network(samples, labels_of(spec))
     assert logits.shape == (B, 4), "at 64 one logit for each scale"
-    again, features = rolled(network).examine(samples, labels_of(spec))
+    again, features = rolled(network).forward_features(samples, labels_of(spec))
     torch.testing.assert_close(again, logits)
     assert [tuple(feature.shape) for feature in features] == [
         (B, 4, 32, 32),
@@ -99,7 +99,7 @@ def test_all_scales_give_equally_many_logits(resolution: int, logits: int) -> No
     """At 224 they are 4x4 at each scale, as sec. 3.2 says."""
     spec = DataSpec((1, 16, 16))
     with torch.no_grad():
-        scores, features = build(spec, features_resolution=resolution, width=2).examine(images(spec))
+        scores, features = build(spec, features_resolution=resolution, width=2).forward_features(images(spec))
     assert scores.shape == (B, 4 * logits)
     assert [feature.shape[-1] for feature in features[:4]] == [resolution // size for size in (2, 4, 8, 16)]
 
@@ -334,12 +334,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     shown = batches(whole, ToySource(spec), 4)
     for index, batch in enumerate(shown):
         if index == 2:
-            save(tmp_path, whole.images, Checkpoint(*whole.state()))
+            save_checkpoint(tmp_path, whole.images, Checkpoint(*whole.state()))
         whole.play_round(batch)
     torch.manual_seed(99)
     resumed = runner_of(spec, seed=3)
     nn.init.zeros_(resumed.game.discriminator.mixing.residuals[0].weight)  # the checkpoint brings the projections
-    found = load(tmp_path / f"images-{2 * B:012d}")
+    found = load_checkpoint(tmp_path / f"images-{2 * B:012d}")
     resumed.restore(found.tensors, found.facts)
     for batch in shown[2:]:
         resumed.play_round(batch)

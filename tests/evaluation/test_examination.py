@@ -12,7 +12,7 @@ from support.examinations import ArraySource, ConstantGame, DiceGame, MeanColour
 from torch import Tensor
 
 from ganforge.api.families import Features
-from ganforge.api.metric import Embedded, FeatureNetwork, Samples, Want
+from ganforge.api.metric import FeatureNetwork, FeatureOutput, SampleRequest, Samples
 from ganforge.errors import GanforgeError
 
 SOURCE = ArraySource(noise(50, 1, 4, 4))
@@ -63,16 +63,23 @@ def test_all_that_want_to_look_share_one_pass_of_the_generator_and_of_each_netwo
     game, colours = DiceGame((3, 4, 4)), Colours()
     source = ArraySource(noise(200, 3, 4, 4))
     exam = exam_of(game, source, tmp_path)
-    exam.take([Want(Samples(), 70), Want(Embedded(colours), 128), Want(Embedded(colours), 100, keep="moments"),
-               Want(Embedded(colours, "spread"), 60), Want(Embedded(colours), 128, "real")])  # fmt: skip
+    exam.gather(
+        [
+            SampleRequest(Samples(), 70),
+            SampleRequest(FeatureOutput(colours), 128),
+            SampleRequest(FeatureOutput(colours), 100, keep="moments"),
+            SampleRequest(FeatureOutput(colours, "spread"), 60),
+            SampleRequest(FeatureOutput(colours), 128, "real"),
+        ]
+    )
     assert len(game.modes) == 2, "128 samples are two batches, drawn once"
     network = exam.network(colours)
     assert isinstance(network, Counted)
     assert network.forwards == 4, "two batches of generated samples and two of real ones"
     assert exam.rows(Samples(), 70).shape == (70, 3, 4, 4)
-    assert torch.equal(exam.rows(Embedded(colours), 128)[:70], exam.rows(Samples(), 70).float().mean((2, 3)))
-    assert exam.rows(Embedded(colours, "spread"), 60).shape == (60, 3)
-    exam.take([Want(Samples(), 70), Want(Embedded(colours), 128)])
+    assert torch.equal(exam.rows(FeatureOutput(colours), 128)[:70], exam.rows(Samples(), 70).float().mean((2, 3)))
+    assert exam.rows(FeatureOutput(colours, "spread"), 60).shape == (60, 3)
+    exam.gather([SampleRequest(Samples(), 70), SampleRequest(FeatureOutput(colours), 128)])
     assert len(game.modes) == 2, "what is known is not looked at again"
 
 

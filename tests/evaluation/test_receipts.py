@@ -7,7 +7,14 @@ from support.installed import catalogue
 
 from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.images import Images
-from ganforge.evaluation.receipts import brief, describe_data, describe_reference, differing, groups, say
+from ganforge.evaluation.receipts import (
+    comparable_groups,
+    describe_data,
+    describe_entry,
+    describe_reference,
+    differing,
+    format_entry,
+)
 
 ONE = {"seed": 0, "images_shown": 100, "fake": 500, "reference": "a" * 32, "reference-data": "digits", "warning": None}
 
@@ -39,17 +46,17 @@ def test_how_they_are_seen_may_not(change, found):
 
 def test_the_most_frequent_receipt_is_the_one_that_others_differ_from():
     few = ONE | {"fake": 10}
-    assert groups([few, ONE, None, ONE | {"seed": 3}]) == [1, 0, -1, 0]
-    assert groups([few, ONE]) == [0, 1], "in a tie the first"
-    assert groups([None]) == [-1]
+    assert comparable_groups([few, ONE, None, ONE | {"seed": 3}]) == [1, 0, -1, 0]
+    assert comparable_groups([few, ONE]) == [0, 1], "in a tie the first"
+    assert comparable_groups([None]) == [-1]
 
 
 def test_words():
     receipt = {"reference": "0123456789abcdef" * 2, "reference-data": "images x.zip, part test"}
-    assert say("reference", receipt) == "reference images x.zip, part test (0123456789ab...)"
-    assert say("reference", {"reference": "short"}) == "reference short"
-    assert say("images_shown", {"images_shown": 12345}) == "images shown 12,345"
-    assert [brief(value) for value in (None, True, 0.5, "plain text of more than thirty-two letters")] == [
+    assert describe_entry("reference", receipt) == "reference images x.zip, part test (0123456789ab...)"
+    assert describe_entry("reference", {"reference": "short"}) == "reference short"
+    assert describe_entry("images_shown", {"images_shown": 12345}) == "images shown 12,345"
+    assert [format_entry(value) for value in (None, True, 0.5, "plain text of more than thirty-two letters")] == [
         "not said", "yes", "0.5", "plain text of more than thirty-two letters",
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from support.toys import gan_table, runner_of
 from torch import Tensor
 
 from ganforge.api.data import DataSpec, to_uint8
-from ganforge.api.metric import Labels, Samples, Seen, View, Want
+from ganforge.api.metric import ExaminedBatch, Labels, SampleRequest, Samples, View
 from ganforge.errors import GanforgeError
 
 SOURCE = ArraySource(noise(8, 1, 4, 4))
@@ -26,7 +26,7 @@ def game(classes: int = 0):
 class Made(View):
     """What the generator makes of the draw."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         return seen.draw.generator(seen.draw.latents, seen.draw.labels)
 
 
@@ -36,7 +36,7 @@ class State(View):
 
     broken: bool = False
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         state = torch.tensor([seen.draw.generator.training, torch.is_grad_enabled()])
         rows = torch.cat([state.expand(len(seen.draw.latents), 2), seen.draw.latents], 1)
         return rows / 0 if self.broken else rows
@@ -45,7 +45,7 @@ class State(View):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_samples_are_what_the_generator_makes_of_the_draw(classes: int, tmp_path: Path) -> None:
     exam = exam_of(game(classes), SOURCE, tmp_path)
-    exam.take([Want(Made(), 40), Want(Samples(), 40), Want(Labels(), 40)])
+    exam.gather([SampleRequest(Made(), 40), SampleRequest(Samples(), 40), SampleRequest(Labels(), 40)])
     made = exam.rows(Made(), 40)
     assert torch.equal(to_uint8(made), exam.rows(Samples(), 40))
     assert made.std() > 0
@@ -84,5 +84,5 @@ class Noise(View):
 
     purpose: str
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         return seen.dice(self.purpose).uniform(len(seen.samples), 2)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ganforge import Augmentation, AugmentationNetwork, Constraint, Dataset, DataSpec, Duel, Loss, Regularizer, hookimpl
 from ganforge.api.data import Source
 from ganforge.api.families import Metric, Monitor, Optimizer
-from ganforge.api.metric import Exam, Measurement, View, Want
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.metric import Exam, Measurement, SampleRequest, View
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.builtin.features.pixels import PixelNetwork, Pixels
 from ganforge.builtin.games.gan import Gan, GanGame
 from ganforge.builtin.metrics.fid import FrechetDistance
@@ -77,9 +77,9 @@ class ClumsyPlay(GanGame):
         reach("ClumsyPlay.begin_round")
         super().begin_round(images)
 
-    def judge(self, regularizers: Any, batch: Any) -> Any:
+    def discriminator_terms(self, regularizers: Any, batch: Any) -> Any:
         reach("ClumsyPlay.judge")
-        return super().judge(regularizers, batch)
+        return super().discriminator_terms(regularizers, batch)
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         reach("ClumsyPlay.sample")
@@ -136,8 +136,8 @@ class ClumsyLayer(nn.Module):
 class ClumsyDiscriminatorNetwork(MlpDiscriminatorNetwork):
     layer: nn.Module
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
-        logits, seen = super().examine(samples, labels)
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        logits, seen = super().forward_features(samples, labels)
         return self.layer(logits), seen
 
 
@@ -251,13 +251,13 @@ class ClumsyView(View):
 class ClumsyMetric(FrechetDistance):
     kind: Literal["clumsy-metric"] = "clumsy-metric"  # type: ignore[assignment]
 
-    def tells(self) -> Mapping[str, Any]:
+    def directions(self) -> Mapping[str, Any]:
         reach("ClumsyMetric.tells")
-        return super().tells()
+        return super().directions()
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         reach("ClumsyMetric.wants")
-        return [*super().wants(source), Want(ClumsyView(), 8)]
+        return [*super().requests(source), SampleRequest(ClumsyView(), 8)]
 
     def measure(self, exam: Exam) -> Measurement:
         reach("ClumsyMetric.measure")
@@ -273,7 +273,7 @@ class ClumsyMonitor(Monitor):
 
 
 class ClumsyWatcher(Watcher):
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         reach("ClumsyWatcher.look")
         return []
 

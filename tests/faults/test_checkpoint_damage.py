@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reliability.flip import flips, found, make, others
 
-from ganforge.storage.checkpoint import load
+from ganforge.storage.checkpoint import load_checkpoint
 
 
 def test_whatever_a_disk_does_to_a_checkpoint_is_found(tmp_path: Path):
@@ -16,4 +16,4 @@ def test_whatever_a_disk_does_to_a_checkpoint_is_found(tmp_path: Path):
     damages = [*others(path, before, chance), *flips(path, 60, chance)]
     assert len(damages) > 400
     assert [damage[:2] for damage in damages if not found(path, damage)] == []
-    load(path)
+    load_checkpoint(path)

@@ -25,7 +25,7 @@ from support.ring import ring_recipe
 
 from ganforge.errors import CheckpointError
 from ganforge.storage import checkpoint
-from ganforge.storage.checkpoint import Checkpoint, load_newest, save, saved
+from ganforge.storage.checkpoint import Checkpoint, list_checkpoints, load_newest, save_checkpoint
 
 RECIPE = ring_recipe(
     seed=1,
@@ -69,7 +69,7 @@ def newest(folder: Path) -> str:
 
 
 def assert_same_end(here: Path, one: str, two: str) -> None:
-    manifests = [saved(here / name / "checkpoints")[-1] / "manifest.json" for name in (one, two)]
+    manifests = [list_checkpoints(here / name / "checkpoints")[-1] / "manifest.json" for name in (one, two)]
     assert manifests[0].read_bytes() == manifests[1].read_bytes()
 
 
@@ -104,7 +104,7 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             if not look:
                 monkeypatch.setattr(checkpoint, "need", lambda folder, wanted: None)
             try:
-                save(tmp_path, images, Checkpoint({"game/a": torch.ones(numbers)}, {"images": images}))
+                save_checkpoint(tmp_path, images, Checkpoint({"game/a": torch.ones(numbers)}, {"images": images}))
                 answers.put("saved")
             except CheckpointError as error:
                 answers.put(str(error))
@@ -163,7 +163,7 @@ def test_a_checkpoint_folder_that_becomes_read_only(here: Path):
 
 def test_two_runs_at_once_in_one_folder(here: Path):
     first = run(here, "mine", "--set", "run.images=100_000_000")
-    first.wait_for(lambda: saved(here / "mine" / "checkpoints"))
+    first.wait_for(lambda: list_checkpoints(here / "mine" / "checkpoints"))
     second, third = run(here, "mine"), run(here, "mine", "--resume")
     assert [second.wait(), third.wait()] == [1, 1]
     for refused in (second, third):

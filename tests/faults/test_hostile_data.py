@@ -177,12 +177,12 @@ class Heard(SilentView):
         self.said.append(text)
 
 
-def session_of(source: Source, folder: Path, show: SilentView, **changes: object) -> tuple[Session, list[object]]:
+def session_of(source: Source, folder: Path, reporter: SilentView, **changes: object) -> tuple[Session, list[object]]:
     recipe = recipe_of(gan_table(), **changes)
-    session, tasks = assemble(
-        recipe, Accelerator(cpu=True), source, folder=folder, cache=folder, tracker=NoTracker(), show=show
+    session, callbacks = assemble(
+        recipe, Accelerator(cpu=True), source, folder=folder, cache=folder, tracker=NoTracker(), reporter=reporter
     )
-    return session, tasks
+    return session, callbacks
 
 
 def test_what_is_left_out_is_said_when_a_run_begins(tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ class Poisoned(ToySource):
 
 def test_nan_in_the_data_ends_the_run_before_a_weight_is_touched(tmp_path: Path) -> None:
     source = Poisoned(DataSpec((2,)), 64)
-    session, tasks = session_of(source, tmp_path, Heard(), run={"images": 128, "batch": 16, "log_every_images": 16})
+    session, callbacks = session_of(source, tmp_path, Heard(), run={"images": 128, "batch": 16, "log_every_images": 16})
     with pytest.raises(GanforgeError) as ended:
-        train(session, tasks, lambda: False)  # type: ignore[arg-type]
+        train(session, callbacks, lambda: False)  # type: ignore[arg-type]
     assert isinstance(ended.value, DivergedError)
     assert "the batch itself: 'image' holds NaN or infinity in 1 of 16 samples" in str(ended.value)
     assert all(torch.isfinite(weight).all() for weight in session.runner.game.parameters())

@@ -71,7 +71,7 @@ def test_hostile_tensors_are_refused_and_nothing_runs(case: str, tmp_path: Path)
     with pytest.raises(CheckpointError, match=r"w\.safetensors cannot be read as safetensors"):
         weights_of_file(path)
     with pytest.raises(CheckpointError, match="cannot be read"):
-        checkpoint.load(forged(tmp_path / "c", path.read_bytes(), b'{"images": 7, "format": 2}'))
+        checkpoint.load_checkpoint(forged(tmp_path / "c", path.read_bytes(), b'{"images": 7, "format": 2}'))
     assert not mark.exists()
 
 
@@ -102,7 +102,7 @@ def good_tensors(folder: Path) -> bytes:
 def test_a_forged_checkpoint_is_in_the_right_form(tmp_path: Path) -> None:
     """Otherwise the tests around this one would show nothing."""
     made = forged(tmp_path / "c", good_tensors(tmp_path), b'{"images": 7, "format": 2}')
-    assert checkpoint.load(made).facts["images"] == 7
+    assert checkpoint.load_checkpoint(made).facts["images"] == 7
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_forged_checkpoint_is_in_the_right_form(tmp_path: Path) -> None:
 )
 def test_hostile_facts_are_refused(facts: bytes, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
-        checkpoint.load(forged(tmp_path / "c", good_tensors(tmp_path), facts))
+        checkpoint.load_checkpoint(forged(tmp_path / "c", good_tensors(tmp_path), facts))
 
 
 def test_a_link_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_link_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
         (made / name).rename(tmp_path / name)
         (made / name).symlink_to(tmp_path / name)
         with pytest.raises(CheckpointError):
-            checkpoint.load(made)
+            checkpoint.load_checkpoint(made)
         (made / name).unlink()
         (tmp_path / name).rename(made / name)
 
@@ -166,7 +166,7 @@ def test_odd_facts_are_taken_or_refused(tmp_path: Path) -> None:
 def test_odd_facts_do_not_break_what_reads_weights(tmp_path: Path) -> None:
     session = session_of(tmp_path / "run")
     play_and_save(session, 1)
-    (place,) = checkpoint.saved(tmp_path / "run" / "checkpoints")
+    (place,) = checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")
     tensors = (place / checkpoint.TENSORS).read_bytes()
     facts = json.loads((place / checkpoint.FACTS).read_text())
     for odd in ODD:

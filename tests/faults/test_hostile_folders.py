@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reliability import folders
 
-from ganforge.tracking import Event, read_log, read_record
+from ganforge.tracking import EventLine, read_log, read_run_json
 
 LINES = [
     b'{"images": 10, "round": 1, "time": 1.5, "values": {"a": 1, "b": null}}',
@@ -57,13 +57,13 @@ def test_events_of_another_shape_are_left_out(tmp_path: Path):
         {"images": 1, "kind": "notice", "text": "y", "details": None},
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    assert [event["text"] for event in read_log(tmp_path / "events.jsonl", Event)] == ["x", "y"]
+    assert [event["text"] for event in read_log(tmp_path / "events.jsonl", EventLine)] == ["x", "y"]
 
 
 def test_fields_of_another_shape_are_left_out(tmp_path: Path):
     record = {"id": "a", "start": "yesterday", "end": 1e300, "status": "splendid", "device": ["cpu"], "pid": 7, "x": 1}
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert read_record(tmp_path) == {"id": "a", "pid": 7, "x": 1}
+    assert read_run_json(tmp_path) == {"id": "a", "pid": 7, "x": 1}
 
 
 def test_a_person_is_told_of_a_damaged_log(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_a_run_goes_on_though_its_record_was_lost(tmp_path: Path):
     (tmp_path / "run" / "run.json").write_text('{"status": "finished"}')
     code, said = folders.ask(["run", "run", "--resume", "--device", "cpu", *folders.STOPS_AT])
     assert code == 0, said
-    record = read_record(tmp_path / "run")
+    record = read_run_json(tmp_path / "run")
     assert (record["status"], len(record["id"]), record["resumed"] >= record["start"]) == ("finished", 32, True)
 
 

@@ -23,7 +23,7 @@ from ganforge.cli import main
 from ganforge.diagnosis import memory as ration
 from ganforge.distributed.launch import search_path
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError
-from ganforge.recipes.fields import Takes, field_takes
+from ganforge.recipes.fields import FieldType, types_of_field
 from ganforge.recipes.parsing import DEPTH, LENGTH, TEXT
 from ganforge.recipes.recipe import parse_recipe, read_recipe
 from ganforge.storage.folders import new_run
@@ -145,7 +145,7 @@ def test_data_at_a_strange_path_are_refused_and_not_shown(path: str, tmp_path: P
     assert "root:" not in str(refused.value)  # nothing of what is in there
 
 
-def bounded(part: Takes) -> bool:
+def bounded(part: FieldType) -> bool:
     """Whether every integer in what a field takes has an upper bound."""
     if part.type is int:
         return any(isinstance(limit, annotated_types.Le | annotated_types.Lt) for limit in part.limits)
@@ -159,7 +159,7 @@ def tables(cls: Any, seen: set[Any]) -> Iterator[Any]:
         seen.add(cls)
         yield cls
         for field in cls.model_fields.values():
-            for part in field_takes(field):
+            for part in types_of_field(field):
                 for inner in (part, *part.entries(0)):
                     if inner.model is not None and inner.slot is None:
                         yield from tables(inner.model, seen)
@@ -178,7 +178,7 @@ def test_integers_that_size_something_have_an_upper_bound(family: str) -> None:
         for cls in tables(component, seen):
             for name, field in cls.model_fields.items():
                 counts = name in COUNTS or name.endswith("images")
-                assert counts or all(bounded(part) for part in field_takes(field)), f"{cls.__name__}.{name}"
+                assert counts or all(bounded(part) for part in types_of_field(field)), f"{cls.__name__}.{name}"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_many_small_layers_are_refused_together(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_ration_changes_no_number() -> None:
-    with ration.Ration("x", "y"):
+    with ration.MemoryGuard("x", "y"):
         torch.manual_seed(1)
         rationed = torch.nn.Linear(7, 5).weight
     torch.manual_seed(1)
@@ -218,7 +218,7 @@ def test_a_ration_changes_no_number() -> None:
 
 
 def test_what_is_free_is_known() -> None:
-    assert 2**26 < ration.available() <= 2**46
+    assert 2**26 < ration.available_memory() <= 2**46
 
 
 def test_batches_larger_than_memory_are_refused(

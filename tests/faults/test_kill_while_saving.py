@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganforge.storage.checkpoint import Checkpoint, load, load_newest, prune, save, saved
+from ganforge.storage.checkpoint import (
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    load_newest,
+    prune_checkpoints,
+    save_checkpoint,
+)
 
 TENSORS = {f"game/{index}": torch.full((64, 1024), float(index)) for index in range(8)}  # 2 MiB
 
@@ -20,15 +27,15 @@ TENSORS = {f"game/{index}": torch.full((64, 1024), float(index)) for index in ra
 def save_for_ever(folder: Path, first: int) -> None:
     images = first
     while True:
-        save(folder, images, Checkpoint(TENSORS, {"images": images}))
-        save(folder, images, Checkpoint(TENSORS, {"images": images}))  # once more in place of the first
-        prune(folder, images, keep=2)
+        save_checkpoint(folder, images, Checkpoint(TENSORS, {"images": images}))
+        save_checkpoint(folder, images, Checkpoint(TENSORS, {"images": images}))  # once more in place of the first
+        prune_checkpoints(folder, images, keep=2)
         images += 1
 
 
 @pytest.mark.parametrize("moment", range(10))
 def test_killed_at_any_moment(tmp_path: Path, moment: int):
-    save(tmp_path, 1, Checkpoint(TENSORS, {"images": 1}))
+    save_checkpoint(tmp_path, 1, Checkpoint(TENSORS, {"images": 1}))
     child = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(tmp_path, 2))
     child.start()
     try:
@@ -37,28 +44,28 @@ def test_killed_at_any_moment(tmp_path: Path, moment: int):
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         child.join()
-    left = saved(tmp_path)
+    left = list_checkpoints(tmp_path)
     assert left, "there is always one"
     for path in left:
-        load(path)  # each is whole
+        load_checkpoint(path)  # each is whole
     _, path, passed_over = load_newest(tmp_path)
     assert path == left[-1]
     assert passed_over == []
-    save(tmp_path, 1_000_000, Checkpoint(TENSORS, {"images": 1_000_000}))
-    prune(tmp_path, 1_000_000, keep=2)
+    save_checkpoint(tmp_path, 1_000_000, Checkpoint(TENSORS, {"images": 1_000_000}))
+    prune_checkpoints(tmp_path, 1_000_000, keep=2)
     assert all(entry.name.startswith("images-") for entry in tmp_path.iterdir()), "what was left is cleared away"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path):
     """Older ones stay, and a sentence says what happened; the superuser may write anywhere, so as somebody else."""
-    save(tmp_path, 1, Checkpoint(TENSORS, {"images": 1}))
+    save_checkpoint(tmp_path, 1, Checkpoint(TENSORS, {"images": 1}))
     answer = multiprocessing.get_context("fork").SimpleQueue()
 
     def attempt() -> None:
         if os.getuid() == 0:
             os.setuid(65534)
         try:
-            save(tmp_path, 2, Checkpoint(TENSORS, {"images": 2}))
+            save_checkpoint(tmp_path, 2, Checkpoint(TENSORS, {"images": 2}))
             answer.put("it was written")
         except ValueError as error:
             answer.put(str(error))

@@ -15,7 +15,7 @@ from ganforge.builtin.data.gaussians import GaussianSource
 from ganforge.builtin.losses.non_saturating import NonSaturating
 from ganforge.builtin.networks.mlp import MlpGeneratorNetwork
 from ganforge.cli import main
-from ganforge.storage.checkpoint import load_newest, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_newest
 
 RECIPE = ring_recipe(images=96, batch=16, log_every=16, grid_every=48, checkpoint_every=32)
 OUT = Path("out")
@@ -78,7 +78,9 @@ def test_not_a_number(
     before = getattr(place, method)
     with monkeypatch.context() as spoilt:
         spoilt.setattr(
-            place, method, lambda self, *a: (spoil if saved(OUT / "checkpoints") else _call)(before, self, *a)
+            place,
+            method,
+            lambda self, *a: (spoil if list_checkpoints(OUT / "checkpoints") else _call)(before, self, *a),
         )
         assert run() == 3
     said = capsys.readouterr().err

@@ -25,9 +25,9 @@ from ganforge.builtin.data.gaussians import GaussianSource, Ring
 from ganforge.builtin.metrics.mode_coverage import ModeCoverage
 from ganforge.builtin.networks.mlp import MlpGenerator, MlpGeneratorNetwork
 from ganforge.cli import main
-from ganforge.diagnosis.memory import Shortage, in_words, shortage_of
-from ganforge.storage.checkpoint import load_newest, saved
-from ganforge.training.out_of_memory import finer
+from ganforge.diagnosis.memory import Shortage, format_bytes, shortage_of
+from ganforge.storage.checkpoint import list_checkpoints, load_newest
+from ganforge.training.out_of_memory import microbatch_candidates
 
 RECIPE = ring_recipe(
     images=128,
@@ -92,7 +92,7 @@ def crowded(monkeypatch: pytest.MonkeyPatch, rows: int, fail: Callable[[], objec
     before = MlpGeneratorNetwork.forward
 
     def forward(self, latents, labels=None):
-        if torch.is_grad_enabled() and len(latents) > rows and saved(OUT / "checkpoints"):
+        if torch.is_grad_enabled() and len(latents) > rows and list_checkpoints(OUT / "checkpoints"):
             fail()
         return before(self, latents, labels)
 
@@ -142,7 +142,7 @@ def test_on_a_gpu_the_number_that_fits_is_found_by_trying(
     assert tries(said)[:2] == ["run.microbatches=8", "run.precision=bf16"]
     assert "tried here, and 8 fit" in said
     failed_and_kept(said)
-    before = saved(OUT / "checkpoints")[-1].joinpath("tensors.safetensors").read_bytes()
+    before = list_checkpoints(OUT / "checkpoints")[-1].joinpath("tensors.safetensors").read_bytes()
     assert run("--resume", "--set", "run.microbatches=8") == 0
     assert len(before) > 0
 
@@ -179,7 +179,7 @@ def test_between_turns(
     before = getattr(place, method)
 
     def crowd(self, *arguments):
-        if saved(OUT / "checkpoints"):
+        if list_checkpoints(OUT / "checkpoints"):
             fail()
         return before(self, *arguments)
 
@@ -196,7 +196,7 @@ def test_in_a_probe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     before = torch.cdist
 
     def crowd(*arguments, **named):
-        if saved(OUT / "checkpoints"):
+        if list_checkpoints(OUT / "checkpoints"):
             torch_asks()
         return before(*arguments, **named)
 
@@ -289,17 +289,17 @@ def test_what_allocators_say_is_read():
         with pytest.raises((RuntimeError, MemoryError)) as caught:
             ask()
         assert shortage_of(caught.value) == Shortage("cpu", size)
-    assert [in_words(size) for size in (12, 2**20, 5 * 2**29)] == ["12 bytes", "1 MiB", "2.5 GiB"]
+    assert [format_bytes(size) for size in (12, 2**20, 5 * 2**29)] == ["12 bytes", "1 MiB", "2.5 GiB"]
 
 
 def test_groups_of_samples_stay_whole():
     spec = DataSpec((1, 8, 8))
     whole = runner_of(gan_table(), spec, batch=24, microbatches=2)
-    assert finer(whole) == [3, 4, 6, 8, 12, 24]
+    assert microbatch_candidates(whole) == [3, 4, 6, 8, 12, 24]
     grouped = runner_of(
         gan_table(discriminator__network={"kind": "stylegan2", "channel_base": 64, "channel_max": 8, "group": 4}),
         spec,
         batch=24,
         microbatches=2,
     )
-    assert finer(grouped) == [3, 6]
+    assert microbatch_candidates(grouped) == [3, 6]

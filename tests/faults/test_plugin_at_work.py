@@ -14,7 +14,7 @@ import pytest
 from ganforge.cli import main
 from ganforge.plugins.catalogue import FAMILIES
 from ganforge.plugins.loading import ENVIRONMENT
-from ganforge.storage.checkpoint import load_newest, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_newest
 
 RECIPE = """
 [data]
@@ -122,7 +122,7 @@ def run(clumsy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def play(place: str, late: bool, error: type[BaseException] = RuntimeError, *more: str) -> int:
         def told(here: str) -> None:
-            if here == place and (not late or saved(tmp_path / "out" / "checkpoints")):
+            if here == place and (not late or list_checkpoints(tmp_path / "out" / "checkpoints")):
                 raise error("not\ntoday")
 
         clumsy.at[:] = [told]

@@ -103,7 +103,9 @@ def test_a_signal_leaves_a_checkpoint_and_what_was_cut_is_done_on_resuming(
     assert "Traceback" not in "".join(forked.said for forked in playing)
     content, newest, passed_over = load_newest(here / "cut" / "checkpoints")
     assert (newest.name, passed_over) == (f"images-{AT:012d}", [])
-    assert content.facts["cut_short"] == AT - 32, "what is to be done is written down: the values are asked for here"
+    assert content.facts["interrupted_at"] == AT - 32, (
+        "what is to be done is written down: the values are asked for here"
+    )
     assert not any("modes-covered" in values for _, values in values_of(here / "cut"))
     record = json.loads((here / "cut" / "run.json").read_text())
     assert (record["status"], record["reason"]) == ("killed", f"stopped by {number.name}")

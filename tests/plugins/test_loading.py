@@ -14,8 +14,8 @@ from ganforge.builtin import networks
 from ganforge.builtin.losses.hinge import Hinge
 from ganforge.errors import PluginError
 from ganforge.plugins import hookspecs
-from ganforge.plugins.catalogue import FAMILIES, Catalogue, Entry, Plugin
-from ganforge.plugins.loading import load_catalogue, offered
+from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry, Plugin
+from ganforge.plugins.loading import components_in, load_catalogue
 
 
 def test_every_family_has_a_hook_and_every_hook_a_family():
@@ -48,10 +48,10 @@ def test_the_promised_components_are_there():
 
 
 def test_offered_finds_concrete_classes_of_its_family_only():
-    generators = offered(networks, Generator)
+    generators = components_in(networks, Generator)
     assert len(generators) == len(set(generators)) == len(catalogue().family("generators"))
     assert not any(issubclass(cls, Discriminator) or inspect.isabstract(cls) for cls in generators)
-    assert offered(networks, Loss) == []
+    assert components_in(networks, Loss) == []
 
 
 def test_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -65,7 +65,7 @@ def test_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     import my_losses
 
-    assert [cls.__name__ for cls in offered(my_losses, Loss)] == ["Mine"], "what it only imports is not its own"
+    assert [cls.__name__ for cls in components_in(my_losses, Loss)] == ["Mine"], "what it only imports is not its own"
 
 
 def test_entries_are_in_order_and_providers_are_known():
@@ -76,7 +76,7 @@ def test_entries_are_in_order_and_providers_are_known():
 
 
 def test_collisions():
-    entries = [Entry("losses", "hinge", Hinge, Plugin(name, f"{name}-dist", "1")) for name in ("one", "two")]
+    entries = [CatalogueEntry("losses", "hinge", Hinge, Plugin(name, f"{name}-dist", "1")) for name in ("one", "two")]
     with pytest.raises(PluginError, match=r"one-dist 1 .* two-dist 1 .*--no-plugin two"):
         Catalogue(entries)
     assert PluginError.exit_code == 2

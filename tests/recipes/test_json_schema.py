@@ -10,21 +10,21 @@ from support.catalogues import CATALOGUE, TOY_RECIPE
 from support.paths import RECIPE_FILES
 
 from ganforge.plugins.loading import load_catalogue
-from ganforge.recipes.json_schema import schema
+from ganforge.recipes.json_schema import recipe_schema
 from ganforge.recipes.recipe import parse_recipe
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 
 
 @pytest.fixture(scope="module")
 def toys():
-    made = schema(CATALOGUE)
+    made = recipe_schema(CATALOGUE)
     Draft7Validator.check_schema(made)
     return Draft7Validator(made)
 
 
 @pytest.fixture(scope="module")
 def installed():
-    made = schema(load_catalogue())
+    made = recipe_schema(load_catalogue())
     Draft7Validator.check_schema(made)
     return Draft7Validator(made)
 
@@ -33,12 +33,12 @@ def installed():
 def test_every_shipped_recipe_is_accepted_as_written_and_as_shown(installed, path):
     text = path.read_text(encoding="utf-8")
     installed.validate(tomllib.loads(text))
-    installed.validate(tomllib.loads(show(parse_recipe(text, path.name, load_catalogue()))))
+    installed.validate(tomllib.loads(recipe_to_toml(parse_recipe(text, path.name, load_catalogue()))))
 
 
 def test_the_toy_recipe_is_accepted(toys):
     toys.validate(tomllib.loads(TOY_RECIPE))
-    toys.validate(tomllib.loads(show(parse_recipe(TOY_RECIPE, "toy.toml", CATALOGUE))))
+    toys.validate(tomllib.loads(recipe_to_toml(parse_recipe(TOY_RECIPE, "toy.toml", CATALOGUE))))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_one_mistake_is_one_error_at_its_place(toys, old, new, path, said):
 def test_taplo_reads_it(tmp_path):
     import json
 
-    (tmp_path / "toy.schema.json").write_text(json.dumps(schema(CATALOGUE)))
+    (tmp_path / "toy.schema.json").write_text(json.dumps(recipe_schema(CATALOGUE)))
 
     def check(text):
         (tmp_path / "toy.toml").write_text(text)

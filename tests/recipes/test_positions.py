@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganforge.recipes.positions import places
+from ganforge.recipes.positions import positions
 
 
 def every_path(value, path=()):
@@ -25,7 +25,7 @@ def every_path(value, path=()):
 
 def check(text):
     data = tomllib.loads(text)
-    found = places(text)
+    found = positions(text)
     assert set(found) == set(every_path(data))
     for path, place in found.items():
         piece = text[place.start : place.end]

@@ -26,7 +26,7 @@ from support.examples import game_example
 from ganforge.errors import CheckpointError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.checkpoint import load, load_newest, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_checkpoint, load_newest
 from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS
 
 FILES = (TENSORS, FACTS, MANIFEST)
@@ -37,7 +37,7 @@ def make(folder: Path) -> list[Path]:
     """Play a little in `folder`; return its checkpoints."""
     table = table_of(game_example("gan", "stylegan2", "ada"))
     play(Recipe.model_validate(table, context={"catalogue": load_catalogue(only=[])}), folder)
-    return saved(folder / "checkpoints")
+    return list_checkpoints(folder / "checkpoints")
 
 
 def flips(path: Path, positions: int, chance: random.Random) -> Iterator[Damage]:
@@ -74,7 +74,7 @@ def found(path: Path, damage: Damage) -> bool:
     try:
         file.unlink() if content is None else file.write_bytes(content)
         try:
-            load(path)
+            load_checkpoint(path)
         except CheckpointError as error:
             return str(path) in str(error)
         return False
@@ -94,7 +94,7 @@ def main() -> None:
             entry = counts.setdefault(damage[:2], [0, 0, (path / damage[1]).stat().st_size])
             entry[0] += 1
             entry[1] += found(path, damage)
-        load(path)  # it is whole again
+        load_checkpoint(path)  # it is whole again
         (path / MANIFEST).write_bytes(b"")
         _, place, passed_over = load_newest(path.parent)
         falls_back = place == before and len(passed_over) == 1

@@ -72,7 +72,7 @@ def make(folder: Path) -> None:
         code, said = ask(arguments)
         assert code == 0, said
     run = RunFolder(folder)
-    run.event(64, "finding", FINDING.symptom, {**asdict(FINDING), "monitor": FINDING.name, "life": 0})
+    run.event(64, "finding", FINDING.symptom, {**asdict(FINDING), "monitor": FINDING.name, "rollbacks": 0})
     run.close()
 
 

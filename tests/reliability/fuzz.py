@@ -24,6 +24,8 @@ from typing import Any
 
 from support.paths import ROOT
 
+from ganforge.recipes.toml_writer import recipe_to_toml
+
 NAME = "fuzz.toml"
 READERS = ["recipe", "recipe_file", "recipe_bounds", "recipe_overrides", "recipe_errors", "recipe_show", "toml_places",
            "fields", "spots", "slots", "schedule", "component", "diagnosis", "labels"]  # fmt: skip
@@ -168,12 +170,13 @@ def read(content: bytes, overrides: Sequence[str], catalogue: Any) -> Any:
     """Read a recipe as `ganforge check` and `run` do, up to building; a `GanforgeError` where it is wrong."""
     from ganforge.recipes.parsing import decode_text
     from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_hash
-    from ganforge.recipes.toml_writer import show
     from ganforge.tracking import Store
 
     recipe = parse_recipe(decode_text(content, NAME), NAME, catalogue, overrides, lambda notice: None)
     assert len(recipe_hash(recipe)) == 64
-    assert parse_recipe(show(recipe), "shown.toml", catalogue) == recipe, "what is shown reads back to something else"
+    assert parse_recipe(recipe_to_toml(recipe), "shown.toml", catalogue) == recipe, (
+        "what is shown reads back to something else"
+    )
     monitors_of(recipe, catalogue)
     plan_of(recipe)
     Store.of(recipe.tracking.uri, recipe.tracking.experiment, recipe.tracking.name).viewing_command()
@@ -218,14 +221,14 @@ def built(recipe: Any) -> None:
         spec = DataSpec(size, classes, conditions=3 if data.get("labels") == "conditions" else 0)
     else:
         spec = DataSpec((2,), classes)
-    end = ration.available() - 2**28  # so that large networks are refused and not made
-    inner, ration.available = ration.available, lambda: max(inner() - end, 0)
+    end = ration.available_memory() - 2**28  # so that large networks are refused and not made
+    inner, ration.available_memory = ration.available_memory, lambda: max(inner() - end, 0)
     try:
         build_game(recipe.game, spec, recipe.seed, torch.device("cpu"))
     except GanforgeError:
         pass  # in words: networks do not fit the data, each other or the memory
     finally:
-        ration.available = inner
+        ration.available_memory = inner
 
 
 def fuzz(count: int, first: int, catalogue: Any, *, build: bool = False) -> Report:

@@ -26,7 +26,7 @@ from support.forks import Forked
 from support.ring import ring_recipe
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.checkpoint import images_of, load, load_newest, saved
+from ganforge.storage.checkpoint import checkpoint_images, list_checkpoints, load_checkpoint, load_newest
 
 INTERVAL = 32  # images: one round
 RECIPE = ring_recipe(
@@ -80,9 +80,13 @@ def kill_again_and_again(here: Path, times: int, seed: int = 0) -> Outcome:
     (here / "ring.toml").write_text(RECIPE)
     checkpoints, moments, outcome = here / "cut" / "checkpoints", random.Random(seed), Outcome()
     for _ in range(times):
-        began_at = images_of(saved(checkpoints)[-1]) if saved(checkpoints) else 0
+        began_at = checkpoint_images(list_checkpoints(checkpoints)[-1]) if list_checkpoints(checkpoints) else 0
         run = start(here, "cut", resume=bool(began_at))
-        run.wait_for(lambda: saved(checkpoints) and images_of(saved(checkpoints)[-1]) > began_at)  # noqa: B023
+        run.wait_for(
+            lambda began_at=began_at: (  # type: ignore[misc]
+                list_checkpoints(checkpoints) and checkpoint_images(list_checkpoints(checkpoints)[-1]) > began_at
+            )
+        )
         time.sleep(moments.random() * 0.2)
         run.send(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
@@ -90,10 +94,10 @@ def kill_again_and_again(here: Path, times: int, seed: int = 0) -> Outcome:
         look(checkpoints, outcome)
         if outcome.unreadable:
             return outcome
-    end = images_of(saved(checkpoints)[-1]) + 2 * INTERVAL
+    end = checkpoint_images(list_checkpoints(checkpoints)[-1]) + 2 * INTERVAL
     for name in ("cut", "whole"):
         assert start(here, name, resume=name == "cut", images=end).wait(600) == 0
-    manifests = [saved(here / name / "checkpoints")[-1] / "manifest.json" for name in ("cut", "whole")]
+    manifests = [list_checkpoints(here / name / "checkpoints")[-1] / "manifest.json" for name in ("cut", "whole")]
     outcome.same = manifests[0].read_bytes() == manifests[1].read_bytes()
     return outcome
 
@@ -110,10 +114,10 @@ def look(checkpoints: Path, outcome: Outcome) -> None:
     """Read all that a killed run left, and note what came of it."""
     outcome.kills += 1
     outcome.saving += any(name.startswith(".images-") for name in os.listdir(checkpoints))
-    for path in saved(checkpoints):
+    for path in list_checkpoints(checkpoints):
         outcome.read += 1
         try:
-            load(path)
+            load_checkpoint(path)
         except CheckpointError as error:
             outcome.unreadable.append(str(error))
     newest, _, _ = load_newest(checkpoints)

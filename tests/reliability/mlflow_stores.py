@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.ring import ring_recipe
 from support.servers import serving
 
-from ganforge.tracking import read_record
+from ganforge.tracking import read_run_json
 
 PATIENCE = 900.0  # seconds until all must be live
 
@@ -111,7 +111,7 @@ def bad_server(name: str, out: Path) -> tuple[str, float]:
     with server(name, out) as (uri, calls):
         process = start(recipe, folder, uri)
         code = process.wait(600)
-    ended = float(read_record(folder)["end"])
+    ended = float(read_run_json(folder)["end"])
     late = time.time() - ended
     log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     rates = [rate for line in log if (rate := line["values"].get("speed/images_per_second")) is not None]

@@ -25,7 +25,7 @@ from support.forks import forked_together
 from support.ring import ring_recipe
 
 from ganforge.errors import LostError
-from ganforge.storage.checkpoint import load_newest, saved
+from ganforge.storage.checkpoint import list_checkpoints, load_newest
 
 RECIPE = ring_recipe(
     seed=1,
@@ -65,7 +65,7 @@ def kill_again_and_again(times: int, processes: int, folder: Path, longest: floa
         assert codes == expected, f"{codes}, expected {expected}: {said}"
         assert "Traceback" not in said, said
         assert said.count("ended without a word") == (victim != 0), said
-    if saved(folder / "run" / "checkpoints"):
+    if list_checkpoints(folder / "run" / "checkpoints"):
         assert load_newest(folder / "run" / "checkpoints")[2] == [], "every checkpoint is whole"
     return taken
 

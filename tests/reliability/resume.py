@@ -30,11 +30,11 @@ from ganforge.cli.terminal.view import SilentView
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.checkpoint import load, load_newest, path_of, saved
+from ganforge.storage.checkpoint import checkpoint_path, list_checkpoints, load_checkpoint, load_newest
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
 from ganforge.training.loop import train
-from ganforge.training.session import never
+from ganforge.training.session import never_stop
 
 BATCH, ROUNDS = 8, 12
 Line = tuple[int, dict[str, float]]
@@ -94,18 +94,18 @@ def cases(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "plugin example", table_of(game, {"kind": "ring"})
 
 
-def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = never) -> tuple[bool, list[Line]]:
+def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = never_stop) -> tuple[bool, list[Line]]:
     """Play a run, from its newest checkpoint if it has one, and return whether it is over, and its lines of the log."""
-    tracker, resumed = Kept(), bool(saved(folder / "checkpoints"))
+    tracker, resumed = Kept(), bool(list_checkpoints(folder / "checkpoints"))
     torch.manual_seed(len(str(folder)))  # what must not matter
-    session, tasks = assemble(
+    session, callbacks = assemble(
         recipe,
         Accelerator(cpu=True),
         recipe.data.open(folder.parent),
         folder=folder,
         cache=folder.parent,
         tracker=tracker,
-        show=SilentView(),
+        reporter=SilentView(),
         monitors=(),
         fresh=not resumed,
     )
@@ -113,15 +113,15 @@ def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = never) -> tupl
         content, _, passed_over = load_newest(folder / "checkpoints")
         assert passed_over == []
         session.restore(content.tensors, content.facts)
-    return train(session, tasks, stop), tracker.lines
+    return train(session, callbacks, stop), tracker.lines
 
 
 def differences(whole: Path, cut: Path, expected: Sequence[Line], lines: Sequence[Line]) -> list[str]:
     """Name what differs between two runs that came to their end."""
     found: list[str] = []
-    one, two = (saved(folder / "checkpoints")[-1] for folder in (whole, cut))
+    one, two = (list_checkpoints(folder / "checkpoints")[-1] for folder in (whole, cut))
     if (one / "manifest.json").read_bytes() != (two / "manifest.json").read_bytes():
-        first, second = load(one), load(two)
+        first, second = load_checkpoint(one), load_checkpoint(two)
         names = sorted(first.tensors.keys() ^ second.tensors.keys())
         names += [name for name in first.tensors if not torch.equal(first.tensors[name], second.tensors.get(name))]
         names += [name for name in first.facts if first.facts[name] != second.facts.get(name)]
@@ -146,7 +146,7 @@ def lines_that_differ(expected: Sequence[Line], lines: Sequence[Line]) -> list[s
 def cut_between_rounds(recipe: Recipe, whole: Path, lines: Sequence[Line], cut: int) -> list[str]:
     """Resume from the checkpoint of `cut` images shown; return what differs at the end."""
     folder = whole.parent / f"cut-{cut}"
-    shutil.copytree(path_of(whole / "checkpoints", cut), path_of(folder / "checkpoints", cut))
+    shutil.copytree(checkpoint_path(whole / "checkpoints", cut), checkpoint_path(folder / "checkpoints", cut))
     over, after = play(recipe, folder)
     assert over
     return differences(whole, folder, [line for line in lines if line[0] > cut], after)
@@ -155,7 +155,7 @@ def cut_between_rounds(recipe: Recipe, whole: Path, lines: Sequence[Line], cut: 
 def cut_in_evaluation(recipe: Recipe, whole: Path, lines: Sequence[Line], at: int, call: int) -> list[str]:
     """Cut the evaluation after `at` images shown, the `call`th time that somebody looks, and resume."""
     before, folder = at - BATCH, whole.parent / f"evaluation-{at}-{call}"
-    shutil.copytree(path_of(whole / "checkpoints", before), path_of(folder / "checkpoints", before))
+    shutil.copytree(checkpoint_path(whole / "checkpoints", before), checkpoint_path(folder / "checkpoints", before))
     looked = -1  # for the first time before the first round
 
     def stop() -> bool:
@@ -165,7 +165,7 @@ def cut_in_evaluation(recipe: Recipe, whole: Path, lines: Sequence[Line], at: in
 
     over, first = play(recipe, folder, stop)
     newest = load_newest(folder / "checkpoints")[0].facts
-    if over or (newest["images"], newest["cut_short"]) != (at, before):
+    if over or (newest["images"], newest["interrupted_at"]) != (at, before):
         return [f"it was not cut in the evaluation after {at} images, but at {newest['images']}: {newest['cut_short']}"]
     over, after = play(recipe, folder)
     assert over

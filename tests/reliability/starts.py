@@ -38,7 +38,7 @@ from support.ring import ring_recipe
 
 from ganforge.cli import main as ganforge
 from ganforge.plugins.loading import load_catalogue
-from ganforge.tracking import read_record
+from ganforge.tracking import read_run_json
 
 HIDDEN = {".lock", ".mlflow.lock"}  # files of a run's folder that begin with a dot and are meant to stay
 ENDS = (None, None, signal.SIGTERM, signal.SIGINT)  # how runs end, in turn
@@ -137,7 +137,7 @@ def play(count: int, start: Start, tracking: str, out: Path, tally: Tally, until
         if ending is None:
             tally.seconds.append(used.ru_utime + used.ru_stime)
         expected = (0, "finished") if ending is None else (128 + ending, "killed")
-        found = (code, read_record(folder).get("status"))
+        found = (code, read_run_json(folder).get("status"))
         if found != expected:
             tally.wrong.append(f"start {index}: {found}, expected {expected}")
         left = [path.name for path in folder.rglob(".*") if path.name not in HIDDEN]

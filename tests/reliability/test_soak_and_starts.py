@@ -23,8 +23,8 @@ from support.installed import catalogue
 
 from ganforge.cli.terminal.view import SilentView
 from ganforge.recipes.recipe import monitors_of, read_recipe
-from ganforge.recipes.toml_writer import show
-from ganforge.tracking import Facts, RunFolder
+from ganforge.recipes.toml_writer import recipe_to_toml
+from ganforge.tracking import RunFolder, RunMetadata
 from ganforge.training.assemble import assemble
 from ganforge.training.loop import train
 
@@ -142,17 +142,17 @@ def test_nothing_grows_in_forty_rounds(tmp_path: Path):
     overrides = [*often, *sizes, "run.images=6400", "run.log_every_images=160", "diagnosis.samples=16"]
     recipe = read_recipe(RECIPE, catalogue(), overrides)
     folder = RunFolder(tmp_path / "run")
-    session, tasks = assemble(
+    session, callbacks = assemble(
         recipe,
         Accelerator(cpu=True),
         recipe.data.open(tmp_path),
         folder=folder.path,
         cache=tmp_path,
         tracker=folder,
-        show=SilentView(),
+        reporter=SilentView(),
         monitors=monitors_of(recipe, catalogue()),
     )
-    folder.begin(Facts("cpu"), show(recipe), None)
+    folder.begin(RunMetadata("cpu"), recipe_to_toml(recipe), None)
     seen: dict[int, tuple[int, ...]] = {}
 
     def stop() -> bool:
@@ -165,7 +165,7 @@ def test_nothing_grows_in_forty_rounds(tmp_path: Path):
             seen[session.images] = (tensors, descriptors, threading.active_count(), files, len(objects))
         return session.images >= 2_400
 
-    train(session, tasks, stop)
+    train(session, callbacks, stop)
     folder.finish("finished")
     before, after = seen[1_120], seen[2_400]
     assert after[:4] == before[:4]

@@ -9,7 +9,7 @@ from ganforge.api.data import DataSpec
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.errors import CheckpointError, GanforgeError, RecipeError
 from ganforge.runs.labels import read_labels
-from ganforge.runs.sampling import draw, load_trained, pick_device
+from ganforge.runs.sampling import choose_device, draw_samples, load_game
 
 CPU = torch.device("cpu")
 
@@ -25,8 +25,8 @@ def session(tmp_path_factory):
 
 
 def drawn(session, count, *, checkpoint=None, live=False, **settings):
-    trained = load_trained(session.folder, catalogue(), CPU, checkpoint=checkpoint, live=live)
-    return torch.cat(list(draw(trained, count, **settings)))
+    trained = load_game(session.folder, catalogue(), CPU, checkpoint=checkpoint, live=live)
+    return torch.cat(list(draw_samples(trained, count, **settings)))
 
 
 def test_samples_are_those_of_the_averaged_game_that_was_played(session):
@@ -78,7 +78,7 @@ def test_checkpoint_is_chosen_by_images_best_or_place(session):
 @pytest.mark.parametrize("checkpoint", ["48", "bets", "-1"])
 def test_unknown_checkpoint_names_those_that_are_there(session, checkpoint):
     with pytest.raises(CheckpointError, match=r"no checkpoint .* at 32, 80 images"):
-        load_trained(session.folder, catalogue(), CPU, checkpoint=checkpoint)
+        load_game(session.folder, catalogue(), CPU, checkpoint=checkpoint)
 
 
 def test_damaged_checkpoint_is_passed_over_and_said(tmp_path):
@@ -89,7 +89,7 @@ def test_damaged_checkpoint_is_passed_over_and_said(tmp_path):
     content = bytearray(tensors.read_bytes())
     content[-1] ^= 1
     tensors.write_bytes(content)
-    trained = load_trained(tmp_path / "run", catalogue(), CPU)
+    trained = load_game(tmp_path / "run", catalogue(), CPU)
     assert trained.images == 16
     assert len(trained.notices) == 1
     assert "damaged" in trained.notices[0]
@@ -103,24 +103,24 @@ def test_checkpoint_of_another_game_is_refused(tmp_path):
     assert "width = 32" in text
     recipe.write_text(text.replace("width = 32", "width = 16"))
     with pytest.raises(CheckpointError, match="does not fit"):
-        load_trained(tmp_path / "run", catalogue(), CPU)
+        load_game(tmp_path / "run", catalogue(), CPU)
 
 
 def test_run_without_checkpoint_or_best_says_so(session, tmp_path):
     (tmp_path / "recipe.toml").write_bytes((session.folder / "recipe.toml").read_bytes())
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):
-        load_trained(tmp_path, catalogue(), CPU)
+        load_game(tmp_path, catalogue(), CPU)
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):
-        load_trained(tmp_path, catalogue(), CPU, checkpoint="best")
+        load_game(tmp_path, catalogue(), CPU, checkpoint="best")
 
 
 def test_no_run_says_which_are_there(session, tmp_path, monkeypatch):
     monkeypatch.setattr("ganforge.storage.lookup.RUNS", session.folder.parent)
     with pytest.raises(RecipeError, match=r"did you mean .*digits\?; the newest runs here: .*digits"):
-        load_trained(tmp_path / "digit", catalogue(), CPU)
+        load_game(tmp_path / "digit", catalogue(), CPU)
     monkeypatch.setattr("ganforge.storage.lookup.RUNS", tmp_path / "runs")
     with pytest.raises(RecipeError, match="there are no runs"):
-        load_trained(tmp_path, catalogue(), CPU)
+        load_game(tmp_path, catalogue(), CPU)
 
 
 @pytest.mark.parametrize("truncation", [0.0, -0.5, 1.01, float("nan"), float("inf")])
@@ -130,11 +130,11 @@ def test_truncation_out_of_range(session, truncation):
 
 
 def test_broken_weights_are_not_sampled(session):
-    trained = load_trained(session.folder, catalogue(), CPU)
+    trained = load_game(session.folder, catalogue(), CPU)
     for parameter in trained.game.get_submodule("generator").parameters():
         parameter.fill_(float("nan"))
     with pytest.raises(GanforgeError, match="NaN"):
-        list(draw(trained, 3))
+        list(draw_samples(trained, 3))
 
 
 def test_labels_are_read_as_names_first_then_as_indices():
@@ -163,6 +163,6 @@ def test_unknown_labels(text, spec, said):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_device_that_is_not_there():
-    assert pick_device("auto") == CPU
+    assert choose_device("auto") == CPU
     with pytest.raises(GanforgeError, match="no CUDA device"):
-        pick_device("cuda")
+        choose_device("cuda")

@@ -14,9 +14,9 @@ from support.paths import DOCS
 from support.toys import ToySource, batches, gan_table, recipe_of, runner_of
 
 from ganforge.api.data import DataSpec
-from ganforge.recipes.json_schema import schema
+from ganforge.recipes.json_schema import recipe_schema
 from ganforge.recipes.recipe import parse_recipe
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 
 PAGE = (DOCS / "techniques.md").read_text()
 SPEC = DataSpec((1, 8, 8), 3)
@@ -58,17 +58,17 @@ def test_it_plays(technique: str, toml: str):
 
 @pytest.fixture(scope="module")
 def installed() -> Draft7Validator:
-    return Draft7Validator(schema(catalogue()))
+    return Draft7Validator(recipe_schema(catalogue()))
 
 
 @pytest.mark.parametrize(("technique", "toml"), ROWS, ids=[row[0] for row in ROWS])
 def test_it_is_shown_and_known_to_editors(technique: str, toml: str, installed: Draft7Validator):
     """What `ganforge recipe show` writes reads back to the same, and the schema takes both."""
     recipe = recipe_of(merged({"game": gan_table()}, tomllib.loads(toml))["game"])
-    written = show(recipe)
+    written = recipe_to_toml(recipe)
     assert parse_recipe(written, "shown.toml", catalogue()) == recipe
     installed.validate(tomllib.loads(written))
-    installed.validate(merged(tomllib.loads(show(recipe_of())), tomllib.loads(toml)))
+    installed.validate(merged(tomllib.loads(recipe_to_toml(recipe_of())), tomllib.loads(toml)))
 
 
 def test_there_are_lines():

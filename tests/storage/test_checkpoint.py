@@ -17,7 +17,16 @@ from support.toys import ToySource, batches, gan_table, runner_of
 from ganforge.api.data import DataSpec
 from ganforge.errors import CheckpointError
 from ganforge.storage import checkpoint, disk, manifest, migrations
-from ganforge.storage.checkpoint import Checkpoint, images_of, load, load_newest, path_of, prune, save, saved
+from ganforge.storage.checkpoint import (
+    Checkpoint,
+    checkpoint_images,
+    checkpoint_path,
+    list_checkpoints,
+    load_checkpoint,
+    load_newest,
+    prune_checkpoints,
+    save_checkpoint,
+)
 from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS
 from ganforge.storage.migrations import FORMAT
 
@@ -36,8 +45,8 @@ def content(images: int = 32) -> Checkpoint:
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path):
-    path = save(tmp_path, 32, content())
-    found = load(path)
+    path = save_checkpoint(tmp_path, 32, content())
+    found = load_checkpoint(path)
     assert path.name == "images-000000000032"
     assert found.facts == content().facts
     assert found.tensors.keys() == content().tensors.keys()
@@ -50,7 +59,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path):
 
 @pytest.mark.parametrize("file", [TENSORS, FACTS, MANIFEST])
 def test_one_changed_byte_is_found(tmp_path: Path, file: str):
-    path = save(tmp_path, 32, content()) / file
+    path = save_checkpoint(tmp_path, 32, content()) / file
     whole = path.read_bytes()
     numbers = random.Random(file)
     # every byte of the small files, and many of the large one, each changed in one bit and to something else
@@ -63,25 +72,25 @@ def test_one_changed_byte_is_found(tmp_path: Path, file: str):
             damaged[offset] ^= change
             path.write_bytes(damaged)
             with pytest.raises(CheckpointError, match="images-000000000032"):
-                load(path.parent)
+                load_checkpoint(path.parent)
     path.write_bytes(whole)
-    load(path.parent)
+    load_checkpoint(path.parent)
 
 
 @pytest.mark.parametrize("file", [TENSORS, FACTS, MANIFEST])
 @pytest.mark.parametrize("share", [0, 0.3, 0.999, None])
 def test_truncated_missing_and_lengthened_files_are_found(tmp_path: Path, file: str, share: float | None):
-    path = save(tmp_path, 32, content()) / file
+    path = save_checkpoint(tmp_path, 32, content()) / file
     whole = path.read_bytes()
     if share is None:
         path.unlink()
     else:
         path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(CheckpointError):
-        load(path.parent)
+        load_checkpoint(path.parent)
     path.write_bytes(whole + b"\n")
     with pytest.raises(CheckpointError):
-        load(path.parent)
+        load_checkpoint(path.parent)
 
 
 def rewrite(path: Path, **changes: object) -> None:
@@ -91,17 +100,17 @@ def rewrite(path: Path, **changes: object) -> None:
 
 @pytest.mark.parametrize("file", [FACTS, MANIFEST])
 def test_a_new_line_that_became_a_carriage_return_is_found(tmp_path: Path, file: str):
-    path = save(tmp_path, 32, content()) / file
+    path = save_checkpoint(tmp_path, 32, content()) / file
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r", 1))
     with pytest.raises(CheckpointError, match="was changed or damaged"):
-        load(path.parent)
+        load_checkpoint(path.parent)
 
 
 def test_a_foreign_format_is_named(tmp_path: Path):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     rewrite(path, format=99)
     with pytest.raises(CheckpointError, match="of format 99, which a newer ganforge wrote; this one reads up to"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -118,40 +127,40 @@ def test_a_foreign_format_is_named(tmp_path: Path):
     ],
 )
 def test_a_manifest_that_is_none(tmp_path: Path, text: str):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     (path / MANIFEST).write_text(text)
     with pytest.raises(CheckpointError):
-        load(path)
+        load_checkpoint(path)
 
 
 def describe(path: Path, images: int, format_: int = FORMAT) -> None:
     """Write the manifest that the files would have."""
-    measured = {name: manifest.measure(path / name) for name in (TENSORS, FACTS)}
-    (path / MANIFEST).write_text(manifest.describe(format_, images, measured))
+    measured = {name: manifest.describe_file(path / name) for name in (TENSORS, FACTS)}
+    (path / MANIFEST).write_text(manifest.manifest_text(format_, images, measured))
 
 
 def test_pickles_are_never_read(tmp_path: Path):
     """Even with a manifest that describes it."""
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     torch.save({"a": torch.zeros(1)}, path / TENSORS)
     describe(path, 32)
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("format_", [1, FORMAT])
 def test_a_checkpoint_of_an_older_format_is_brought_up_to_date(tmp_path: Path, format_: int):
     """Format 1, as it was written: no number in the facts, nothing about roll-backs or evaluations cut short."""
-    path = save(tmp_path, 32, content())
-    facts = {"images": 32, "round": 2} if format_ == 1 else {"format": 2, "images": 32, "life": 3}
+    path = save_checkpoint(tmp_path, 32, content())
+    facts = {"images": 32, "round": 2} if format_ == 1 else {"format": 3, "images": 32, "rollbacks": 3}
     (path / FACTS).write_text(json.dumps(facts, indent=1))
     describe(path, 32, format_)
-    found = load(path)
+    found = load_checkpoint(path)
     assert torch.equal(found.tensors["game/weight"], content().tensors["game/weight"])
     if format_ == 1:
-        assert found.facts == {"images": 32, "round": 2, "life": 0, "taken_over": {}, "cut_short": None}
+        assert found.facts == {"images": 32, "round": 2, "rollbacks": 0, "start_weights": {}, "interrupted_at": None}
     else:
-        assert found.facts == {"images": 32, "life": 3}
+        assert found.facts == {"images": 32, "rollbacks": 3}
 
 
 def test_migrations_are_taken_in_order(monkeypatch: pytest.MonkeyPatch):
@@ -167,30 +176,30 @@ def test_migrations_are_taken_in_order(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_format_that_facts_and_manifest_do_not_agree_on(tmp_path: Path):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     describe(path, 32, 1)
     with pytest.raises(CheckpointError, match="does not describe the files"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("format_", [0, -1, None, "2", [], 1.0, 10**30])
 def test_a_format_that_is_none(tmp_path: Path, format_: object):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     rewrite(path, format=format_)
     with pytest.raises(CheckpointError, match="images-000000000032"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("file", [FACTS, MANIFEST])
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 60_000, " " * (2**26 + 1), '{"images": {}}', "\ud800", "nul"])
 def test_absurd_json(tmp_path: Path, file: str, text: str):
     """Even where the manifest describes it: nested too deep, a number too long, a file too large."""
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     (path / file).write_bytes(text.encode("utf-16" if text == "\ud800" else "utf-8", "surrogatepass"))
     if file == FACTS:
         describe(path, 32)
     with pytest.raises(CheckpointError, match="images-000000000032"):
-        load(path)
+        load_checkpoint(path)
 
 
 def header(tensors: bytes, entries: object, length: int | None = None) -> bytes:
@@ -215,25 +224,25 @@ def header(tensors: bytes, entries: object, length: int | None = None) -> bytes:
 )
 def test_a_header_that_lies_about_sizes(tmp_path: Path, entries: object, length: int | None):
     """Even where the manifest describes the file."""
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     (path / TENSORS).write_bytes(header((path / TENSORS).read_bytes(), entries, length))
     describe(path, 32)
     with pytest.raises(CheckpointError, match="images-000000000032 cannot be read"):
-        load(path)
+        load_checkpoint(path)
 
 
 def test_files_that_the_manifest_does_not_describe(tmp_path: Path):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     (path / ".nfs0001").write_text("left by the system")
-    load(path)
+    load_checkpoint(path)
     (path / "weights.pkl").write_bytes(b"anything")
     with pytest.raises(CheckpointError, match=r"does not describe \(weights.pkl\)"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link", "nothing"])
 def test_a_checkpoint_that_is_no_folder(tmp_path: Path, kind: str):
-    whole, place = save(tmp_path / "elsewhere", 48, content(48)), tmp_path / "images-000000000048"
+    whole, place = save_checkpoint(tmp_path / "elsewhere", 48, content(48)), tmp_path / "images-000000000048"
     match kind:
         case "file":
             place.write_text("not a folder")
@@ -242,20 +251,20 @@ def test_a_checkpoint_that_is_no_folder(tmp_path: Path, kind: str):
         case "dangling link":
             place.symlink_to(tmp_path / "gone")
     with pytest.raises(CheckpointError, match=r"images-000000000048 is (a file|a link|missing)"):
-        load(place)
-    save(tmp_path, 32, content())
+        load_checkpoint(place)
+    save_checkpoint(tmp_path, 32, content())
     _, path, passed_over = load_newest(tmp_path)
     assert path.name == "images-000000000032"
     assert len(passed_over) == (kind != "nothing")
-    path = save(tmp_path, 48, content(48))  # played again
+    path = save_checkpoint(tmp_path, 48, content(48))  # played again
     assert load_newest(tmp_path)[1:] == (path, [])
-    assert load(whole).facts["images"] == 48, "what a link led to is left alone"
+    assert load_checkpoint(whole).facts["images"] == 48, "what a link led to is left alone"
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 @pytest.mark.parametrize("file", [TENSORS, FACTS, MANIFEST])
 def test_a_file_of_a_checkpoint_that_is_none(tmp_path: Path, kind: str, file: str):
-    path = save(tmp_path, 32, content()) / file
+    path = save_checkpoint(tmp_path, 32, content()) / file
     other = path.rename(tmp_path / file)
     match kind:
         case "link":
@@ -265,29 +274,29 @@ def test_a_file_of_a_checkpoint_that_is_none(tmp_path: Path, kind: str, file: st
         case "folder":
             path.mkdir()
     with pytest.raises(CheckpointError, match=f"{file} is no plain file"):
-        load(path.parent)
+        load_checkpoint(path.parent)
 
 
 def test_tensors_in_the_same_memory_are_saved(tmp_path: Path):
     """Tied weights, and parts of one tensor; safetensors refuses them as they are."""
     weight = torch.randn(4, 4)
     tensors = {"a": weight, "b": weight, "first": weight[0], "transposed": weight.T}
-    found = load(save(tmp_path, 32, Checkpoint(tensors, {"images": 32}))).tensors
+    found = load_checkpoint(save_checkpoint(tmp_path, 32, Checkpoint(tensors, {"images": 32}))).tensors
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
 
 def test_a_manifest_cannot_point_elsewhere(tmp_path: Path):
-    path = save(tmp_path, 32, content())
+    path = save_checkpoint(tmp_path, 32, content())
     manifest = json.loads((path / MANIFEST).read_text())
     manifest["files"]["../../secret"] = manifest["files"][FACTS]
     (path / MANIFEST).write_text(json.dumps(manifest, indent=1))
     with pytest.raises(CheckpointError):
-        load(path)
+        load_checkpoint(path)
 
 
 def test_the_newest_whole_one_and_why_not_the_newer(tmp_path: Path):
     for images in (16, 32, 48):
-        save(tmp_path, images, content(images))
+        save_checkpoint(tmp_path, images, content(images))
     facts = tmp_path / "images-000000000048" / FACTS
     facts.write_text(facts.read_text().replace("12.5", "11.5"))
     shutil.rmtree(tmp_path / "images-000000000032" / MANIFEST, ignore_errors=True)
@@ -303,7 +312,7 @@ def test_the_newest_whole_one_and_why_not_the_newer(tmp_path: Path):
 def test_none_that_can_be_read(tmp_path: Path):
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         load_newest(tmp_path)
-    path = save(tmp_path, 16, content(16))
+    path = save_checkpoint(tmp_path, 16, content(16))
     (path / TENSORS).unlink()
     with pytest.raises(CheckpointError, match=r"holds no checkpoint that can be read\n.*images-000000000016"):
         load_newest(tmp_path)
@@ -311,144 +320,146 @@ def test_none_that_can_be_read(tmp_path: Path):
 
 def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path):
     for images in range(10, 70, 10):
-        save(tmp_path, images, content(images))
+        save_checkpoint(tmp_path, images, content(images))
     (tmp_path / ".images-000000000070.tmp").mkdir()
-    prune(tmp_path, 60, keep=2, best=20)
-    assert [int(path.name[7:]) for path in saved(tmp_path)] == [20, 50, 60]
+    prune_checkpoints(tmp_path, 60, keep=2, best=20)
+    assert [int(path.name[7:]) for path in list_checkpoints(tmp_path)] == [20, 50, 60]
     assert len(list(tmp_path.iterdir())) == 3, "what a killed process left is gone"
-    prune(tmp_path, 60, keep=2)
-    assert [int(path.name[7:]) for path in saved(tmp_path)] == [50, 60]
+    prune_checkpoints(tmp_path, 60, keep=2)
+    assert [int(path.name[7:]) for path in list_checkpoints(tmp_path)] == [50, 60]
 
 
 def test_the_first_after_each_multiple_is_kept_for_good(tmp_path: Path):
     for images in (0, 16, 30, 46, 62, 78, 94, 110):
-        save(tmp_path, images, content(images))
-        prune(tmp_path, images, keep=2, best=None, every=30)
-    assert [images_of(path) for path in saved(tmp_path)] == [30, 62, 94, 110]
-    save(tmp_path, 126, content(126))
-    prune(tmp_path, 126, keep=2, every=30)
-    save(tmp_path, 142, content(142))
-    prune(tmp_path, 142, keep=2, every=30)
-    assert [images_of(path) for path in saved(tmp_path)] == [30, 62, 94, 126, 142]
+        save_checkpoint(tmp_path, images, content(images))
+        prune_checkpoints(tmp_path, images, keep=2, best=None, every=30)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 110]
+    save_checkpoint(tmp_path, 126, content(126))
+    prune_checkpoints(tmp_path, 126, keep=2, every=30)
+    save_checkpoint(tmp_path, 142, content(142))
+    prune_checkpoints(tmp_path, 142, keep=2, every=30)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 126, 142]
 
 
 def test_damaged_ones_that_are_played_again_do_not_count_as_newest(tmp_path: Path):
     """A run that went back to 16 keeps 16 until it has two that are whole."""
     for images in (16, 48, 64):
-        save(tmp_path, images, content(images))
+        save_checkpoint(tmp_path, images, content(images))
     for images in (48, 64):
-        (path_of(tmp_path, images) / FACTS).write_text("damaged")
-    save(tmp_path, 32, content(32))
-    prune(tmp_path, 32, keep=2)
-    assert [images_of(path) for path in saved(tmp_path)] == [16, 32, 48, 64]
-    save(tmp_path, 48, content(48))
-    prune(tmp_path, 48, keep=2)
-    assert [images_of(path) for path in saved(tmp_path)] == [32, 48, 64]
+        (checkpoint_path(tmp_path, images) / FACTS).write_text("damaged")
+    save_checkpoint(tmp_path, 32, content(32))
+    prune_checkpoints(tmp_path, 32, keep=2)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16, 32, 48, 64]
+    save_checkpoint(tmp_path, 48, content(48))
+    prune_checkpoints(tmp_path, 48, keep=2)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [32, 48, 64]
 
 
 def test_an_old_one_that_is_no_folder_is_cleared_away(tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious").write_text("")
-    path_of(tmp_path, 1).symlink_to(tmp_path / "elsewhere")
-    path_of(tmp_path, 2).write_text("a file")
+    checkpoint_path(tmp_path, 1).symlink_to(tmp_path / "elsewhere")
+    checkpoint_path(tmp_path, 2).write_text("a file")
     for images in (16, 32):
-        save(tmp_path, images, content(images))
-    prune(tmp_path, 32, keep=2)
-    assert [images_of(path) for path in saved(tmp_path)] == [16, 32]
+        save_checkpoint(tmp_path, images, content(images))
+    prune_checkpoints(tmp_path, 32, keep=2)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16, 32]
     assert (tmp_path / "elsewhere" / "precious").exists()
 
 
 def test_the_newest_is_the_one_of_most_images_whatever_the_clock_says(tmp_path: Path):
     for images, clock in ((16, 3e9), (32, 2e9), (48, 1e9)):  # the clock is set back again and again
-        path = save(tmp_path, images, content(images))
+        path = save_checkpoint(tmp_path, images, content(images))
         for file in (*path.iterdir(), path):
             os.utime(file, (clock, clock))
-    assert load_newest(tmp_path)[1] == path_of(tmp_path, 48)
-    prune(tmp_path, 48, keep=2)
-    assert [images_of(path) for path in saved(tmp_path)] == [32, 48]
+    assert load_newest(tmp_path)[1] == checkpoint_path(tmp_path, 48)
+    prune_checkpoints(tmp_path, 48, keep=2)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [32, 48]
 
 
 def test_names_of_others_are_left_alone(tmp_path: Path):
     for name in ("images-", "images-1", "images-best", "images-00000000001x", "images-" + "9" * 30):
         (tmp_path / name).mkdir()
-    save(tmp_path, 16, content(16))
-    prune(tmp_path, 16, keep=2)
-    assert [images_of(path) for path in saved(tmp_path)] == [16]
+    save_checkpoint(tmp_path, 16, content(16))
+    prune_checkpoints(tmp_path, 16, keep=2)
+    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16]
     assert len(list(tmp_path.iterdir())) == 6
 
 
 def test_what_is_replaced_is_there_until_the_new_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """At every call to the system while a checkpoint is written over another, one that is whole has its name."""
-    save(tmp_path, 32, content(16))
+    save_checkpoint(tmp_path, 32, content(16))
     seen: list[str] = []
 
     def look(event: str, arguments: tuple[object, ...]) -> None:
         if watching and event.startswith(("os.", "open", "shutil.")) and event not in ("os.scandir", "os.listdir"):
             seen.append(event)
-            assert (path_of(tmp_path, 32) / MANIFEST).is_file(), (event, arguments)
+            assert (checkpoint_path(tmp_path, 32) / MANIFEST).is_file(), (event, arguments)
 
     watching = True
     sys.addaudithook(look)  # which cannot be taken away again
     try:
-        save(tmp_path, 32, content(32))
+        save_checkpoint(tmp_path, 32, content(32))
     finally:
         watching = False
     assert len(seen) > 10
     assert load_newest(tmp_path)[0].facts["images"] == 32
     monkeypatch.setattr(disk, "exchange", lambda one, two: False)  # a file system that cannot exchange names
-    save(tmp_path, 32, Checkpoint(content().tensors, {"images": 32, "again": True}))
-    assert load(path_of(tmp_path, 32)).facts["again"]
+    save_checkpoint(tmp_path, 32, Checkpoint(content().tensors, {"images": 32, "again": True}))
+    assert load_checkpoint(checkpoint_path(tmp_path, 32)).facts["again"]
     assert [path.name for path in tmp_path.iterdir()] == ["images-000000000032"]
 
 
 def test_saving_again_replaces(tmp_path: Path):
-    save(tmp_path, 32, content(16))
-    save(tmp_path, 32, content(32))
-    assert torch.equal(load(saved(tmp_path)[0]).tensors["game/weight"], content(32).tensors["game/weight"])
+    save_checkpoint(tmp_path, 32, content(16))
+    save_checkpoint(tmp_path, 32, content(32))
+    assert torch.equal(
+        load_checkpoint(list_checkpoints(tmp_path)[0]).tensors["game/weight"], content(32).tensors["game/weight"]
+    )
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    save(tmp_path, 16, content(16))
+    save_checkpoint(tmp_path, 16, content(16))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 7))
     with pytest.raises(
         CheckpointError, match=r"images-000000000032 could not be written .*\(7 bytes\) are free.*Older ones are un"
     ):
-        save(tmp_path, 32, content(32))
+        save_checkpoint(tmp_path, 32, content(32))
     assert [path.name for path in tmp_path.iterdir()] == ["images-000000000016"]
     load_newest(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["save_file", "sync", "describe", "put"])
 def test_a_disk_that_fills_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    save(tmp_path, 16, content(16))
+    save_checkpoint(tmp_path, 16, content(16))
 
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, name, full)
     with pytest.raises(CheckpointError, match="No space left on device"):
-        save(tmp_path, 32, content(32))
+        save_checkpoint(tmp_path, 32, content(32))
     assert [path.name for path in tmp_path.iterdir()] == ["images-000000000016"]
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path):
     (tmp_path / "checkpoints").write_text("")
     with pytest.raises(CheckpointError, match="could not be written"):
-        save(tmp_path / "checkpoints", 32, content())
+        save_checkpoint(tmp_path / "checkpoints", 32, content())
 
 
 def test_a_metric_that_is_no_number_does_not_cost_the_checkpoint(tmp_path: Path):
     facts = {"images": 32, "metrics": {"fid": float("nan"), "kid": float("inf")}}
-    found = load(save(tmp_path, 32, Checkpoint(content().tensors, facts))).facts
+    found = load_checkpoint(save_checkpoint(tmp_path, 32, Checkpoint(content().tensors, facts))).facts
     assert math.isnan(found["metrics"]["fid"])
     assert found["metrics"]["kid"] == math.inf
 
 
 def test_facts_that_json_cannot_hold_leave_no_half_checkpoint(tmp_path: Path):
     with pytest.raises(TypeError):
-        save(tmp_path, 32, Checkpoint(content().tensors, {"images": 32, "bad": object()}))
-    assert saved(tmp_path) == []
+        save_checkpoint(tmp_path, 32, Checkpoint(content().tensors, {"images": 32, "bad": object()}))
+    assert list_checkpoints(tmp_path) == []
 
 
 def test_a_whole_runner_survives(tmp_path: Path):
@@ -457,6 +468,6 @@ def test_a_whole_runner_survives(tmp_path: Path):
     for batch in batches(runner, ToySource(spec), 2):
         runner.play_round(batch)
     tensors, facts = runner.state()
-    found = load(save(tmp_path, runner.images, Checkpoint(tensors, facts)))
+    found = load_checkpoint(save_checkpoint(tmp_path, runner.images, Checkpoint(tensors, facts)))
     assert found.facts == json.loads(json.dumps(facts))
     assert all(torch.equal(found.tensors[path], tensor) for path, tensor in tensors.items())

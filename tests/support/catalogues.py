@@ -20,7 +20,7 @@ from ganforge.api.slots import (
     AnyLoss,
 )
 from ganforge.builtin.optimizers.adam import Adam
-from ganforge.plugins.catalogue import Catalogue, Entry, Plugin
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 
 
 class ToyFaces(families.Dataset):
@@ -120,7 +120,7 @@ class ToyCount(families.Metric):
     samples: PositiveInt = Field(default=1000, description="how many")
     note: str | None = Field(default=None, description="a remark")
 
-    def tells(self):
+    def directions(self):
         return {f"count-of-{self.samples}": "higher"}
 
     def measure(self, exam):
@@ -180,7 +180,7 @@ FAMILIES = {
     "metrics": [ToyCount],
 }
 CATALOGUE = Catalogue(
-    Entry(family, cls.kind_name(), cls, THEIRS if cls is ToyGenerator else OURS)
+    CatalogueEntry(family, cls.kind_name(), cls, THEIRS if cls is ToyGenerator else OURS)
     for family, classes in FAMILIES.items()
     for cls in classes
 )

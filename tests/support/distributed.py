@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from ganforge.api.data import DataSpec, place
+from ganforge.api.data import DataSpec, to_device
 from ganforge.api.sampler import Sampler
 from ganforge.distributed.consistency import check_ranks
-from ganforge.distributed.world import Share
+from ganforge.distributed.world import World
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.checkpoint import Checkpoint, load, save
+from ganforge.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ganforge.training.build import build_runner
 from ganforge.training.runner import Runner
 from support.toys import ToySource, changed, recipe_of
@@ -33,7 +33,7 @@ def play(runner: Runner, spec: DataSpec, rounds: int) -> None:
     while runner.round < rounds:
         rows = runner.rows // runner.microbatches
         batch = source.batch(np.concatenate([sampler.at(runner.images + start, rows) for start in runner.starts]))
-        runner.play_round(place(batch, runner.accelerator.device))
+        runner.play_round(to_device(batch, runner.accelerator.device))
 
 
 def runner_of(case: Mapping[str, Any]) -> Runner:
@@ -52,17 +52,17 @@ def runner_of(case: Mapping[str, Any]) -> Runner:
 def keep(folder: Path, played: Runner) -> None:
     """See that all processes hold the same, and save it with the readings: the main process writes."""
     tensors, facts = played.state()
-    check_ranks(Share(played.accelerator), tensors, played.images)
+    check_ranks(World(played.accelerator), tensors, played.images)
     tensors |= {f"readings/{name}": value for name, value in played.game.readings().items()}
     if played.accelerator.is_main_process:
-        save(folder, played.images, Checkpoint(tensors, facts))
+        save_checkpoint(folder, played.images, Checkpoint(tensors, facts))
     played.accelerator.wait_for_everyone()
 
 
 def resume(case: Mapping[str, Any], checkpoint: Path, folder: Path) -> None:
     """Play on from a checkpoint to the end, and save."""
     torch.manual_seed(len(str(folder)))
-    resumed, found = runner_of(case), load(checkpoint)
+    resumed, found = runner_of(case), load_checkpoint(checkpoint)
     resumed.restore(found.tensors, found.facts)
     play(resumed, DataSpec.from_json(case["spec"]), case["rounds"])
     keep(folder, resumed)

@@ -14,8 +14,8 @@ from ganforge.api.data import Batch, DataSpec, KnownModes, Source
 from ganforge.api.dice import Dice
 from ganforge.api.families import Metric
 from ganforge.api.game import Game, Turn
-from ganforge.api.metric import FeatureNetwork, Measurement, Samples, Side, View, Want
-from ganforge.evaluation.batch import Networks
+from ganforge.api.metric import FeatureNetwork, Measurement, SampleRequest, Samples, Side, View
+from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.subject import GameSubject
 
@@ -103,7 +103,7 @@ def noise(count: int, *shape: int, seed: int = 0) -> np.ndarray:
 
 
 def exam_of(game: Game, source: Source, cache: Path, seed: int = 5, truncation: float = 1.0) -> Examination:
-    networks = Networks(torch.device("cpu"))
+    networks = FeatureNetworks(torch.device("cpu"))
     subject = GameSubject(game, source.spec, networks, seed, truncation=truncation, ema=True)
     return Examination(subject, source, torch.device("cpu"), cache, seed, networks=networks)
 
@@ -111,11 +111,11 @@ def exam_of(game: Game, source: Source, cache: Path, seed: int = 5, truncation: 
 def looked_at(exam: Examination, count: int, of: Side = "generated", view: View | None = None) -> Tensor:
     """The rows of a view, of the samples themselves unless another is named."""
     view = view or Samples()
-    exam.take([Want(view, count, of)])
+    exam.gather([SampleRequest(view, count, of)])
     return exam.rows(view, count, of)
 
 
 def measured(metric: Metric, exam: Examination) -> Measurement:
     """What a metric alone finds."""
-    exam.take(metric.wants(exam.source))
+    exam.gather(metric.requests(exam.source))
     return metric.measure(exam)

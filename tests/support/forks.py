@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ganforge.distributed.launch import environment_of, free_port
+from ganforge.distributed.launch import free_port, process_environment
 from support.paths import TESTS
 
 
@@ -93,7 +93,8 @@ def forked_together(
     """The processes of one run, as a launcher would start them."""
     port = free_port()
     return [
-        Forked(arguments, folder, environment_of(rank, processes, port), prepare=prepare) for rank in range(processes)
+        Forked(arguments, folder, process_environment(rank, processes, port), prepare=prepare)
+        for rank in range(processes)
     ]
 
 

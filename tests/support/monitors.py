@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line
+from ganforge.api.monitor import Finding, LogLine
 from ganforge.api.plan import Plan
 from ganforge.plugins.loading import Catalogue, load_catalogue
 from ganforge.recipes.recipe import plan_of, read_recipe
@@ -46,20 +46,20 @@ def group(prefix: str, **values: float) -> dict[str, float]:
 
 def log(
     count: int, values: Callable[[int], Mapping[str, float]], first: Mapping[str, float] | None = None
-) -> list[Line]:
+) -> list[LogLine]:
     """A log of the line before training and `count` more, of whose number (1, 2, ...) `values` are a function."""
-    lines = [Line.of(0, 0, first if first is not None else REAL)]
-    return lines + [Line.of(n * BATCH * ROUNDS, n * ROUNDS, values(n)) for n in range(1, count + 1)]
+    lines = [LogLine.of(0, 0, first if first is not None else REAL)]
+    return lines + [LogLine.of(n * BATCH * ROUNDS, n * ROUNDS, values(n)) for n in range(1, count + 1)]
 
 
-def say(monitor: Monitor, lines: Sequence[Line], of: Plan | None = None) -> list[tuple[int, Finding]]:
+def say(monitor: Monitor, lines: Sequence[LogLine], of: Plan | None = None) -> list[tuple[int, Finding]]:
     """What the monitor says, each with the number of the line."""
     watcher = monitor.build(of if of is not None else plan())
     return [(number, finding) for number, line in enumerate(lines) for finding in watcher.look(line)]
 
 
 def first(
-    monitor: Monitor, lines: Sequence[Line], recipe: str = "dcgan_digits", *overrides: str
+    monitor: Monitor, lines: Sequence[LogLine], recipe: str = "dcgan_digits", *overrides: str
 ) -> tuple[int, Finding]:
     """What it says first, and on which line; its remedies must be overrides of the recipe, and change it."""
     said = say(monitor, lines, plan(recipe, *overrides))

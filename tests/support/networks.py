@@ -43,7 +43,7 @@ def assert_all_learn(makes: Generator, scores: Discriminator, data: DataSpec, ro
             nn.init.constant_(module.strength, 0.5)  # at first it is 0, and nothing is seen through it
     labels = some_labels(rows, data)
     images = generator(torch.randn(rows, makes.latent), labels)
-    logits, activations = discriminator.examine(images, labels)
+    logits, activations = discriminator.forward_features(images, labels)
     assert images.shape == (rows, *data.shape)
     assert images.abs().max() <= 1
     assert logits.shape == (rows,)

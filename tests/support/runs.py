@@ -9,10 +9,10 @@ from typing import Any
 from accelerate import Accelerator
 
 from ganforge.cli.terminal.view import SilentView
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
-from ganforge.training.callbacks.checkpoint import Save
+from ganforge.training.callbacks.checkpoint import CheckpointCallback
 from ganforge.training.session import Session
 from support.toys import recipe_of
 
@@ -27,7 +27,7 @@ def session_of(folder: Path, game: Mapping[str, Any] | None = None, **changes: A
         folder=folder,
         cache=folder,
         tracker=NoTracker(),
-        show=SilentView(),
+        reporter=SilentView(),
     )
     return session
 
@@ -37,5 +37,5 @@ def play_and_save(session: Session, rounds: int) -> None:
     for _ in range(rounds):
         session.runner.play_round(session.next_batch())
     session.folder.mkdir(parents=True, exist_ok=True)
-    (session.folder / "recipe.toml").write_text(show(session.recipe))
-    Save(None, 5, None).run(session)
+    (session.folder / "recipe.toml").write_text(recipe_to_toml(session.recipe))
+    CheckpointCallback(None, 5, None).run(session)

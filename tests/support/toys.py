@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from PIL import Image
 from torch import Tensor
 
-from ganforge.api.data import Batch, DataSpec, Source, place
+from ganforge.api.data import Batch, DataSpec, Source, to_device
 from ganforge.recipes.recipe import Recipe
 from ganforge.training.build import build_runner
 from ganforge.training.runner import Runner
@@ -91,4 +91,4 @@ def runner_of(game: Mapping[str, Any], spec: DataSpec, batch: int = 16, microbat
 def batches(runner: Runner, source: Source, count: int) -> list[Batch]:
     """The next `count` batches of this process as a session would give them."""
     rows = [np.arange(i * runner.batch, (i + 1) * runner.batch) % len(source) for i in range(count)]
-    return [place(source.batch(row), runner.accelerator.device) for row in rows]
+    return [to_device(source.batch(row), runner.accelerator.device) for row in rows]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.tracking import Facts, RunFolder, Store
+from ganforge.tracking import RunFolder, RunMetadata, Store
 from support.paths import TESTS
 
 RECIPE = """seed = 7
@@ -33,7 +33,7 @@ def begin(path: Path, store: Store | None, resumed_at: int | None = None, recipe
     folder = RunFolder(path)
     if resumed_at is not None:
         folder.rewind(resumed_at)
-    facts = Facts(device="cpu", plugins={"ganforge": "1.2.3"}, command=["ganforge", "run", "x.toml"])
+    facts = RunMetadata(device="cpu", plugins={"ganforge": "1.2.3"}, command=["ganforge", "run", "x.toml"])
     folder.begin(facts, recipe, store, resumed=resumed_at is not None)
     return folder
 

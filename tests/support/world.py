@@ -10,14 +10,14 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from ganforge.api.families import Metric
-from ganforge.api.metric import Embedded, Samples, Want
+from ganforge.api.metric import FeatureOutput, SampleRequest, Samples
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.inception_score import InceptionScore
 from ganforge.builtin.metrics.kid import KernelDistance
 from ganforge.builtin.metrics.pixel_variance import PixelVariance
 from ganforge.builtin.metrics.precision_recall import PrecisionRecall
-from ganforge.distributed.world import Share
-from ganforge.evaluation.batch import Networks
+from ganforge.distributed.world import World
+from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.subject import GameSubject
 from support.examinations import ArraySource, DiceGame, noise
@@ -39,17 +39,17 @@ def examine(folder: Path) -> None:
     torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True)
     torch.manual_seed(accelerator.process_index)  # processes differ in what must not matter
-    share, source, game = Share(accelerator), ArraySource(noise(REAL, 3, 8, 8)), DiceGame((3, 8, 8))
+    world, source, game = World(accelerator), ArraySource(noise(REAL, 3, 8, 8)), DiceGame((3, 8, 8))
     game.frozen.eval()
     before = {key: value.clone() for key, value in game.state_dict().items()}
-    views = {"features": Embedded(Random()), "logits": Embedded(Random(), "logits"), "samples": Samples()}
+    views = {"features": FeatureOutput(Random()), "logits": FeatureOutput(Random(), "logits"), "samples": Samples()}
     for turn in ("computed", "kept"):
-        networks = Networks(accelerator.device)
+        networks = FeatureNetworks(accelerator.device)
         subject = GameSubject(game, source.spec, networks, 5, ema=True)
-        exam = Examination(subject, source, accelerator.device, folder / "cache", 5, share=share, networks=networks)
-        exam.take(want for metric in METRICS.values() for want in metric.wants(source))
-        exam.take([Want(view, FAKE) for view in views.values()])
-        if share.main:
+        exam = Examination(subject, source, accelerator.device, folder / "cache", 5, world=world, networks=networks)
+        exam.gather(want for metric in METRICS.values() for want in metric.requests(source))
+        exam.gather([SampleRequest(view, FAKE) for view in views.values()])
+        if world.main:
             values = {name: dict(metric.measure(exam).values) for name, metric in METRICS.items()}
             (folder / f"{turn}.json").write_text(json.dumps({"values": values, "read": source.reads}))
             save_file({key: exam.rows(view, FAKE).clone() for key, view in views.items()}, folder / f"{turn}.rows")
@@ -59,4 +59,4 @@ def examine(folder: Path) -> None:
     assert game.norm.training
     assert not game.frozen.training
     assert not any(game.modes), "samples are drawn in evaluation mode, without gradients"
-    assert len(game.modes) == 2 * 2 * -(-FAKE // (64 * share.processes)), "every process draws its share only"
+    assert len(game.modes) == 2 * 2 * -(-FAKE // (64 * world.world_size)), "every process draws its share only"

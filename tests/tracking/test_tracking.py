@@ -11,10 +11,10 @@ import pytest
 from support import tracking as support
 
 from ganforge.errors import GanforgeError
-from ganforge.tracking import Facts, NoTracker, RunFolder, Store, read_lines, redact
+from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Store, read_lines, redact
 from ganforge.tracking.follower import Follower, Tail, flatten
-from ganforge.tracking.jsonl import Lines, write_json
-from ganforge.tracking.reading import Logged, read_json
+from ganforge.tracking.jsonl import JsonlFile, write_json
+from ganforge.tracking.reading import MetricsLine, read_json
 from ganforge.tracking.redaction import redact_command
 
 
@@ -82,14 +82,14 @@ def test_a_resumed_run_forgets_what_is_played_again_and_keeps_its_id(tmp_path: P
 def test_a_torn_last_line_is_dropped_before_the_next_one_is_written(tmp_path: Path):
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b'{"images":1}\n{"images":2')
-    lines = Lines(path)
+    lines = JsonlFile(path)
     lines.append({"images": 3})
     lines.close()
     assert path.read_bytes() == b'{"images":1}\n{"images":3}\n'
 
 
 def test_a_full_disk_keeps_the_lines_until_there_is_room(tmp_path: Path):
-    lines = Lines(tmp_path / "lines.jsonl")
+    lines = JsonlFile(tmp_path / "lines.jsonl")
     lines.append({"images": 1})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))  # the second line fits in part only
@@ -174,7 +174,7 @@ def test_flattened_recipe():
 
 def test_a_tail_yields_whole_lines_and_counts_a_refused_portion_as_unread(tmp_path: Path):
     path = tmp_path / "x.jsonl"
-    tail = Tail(path, Logged)
+    tail = Tail(path, MetricsLine)
     one, two, three, four = (json.dumps({"images": images, "values": {}}).encode() + b"\n" for images in range(1, 5))
     assert list(tail.portions()) == []
     path.write_bytes(one + two + three[:8])
@@ -223,7 +223,7 @@ def test_what_is_played_after_a_roll_back_is_mirrored_too(tmp_path: Path):
     book, done = Notebook(), dict[str, object]()
     follower = Follower(tmp_path, done, nothing)
     follower.begin(book, {})
-    for images, values in ((10, {"x": 1.0}), (20, {"x": 2.0}), (10, {"run/life": 1.0}), (20, {"x": 3.0})):
+    for images, values in ((10, {"x": 1.0}), (20, {"x": 2.0}), (10, {"run/rollbacks": 1.0}), (20, {"x": 3.0})):
         folder.metrics(images, 0, values)
     details = {"name": "collapse", "evidence": "0.1 of 0.9", "remedies": ["a=1", "b=2"]}
     folder.event(20, "finding", "all alike", details)
@@ -262,6 +262,6 @@ def test_facts_name_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     folder = RunFolder(tmp_path / "b")
-    folder.begin(Facts(device="cpu"), support.RECIPE, None)
+    folder.begin(RunMetadata(device="cpu"), support.RECIPE, None)
     folder.close()
     assert read_json(tmp_path / "b" / "run.json")["git_commit"] == head

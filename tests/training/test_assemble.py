@@ -67,7 +67,7 @@ def test_lazy_shares_reach_the_optimizers():
     table = gan_table(discriminator__regularizers=[{"kind": "r1", "every": 4}], discriminator__optimizer__lr=1.0)
     runner = runner_of(table, SPEC)
     assert runner.players["discriminator"].optimizer.param_groups[0]["lr"] == pytest.approx(4 / 5)
-    assert runner.players["generator"].share == 1
+    assert runner.players["generator"].step_fraction == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

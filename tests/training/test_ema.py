@@ -9,7 +9,7 @@ from torch import nn
 
 from ganforge.api.game import EmaRecipe
 from ganforge.api.schedule import Ramp
-from ganforge.training.ema import Ema, exponent
+from ganforge.training.ema import Ema, power_exponent
 
 
 def live(value: float = 0.0) -> nn.Module:
@@ -84,7 +84,7 @@ def test_the_uniform_shape_is_the_mean_of_all_weights_since_it_began(skipped: in
 @pytest.mark.parametrize(("width", "gamma"), [(0.05, 16.97), (0.10, 6.94)])
 def test_the_exponents_that_the_paper_names(width: float, gamma: float):
     """Karras et al. 2024, arXiv:2312.02696, sec. 3.1: widths of 5 % and 10 % are gamma of 16.97 and 6.94."""
-    assert exponent(width) == pytest.approx(gamma, abs=5e-3)
+    assert power_exponent(width) == pytest.approx(gamma, abs=5e-3)
 
 
 @pytest.mark.parametrize("width", [0.02, 0.1, 0.28])
@@ -102,14 +102,14 @@ def test_the_power_shape_has_the_width_that_was_asked_for(width: float):
     assert weights.sum() == pytest.approx(1)
     mean = (weights * times).sum()
     assert ((weights * (times - mean) ** 2).sum()).sqrt() == pytest.approx(width, rel=2e-3)
-    gamma = exponent(width)
+    gamma = power_exponent(width)
     assert mean == pytest.approx((gamma + 1) / (gamma + 2), rel=1e-3), "its centre, from the integral of t^gamma"
 
 
 def test_the_power_shape_by_hand_and_its_default():
     expected = [VALUES[0]]
     for step, value in enumerate(VALUES[1:], 2):
-        kept = (1 - 1 / step) ** (exponent(0.1) + 1)
+        kept = (1 - 1 / step) ** (power_exponent(0.1) + 1)
         expected.append(kept * expected[-1] + (1 - kept) * value)
     assert averages(EmaRecipe(shape="power"), VALUES) == pytest.approx(expected)
     assert averages(EmaRecipe(shape="power", width=0.1), VALUES) == pytest.approx(expected)

@@ -12,7 +12,7 @@ from support.toys import gan_table, recipe_of
 
 from ganforge.errors import RecipeError
 from ganforge.recipes.recipe import Recipe, parse_recipe
-from ganforge.recipes.toml_writer import show
+from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
 from ganforge.training.loop import train
@@ -31,17 +31,17 @@ def session_of(folder: Path, data: Any, held_out: Any) -> tuple[Session, Any]:
         folder=folder,
         cache=folder,
         tracker=RunFolder(folder),
-        show=SilentReporter(),
+        reporter=SilentReporter(),
     )
 
 
 def test_it_is_measured(tmp_path: Path):
     train_part, other = ({"kind": "digits", "resolution": 8, "part": part} for part in ("train", "test"))
-    session, tasks = session_of(tmp_path, train_part, other)
+    session, callbacks = session_of(tmp_path, train_part, other)
     for player in session.runner.players.values():
         player.step = lambda *_: None
     session.runner.game.discriminator.requires_grad_(False)
-    train(session, tasks, lambda: False)
+    train(session, callbacks, lambda: False)
     lines = read_lines(tmp_path / "metrics.jsonl")[1:]
     assert all(abs(line["values"].get("discriminator/overfit", 0.0)) < 100 for line in lines)
 
@@ -60,14 +60,14 @@ def test_what_does_not_fit(tmp_path: Path, held_out: Any, message: str):
 
 def test_the_table_reads_back():
     recipe = recipe_of(diagnosis={"held_out": {"kind": "digits", "resolution": 8}, "ignore": ["mode-collapse"]})
-    text = show(recipe)
+    text = recipe_to_toml(recipe)
     assert "[diagnosis.held_out]" in text
     again: Recipe = parse_recipe(text, "again", catalogue())
     assert again == recipe
 
 
 def test_a_kind_that_is_not_there_is_named_with_its_place():
-    text = show(recipe_of()) + '\n[diagnosis.held_out]\nkind = "digitz"\n'
+    text = recipe_to_toml(recipe_of()) + '\n[diagnosis.held_out]\nkind = "digitz"\n'
     with pytest.raises(
         RecipeError, match=r"diagnosis\.held_out\.kind: unknown kind 'digitz' of data set; did you mean"
     ):

@@ -10,7 +10,7 @@ from ganforge.api.game import EmaRecipe, PlayerRecipe, Turn
 from ganforge.api.schedule import Ramp
 from ganforge.builtin.constraints.weight_clipping import WeightClipping
 from ganforge.builtin.optimizers.adam import Adam
-from ganforge.training.player import Player, main_share
+from ganforge.training.player import Player, main_step_fraction
 
 
 def turn(name: str, player: str, every: int = 1, *, lazy: bool = False) -> Turn:
@@ -21,18 +21,18 @@ def turn(name: str, player: str, every: int = 1, *, lazy: bool = False) -> Turn:
 def test_one_lazy_turn_gives_the_papers_factor(every: int):
     """k / (k + 1): Karras et al. 2020, arXiv:1912.04958, appendix B."""
     turns = [turn("d", "d"), turn("d/r1", "d", every, lazy=True), turn("g", "g")]
-    assert main_share(turns, "d") == pytest.approx(every / (every + 1))
-    assert main_share(turns, "g") == 1
+    assert main_step_fraction(turns, "d") == pytest.approx(every / (every + 1))
+    assert main_step_fraction(turns, "g") == 1
     assert [t.gain for t in turns] == [1, every, 1]
 
 
 def test_two_lazy_turns():
     turns = [turn("d", "d"), turn("a", "d", 4, lazy=True), turn("b", "d", 16, lazy=True)]
-    assert main_share(turns, "d") == pytest.approx(1 / (1 + 1 / 4 + 1 / 16))
+    assert main_step_fraction(turns, "d") == pytest.approx(1 / (1 + 1 / 4 + 1 / 16))
 
 
 def test_a_turn_that_is_rare_but_not_lazy_is_not_made_up_for():
-    assert main_share([turn("g", "g", 5)], "g") == 1
+    assert main_step_fraction([turn("g", "g", 5)], "g") == 1
     assert turn("g", "g", 5).gain == 1
 
 
@@ -41,10 +41,10 @@ def test_when_turns_are_due():
     assert [round_ for round_ in range(10) if rare.due(round_, round_ * 10)] == [6, 9]
 
 
-def player(share: float = 1.0, **fields: object) -> Player:
+def player(step_fraction: float = 1.0, **fields: object) -> Player:
     recipe = PlayerRecipe(optimizer=fields.pop("optimizer", Adam(lr=0.1, betas=(0.5, 0.99))), **fields)
     torch.manual_seed(0)
-    return Player("g", nn.Linear(3, 2), recipe, share)
+    return Player("g", nn.Linear(3, 2), recipe, step_fraction)
 
 
 def test_share_corrects_learning_rate_and_betas():

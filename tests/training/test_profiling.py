@@ -5,7 +5,7 @@ from support.runs import session_of
 from support.toys import gan_table
 
 from ganforge.training import profiling as trial
-from ganforge.training.profiling import try_out
+from ganforge.training.profiling import profile
 
 R1 = {"discriminator__regularizers": [{"kind": "r1", "every": 16}]}
 
@@ -21,7 +21,7 @@ def test_lazy_turns_count_by_their_share_of_a_cycle(tmp_path, monkeypatch):
         return sum(cost[name] for name in names)
 
     monkeypatch.setattr(trial, "_time", took)
-    found = try_out(session, seconds=0.0)
+    found = profile(session, seconds=0.0)
     assert found.cycle == 80
     assert found.seconds == pytest.approx(1 + 10 / 16 + 3 / 5)
     assert found.slowest == pytest.approx(14)
@@ -32,7 +32,7 @@ def test_lazy_turns_count_by_their_share_of_a_cycle(tmp_path, monkeypatch):
 
 def test_bytes_are_those_of_the_tensors(tmp_path):
     session = session_of(tmp_path, gan_table(**R1))
-    found = try_out(session, seconds=0.0)
+    found = profile(session, seconds=0.0)
     players = session.runner.players
     parameters = {name: sum(p.numel() for p in player.parameters) for name, player in players.items()}
     # mlp: latent 8 -> 32 -> ... ; every parameter is float32, and Adam keeps two numbers for each and a step

@@ -15,7 +15,7 @@ from ganforge.api.tally import Tally
 from ganforge.builtin.optimizers.adam import Adam
 from ganforge.errors import DivergedError
 from ganforge.training.player import Player
-from ganforge.training.runner import Runner, split
+from ganforge.training.runner import Runner, split_batch
 
 SPEC = DataSpec((1, 8, 8))
 BATCH = {"image": torch.ones(8, 1)}
@@ -155,7 +155,7 @@ def test_opponents_get_no_gradients():
 
 def test_split_keeps_entries_together():
     batch = {"image": torch.arange(8).view(8, 1), "label": torch.arange(8)}
-    parts = list(split(batch, 4))
+    parts = list(split_batch(batch, 4))
     assert [part["label"].tolist() for part in parts] == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert all(torch.equal(part["image"].squeeze(1), part["label"]) for part in parts)
 

@@ -11,17 +11,17 @@ from accelerate import Accelerator
 from PIL import Image
 from support.toys import ToySource, gan_table, recipe_of, runner_of
 
-from ganforge.api.data import Batch, DataSpec, place
+from ganforge.api.data import Batch, DataSpec, to_device
 from ganforge.api.game import Game
 from ganforge.api.sampler import Sampler
 from ganforge.storage import checkpoint
-from ganforge.storage.checkpoint import saved
+from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.callbacks.checkpoint import Save
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.callbacks.checkpoint import CheckpointCallback
 from ganforge.training.loop import train
-from ganforge.training.session import Ledger, Session
+from ganforge.training.session import RunningMeans, Session
 
 SPEC = DataSpec((1, 8, 8), 3)
 
@@ -46,15 +46,15 @@ class Silent:
         self.said.append(f"{images}: {finding.name}")
 
 
-def session_of(folder: Path, **changes: object) -> tuple[Session, list[Task]]:
+def session_of(folder: Path, **changes: object) -> tuple[Session, list[Callback]]:
     recipe = recipe_of(gan_table(), **{"run__images": 100, "checkpoints__every_images": 32, **changes})
     source = ToySource(SPEC)
     return assemble(
-        recipe, Accelerator(cpu=True), source, folder=folder, cache=folder, tracker=NoTracker(), show=Silent()
+        recipe, Accelerator(cpu=True), source, folder=folder, cache=folder, tracker=NoTracker(), reporter=Silent()
     )
 
 
-class Noting(Task):
+class Noting(Callback):
     def __init__(self, every_images: int | None, **options: bool) -> None:
         super().__init__(every_images, **options)
         self.begun, self.ran = 0, []
@@ -80,36 +80,36 @@ class Noting(Task):
 )
 def test_tasks_are_due_when_a_multiple_was_passed_and_at_the_end(tmp_path: Path, every, options, expected):
     session, _ = session_of(tmp_path)
-    task = Noting(every, **options)
-    assert train(session, [task], lambda: False) is True
-    assert task.ran == expected
-    assert task.begun == 1
-    assert session.show.at == list(range(16, 128, 16)), "100 images are shown in 7 rounds of 16"
+    callback = Noting(every, **options)
+    assert train(session, [callback], lambda: False) is True
+    assert callback.ran == expected
+    assert callback.begun == 1
+    assert session.reporter.at == list(range(16, 128, 16)), "100 images are shown in 7 rounds of 16"
 
 
 def test_a_stop_between_rounds_saves_first(tmp_path: Path):
-    session, tasks = session_of(tmp_path, checkpoints__every_images=1_000)
-    assert train(session, tasks, lambda: session.images >= 48) is False
+    session, callbacks = session_of(tmp_path, checkpoints__every_images=1_000)
+    assert train(session, callbacks, lambda: session.images >= 48) is False
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["images-000000000048"]
 
 
 def test_a_stop_does_not_save_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    session, tasks = session_of(tmp_path)
+    session, callbacks = session_of(tmp_path)
     saves: list[int] = []
-    monkeypatch.setattr(Save, "run", lambda self, session: saves.append(session.images))
-    train(session, tasks, lambda: session.images >= 64)
+    monkeypatch.setattr(CheckpointCallback, "run", lambda self, session: saves.append(session.images))
+    train(session, callbacks, lambda: session.images >= 64)
     assert saves == [32, 64]
 
 
 def test_some_checkpoints_are_kept_for_good(tmp_path: Path):
-    session, tasks = session_of(tmp_path, checkpoints__every_images=16, checkpoints__for_good_every_images=40)
-    assert train(session, tasks, lambda: False) is True
-    assert [path.name[-3:] for path in saved(tmp_path / "checkpoints")] == ["048", "080", "096", "112"]
+    session, callbacks = session_of(tmp_path, checkpoints__every_images=16, checkpoints__for_good_every_images=40)
+    assert train(session, callbacks, lambda: False) is True
+    assert [path.name[-3:] for path in list_checkpoints(tmp_path / "checkpoints")] == ["048", "080", "096", "112"]
 
 
 def test_a_stop_before_the_first_round_leaves_all_as_it_is(tmp_path: Path):
-    session, tasks = session_of(tmp_path)
-    assert train(session, tasks, lambda: True) is False
+    session, callbacks = session_of(tmp_path)
+    assert train(session, callbacks, lambda: True) is False
     assert session.images == 0
     assert not (tmp_path / "checkpoints").exists()
 
@@ -120,14 +120,14 @@ def test_what_the_disk_refuses_beside_the_checkpoint_is_said_and_the_run_goes_on
     def refused(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    session, tasks = session_of(tmp_path)
+    session, callbacks = session_of(tmp_path)
     monkeypatch.setattr(checkpoint, "_remove", refused)
     monkeypatch.setattr(Image.Image, "save", refused)
-    assert train(session, tasks, lambda: False) is True
-    said = "\n".join(session.show.said)
+    assert train(session, callbacks, lambda: False) is True
+    said = "\n".join(session.reporter.said)
     assert f"an old checkpoint in {tmp_path / 'checkpoints'} could not be deleted ([Errno 28] No space" in said
     assert f"the picture {tmp_path / 'grids' / 'images-000000000112.png'} could not be written (No space" in said
-    assert [path.name[-3:] for path in saved(tmp_path / "checkpoints")] == ["032", "064", "096", "112"]
+    assert [path.name[-3:] for path in list_checkpoints(tmp_path / "checkpoints")] == ["032", "064", "096", "112"]
 
 
 def test_batches_follow_the_sampler(tmp_path: Path):
@@ -153,14 +153,14 @@ def test_a_run_changes_its_batch_and_leaves_no_sample_out(tmp_path: Path):
 
 def test_place():
     images = torch.tensor([[[[0, 255], [51, 204]]]], dtype=torch.uint8).expand(2, 3, 2, 2)
-    placed = place({"image": images, "label": torch.tensor([1, 2])}, torch.device("cpu"))
+    placed = to_device({"image": images, "label": torch.tensor([1, 2])}, torch.device("cpu"))
     assert placed["image"].is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(placed["image"][0, 0], torch.tensor([[-1.0, 1.0], [-0.6, 0.6]]))
     assert placed["label"].dtype == torch.int64
 
 
 def test_the_ledger_means_what_each_name_was_reported_as():
-    ledger = Ledger()
+    ledger = RunningMeans()
     ledger.note({"always": torch.tensor(1.0), "seldom": torch.tensor(5.0)})
     ledger.note({"always": torch.tensor(2.0)})
     ledger.note({})
@@ -171,14 +171,14 @@ def test_the_ledger_means_what_each_name_was_reported_as():
 def test_state_and_restore(tmp_path: Path):
     one, _ = session_of(tmp_path)
     for _ in range(3):
-        one.ledger.note(one.runner.play_round(one.next_batch()))
+        one.running_means.note(one.runner.play_round(one.next_batch()))
     one.metrics, one.best, one.findings = {"fid": 3.0}, (3.0, 32), ["odd"]
     two, _ = session_of(tmp_path)
     tensors, facts = one.state()
     two.restore({path: tensor.clone() for path, tensor in tensors.items()}, {**facts, "best": [3.0, 32]})
     assert (two.metrics, two.best, two.findings, two.images) == ({"fid": 3.0}, (3.0, 32), ["odd"], 48)
-    assert {name: value.item() for name, value in two.ledger.means().items()} == {
-        name: value.item() for name, value in one.ledger.means().items()
+    assert {name: value.item() for name, value in two.running_means.means().items()} == {
+        name: value.item() for name, value in one.running_means.means().items()
     }
     assert torch.equal(one.next_batch()["image"], two.next_batch()["image"])
 
@@ -190,8 +190,15 @@ def test_a_game_that_reads_what_the_data_lack(tmp_path: Path, monkeypatch: pytes
 
 
 def test_tasks_come_in_an_order_that_lets_each_see_what_it_needs(tmp_path: Path):
-    _, tasks = session_of(tmp_path, metrics=[{"kind": "pixel-variance"}], monitors=["discriminator-too-strong"])
-    assert [type(task).__name__ for task in tasks] == ["Probe", "Log", "Snapshot", "Evaluate", "Watch", "Save"]
+    _, callbacks = session_of(tmp_path, metrics=[{"kind": "pixel-variance"}], monitors=["discriminator-too-strong"])
+    assert [type(callback).__name__ for callback in callbacks] == [
+        "ProbeCallback",
+        "LogCallback",
+        "GridCallback",
+        "EvaluationCallback",
+        "WatchCallback",
+        "CheckpointCallback",
+    ]
 
 
 def test_toy_source_is_as_a_source_should_be():

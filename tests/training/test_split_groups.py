@@ -54,6 +54,6 @@ def said_about(game: Mapping[str, Any], batch: int, microbatches: int, folder: P
         folder=folder,
         cache=folder,
         tracker=NoTracker(),
-        show=heard,
+        reporter=heard,
     )
     return heard.said

@@ -20,10 +20,10 @@ from ganforge.cli.run import train as played
 from ganforge.cli.run.options import Order
 from ganforge.cli.run.train import play
 from ganforge.errors import CheckpointError, RecipeError
-from ganforge.recipes.toml_writer import show
-from ganforge.runs.sampling import load_trained
-from ganforge.storage.weights import Weights, weights_of_file, weights_of_run
-from ganforge.training.transfer import take_over
+from ganforge.recipes.toml_writer import recipe_to_toml
+from ganforge.runs.sampling import load_game
+from ganforge.storage.weights import PlayerWeights, weights_of_file, weights_of_run
+from ganforge.training.transfer import transfer_weights
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def player_state(run: Path, player: str, *, averaged: bool = False) -> dict[str, torch.Tensor]:
-    trained = load_trained(run, catalogue(), torch.device("cpu"), live=not averaged)
+    trained = load_game(run, catalogue(), torch.device("cpu"), live=not averaged)
     return dict(trained.game.get_submodule(player).state_dict())
 
 
@@ -54,7 +54,7 @@ def test_a_network_takes_over_what_fits_by_name_and_shape():
         "1.num_batches_tracked": torch.tensor(17),
         "old.weight": torch.zeros(2, 2),
     }
-    transfer = take_over(network, Weights(other, "somewhere"))
+    transfer = transfer_weights(network, PlayerWeights(other, "somewhere"))
     after = network.state_dict()
     for name, value in after.items():
         taken = name in ("0.weight", "1.running_mean", "1.num_batches_tracked")
@@ -78,9 +78,9 @@ def test_a_network_takes_over_what_fits_by_name_and_shape():
 
 def test_nothing_fits():
     with pytest.raises(RecipeError, match=r"none of somewhere fits: Linear has weight \[2, 2\], bias \[2\], and there"):
-        take_over(nn.Linear(2, 2), Weights({"weight": torch.zeros(3, 3)}, "somewhere"))
+        transfer_weights(nn.Linear(2, 2), PlayerWeights({"weight": torch.zeros(3, 3)}, "somewhere"))
     with pytest.raises(RecipeError, match="there are no tensors"):
-        take_over(nn.Linear(2, 2), Weights({}, "somewhere"))
+        transfer_weights(nn.Linear(2, 2), PlayerWeights({}, "somewhere"))
 
 
 def test_a_player_begins_with_the_average_and_so_does_its_own_average(run: Path, tmp_path: Path):
@@ -96,8 +96,8 @@ def test_a_player_begins_with_the_average_and_so_does_its_own_average(run: Path,
     assert ema is not None
     for name, value in ema.average.state_dict().items():
         assert torch.equal(value, runner.game.generator.state_dict()[name])
-    assert set(session.taken_over) == {"generator", "discriminator"}
-    assert session.taken_over["generator"] == (
+    assert set(session.start_weights) == {"generator", "discriminator"}
+    assert session.start_weights["generator"] == (
         f"8 of 8 tensors are taken over from generator of {run}, averaged, after 32 images"
     )
 
@@ -115,9 +115,9 @@ def test_other_data_and_other_labels_leave_what_does_not_fit_fresh(run: Path, tm
     """Digits of 8x8 without labels to digits of 16x16 with labels: the first and last layers differ."""
     table = gan_table(generator__start={"run": str(run)}, discriminator__start={"run": str(run)})
     session = session_of(tmp_path / "new", table, data={"kind": "digits", "resolution": 16, "labels": True})
-    assert session.taken_over["generator"].startswith("5 of 8 tensors are taken over")
-    assert "layers.0.weight [32, 18] (there [32, 8])" in session.taken_over["generator"]
-    assert "layers.6.weight [256, 32] (there [64, 32])" in session.taken_over["generator"]
+    assert session.start_weights["generator"].startswith("5 of 8 tensors are taken over")
+    assert "layers.0.weight [32, 18] (there [32, 8])" in session.start_weights["generator"]
+    assert "layers.6.weight [256, 32] (there [64, 32])" in session.start_weights["generator"]
     strict = changed(table, {"generator__start__missing": "refuse"})
     with pytest.raises(RecipeError, match=r"game\.generator\.start: 5 of 8 .* missing = \"replace\""):
         session_of(tmp_path / "strict", strict, data={"kind": "digits", "resolution": 16, "labels": True})
@@ -127,7 +127,7 @@ def test_other_data_and_other_labels_leave_what_does_not_fit_fresh(run: Path, tm
 def test_another_players_weights(run: Path, tmp_path: Path):
     """A generator's mlp into a discriminator's: what is alike in shape between them."""
     session = begun(tmp_path, discriminator__start={"run": str(run), "player": "generator"})
-    assert "from generator of" in session.taken_over["discriminator"]
+    assert "from generator of" in session.start_weights["discriminator"]
     assert torch.equal(
         session.runner.game.discriminator.layers[2].weight,
         player_state(run, "generator", averaged=True)["layers.2.weight"],
@@ -140,7 +140,7 @@ def test_a_file(run: Path, tmp_path: Path):
     file = tmp_path / "g.safetensors"
     save_file({name: value.contiguous() for name, value in player_state(run, "generator").items()}, file)
     session = begun(tmp_path, generator__start={"weights": str(file)})
-    assert session.taken_over["generator"] == f"8 of 8 tensors are taken over from {file}"
+    assert session.start_weights["generator"] == f"8 of 8 tensors are taken over from {file}"
     for content in (None, b"", b"no weights here"):
         bad = tmp_path / "bad.safetensors"
         if content is not None:
@@ -189,7 +189,7 @@ def test_it_happens_at_a_fresh_start_only_and_run_json_says_so(
     source.symlink_to(run)
     table = changed(gan_table(), {"generator__start": {"run": "source"}})
     recipe = tmp_path / "finetune.toml"
-    recipe.write_text(show(recipe_of(table, run__images=64, run__batch=16, run__log_every_images=32)))
+    recipe.write_text(recipe_to_toml(recipe_of(table, run__images=64, run__batch=16, run__log_every_images=32)))
     assert play(Order(recipe, out=tmp_path / "out", device="cpu", overrides=("checkpoints.every_images=32",))) == 0
     said = "generator: 8 of 8 tensors are taken over from generator of source, averaged, after 32 images"
     assert said in capsys.readouterr().err
@@ -200,6 +200,6 @@ def test_it_happens_at_a_fresh_start_only_and_run_json_says_so(
     assert play(Order(recipe, out=tmp_path / "out", device="cpu", resume=True, overrides=longer)) == 0
     assert "taken over" not in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "run.json").read_text())["generator_began_with"] in said
-    load_trained(tmp_path / "out", catalogue(), torch.device("cpu"))
+    load_game(tmp_path / "out", catalogue(), torch.device("cpu"))
     with pytest.raises(RecipeError, match="source does not exist"):
         play(Order(recipe, out=tmp_path / "again", device="cpu"))

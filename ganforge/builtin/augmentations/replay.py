@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice, Roll, derive
+from ganforge.api.dice import Dice, Roll, derive_seed
 from ganforge.api.families import Augmentation, AugmentationNetwork
 from ganforge.api.schedule import Clock
 from ganforge.api.tally import Tally
@@ -122,7 +122,7 @@ class ReplayNetwork(AugmentationNetwork):
         count, held = int(self.noted.count), int(self.held.numbers[0])
         noted = self.noted.take_rows()
         free = min(count, self.recipe.slots - held)
-        seed = derive(roll.seed, self.dice.path, roll.position, "slots")
+        seed = derive_seed(roll.seed, self.dice.path, roll.position, "slots")
         drawn = torch.randperm(self.recipe.slots, generator=torch.Generator().manual_seed(seed))[: count - free]
         for slots, rows in (
             (torch.arange(held, held + free), noted[:free]),

@@ -14,10 +14,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.api.data import Batch, DataSpec, KnownModes, Source
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 from ganforge.api.families import Dataset
-from ganforge.builtin.data import pictures
 from ganforge.builtin.data.pixels import digest
+from ganforge.builtin.data.scatter import scatter
 
 
 class GaussianSource(Source, KnownModes):
@@ -32,7 +32,7 @@ class GaussianSource(Source, KnownModes):
 
     def __init__(self, modes: np.ndarray, std: float, samples: int, *, labels: bool) -> None:
         self.modes, self.std = modes.astype(np.float32), std
-        noise = np.random.Generator(np.random.PCG64(derive("gaussians"))).standard_normal((samples, 2))
+        noise = np.random.Generator(np.random.PCG64(derive_seed("gaussians"))).standard_normal((samples, 2))
         self.mode_of = np.arange(samples, dtype=np.int64) % len(modes)
         self.points = (modes[self.mode_of] + std * noise).astype(np.float32)
         self.labels = labels
@@ -52,7 +52,7 @@ class GaussianSource(Source, KnownModes):
 
     def show(self, samples: Tensor) -> Image.Image:
         """Return a scatter plot of points [N, 2] over the modes."""
-        return pictures.scatter(samples, self.modes, self.std)
+        return scatter(samples, self.modes, self.std)
 
 
 class Gaussians(Dataset):

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
 from ganforge.errors import DataError
 
@@ -77,7 +77,7 @@ def rows_of(part: Part, count: int) -> np.ndarray | None:
     """
     if part == "all":
         return None
-    order = np.random.Generator(np.random.PCG64(derive("part", count))).permutation(count)
+    order = np.random.Generator(np.random.PCG64(derive_seed("part", count))).permutation(count)
     held = count // TEST
     return np.sort(order[:held] if part == "test" else order[held:])
 
@@ -91,7 +91,7 @@ def forget(labels: np.ndarray, classes: int, known: int) -> np.ndarray:
     if known < classes:
         raise DataError(f"labelled = {known} leaves a class of {classes} without any label; expected {classes} or more")
     kept = np.full_like(labels, UNKNOWN)
-    order = np.random.Generator(np.random.PCG64(derive("labelled", len(labels)))).permutation(len(labels))
+    order = np.random.Generator(np.random.PCG64(derive_seed("labelled", len(labels)))).permutation(len(labels))
     for label in range(classes):
         wanted = known // classes + (label < known % classes)
         own = order[labels[order] == label][:wanted]

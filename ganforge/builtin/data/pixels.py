@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api.data import Batch, DataSpec, Source
 from ganforge.api.families import Dataset
-from ganforge.builtin.data import pictures
+from ganforge.api.pictures import picture_grid
 
 Check = Callable[[np.ndarray, np.ndarray], None]
 
@@ -89,7 +89,7 @@ class PixelSource(Source):
 
     def show(self, samples: Tensor) -> Image.Image:
         """Return a grid of images [N, C, H, W] in [-1, 1]."""
-        return pictures.grid(samples)
+        return picture_grid(samples)
 
 
 def digest(*parts: bytes) -> str:

@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganforge.api.data import Batch, DataSpec, KnownConditions, Source
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 from ganforge.api.families import Dataset
-from ganforge.builtin.data import pictures
+from ganforge.api.pictures import picture_grid
 from ganforge.builtin.data.pixels import digest
 
 Shape = Literal["disc", "square", "diamond"]
@@ -34,7 +34,7 @@ class ShapesSource(Source, KnownConditions):
 
     def __init__(self, recipe: Shapes) -> None:
         self.recipe, kinds = recipe, recipe.shapes
-        numbers = np.random.Generator(np.random.PCG64(derive("shapes")))
+        numbers = np.random.Generator(np.random.PCG64(derive_seed("shapes")))
         self.conditions = torch.from_numpy(numbers.uniform(-1, 1, (recipe.samples, 3)).astype(np.float32))
         self.kinds = torch.arange(recipe.samples) % len(kinds)
         size = (1, recipe.resolution, recipe.resolution)
@@ -80,7 +80,7 @@ class ShapesSource(Source, KnownConditions):
 
     def show(self, samples: Tensor) -> Image.Image:
         """Return a grid of images [N, 1, R, R] in [-1, 1]."""
-        return pictures.grid(samples)
+        return picture_grid(samples)
 
 
 class Shapes(Dataset):

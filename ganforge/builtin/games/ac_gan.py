@@ -55,20 +55,20 @@ class AcGanGame(ClassifierGame):
         """Return the data without their labels."""
         return replace(data, classes=0, class_names=())
 
-    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises."""
         real, fake = self.look(duel)
         return {
-            **super().judge_duel(duel, regularizers),
+            **super().discriminator_duel_terms(duel, regularizers),
             "class-real": self.clock.value(self.class_weight) * self.misjudged(real, duel.labels),
             "class-fake": self.clock.value(self.fake_class_weight) * self.misjudged(fake, duel.labels),
         }
 
-    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the generator minimises."""
         (fake,) = self.look(duel, real=False)
         loss = self.clock.value(self.generator_class_weight) * self.misjudged(fake, duel.labels)
-        return {**super().deceive_duel(duel, regularizers), "class-fake": loss}
+        return {**super().generator_duel_terms(duel, regularizers), "class-fake": loss}
 
     def misjudged(self, activations: Tensor, labels: Tensor | None) -> Tensor:
         """Return the cross-entropy [B] of the classes that the head sees in last activations [B, F]."""

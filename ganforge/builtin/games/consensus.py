@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.collective import Together
+from ganforge.api.collective import Collective
 from ganforge.api.data import Batch, DataSpec
 from ganforge.api.duel import Duel
 from ganforge.api.families import Regularizer
@@ -42,20 +42,26 @@ class ConsensusGame(GanGame):
 
     def __init__(self, recipe: Consensus, data: DataSpec) -> None:
         super().__init__(recipe, data)
-        self.gamma, self.together = recipe.gamma, Together()
+        self.gamma, self.collective = recipe.gamma, Collective()
 
-    def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+    def discriminator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the discriminator minimises in its own turn."""
-        return {**super().judge(regularizers, batch), "consensus": self.unrest(self.duel_of_discriminator(batch, ()))}
+        return {
+            **super().discriminator_terms(regularizers, batch),
+            "consensus": self.consensus_penalty(self.duel_of_discriminator(batch, ())),
+        }
 
-    def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+    def generator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
-        return {**super().deceive(regularizers, batch), "consensus": self.unrest(self.duel_of_generator(batch))}
+        return {
+            **super().generator_terms(regularizers, batch),
+            "consensus": self.consensus_penalty(self.duel_of_generator(batch)),
+        }
 
-    def unrest(self, duel: Duel) -> Tensor:
+    def consensus_penalty(self, duel: Duel) -> Tensor:
         """Return gamma / 2 times the squared norm of the gradient field, []; only the mover's weights feel it."""
         own = dict(duel.player.named_parameters())
-        discriminates = duel.mover == "discriminator"
+        discriminates = duel.role == "discriminator"
         judging: Weights = own if discriminates else leaves(self.discriminator)
         making: Weights = leaves(self.generator) if discriminates else own
         assert duel.latents is not None
@@ -67,7 +73,7 @@ class ConsensusGame(GanGame):
             for loss, weights in losses
             for slope in torch.autograd.grad(loss.mean(), _learning(weights), create_graph=True, materialize_grads=True)
         ]
-        slopes = self.together.mean(slopes)
+        slopes = self.collective.mean(slopes)
         return torch.stack([slope.square().sum() for slope in slopes]).sum() * (value_at(self.gamma, duel.images) / 2)
 
 

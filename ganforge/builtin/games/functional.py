@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ganforge.api.duel import Critic, Duel
+from ganforge.api.duel import Duel, ScoreFunction
 from ganforge.builtin.games.gan import GanGame
 
 Weights = Mapping[str, Tensor]
@@ -18,11 +18,11 @@ def leaves(network: nn.Module) -> Weights:
     return {name: weight.detach().requires_grad_() for name, weight in network.named_parameters()}
 
 
-def critic_with(game: GanGame, weights: Weights) -> Critic:
+def critic_with(game: GanGame, weights: Weights) -> ScoreFunction:
     """Return the game's discriminator, augmentations included, with these weights."""
 
     def critic(samples: Tensor, labels: Tensor | None) -> Tensor:
-        return functional_call(game.discriminator, dict(weights), (game.shown(samples), labels))  # type: ignore[no-any-return]
+        return functional_call(game.discriminator, dict(weights), (game.augmented(samples), labels))  # type: ignore[no-any-return]
 
     return critic
 
@@ -42,6 +42,6 @@ def duel_with(game: GanGame, like: Duel, fake: Tensor, weights: Weights) -> Duel
         latents=like.latents,
         generator=like.generator,
         network=like.network,
-        mover=like.mover,
+        role=like.role,
         images=like.images,
     )

@@ -86,38 +86,41 @@ class GanGame(Facing):
 
     def turns(self) -> Sequence[Turn]:
         """Return the discriminator's turns, prompt and lazy, then the generator's."""
-        discriminator = self._turns_of("discriminator", self.judge, every=1)
-        return (*discriminator, *self._turns_of("generator", self.deceive, every=self.generator_every))
+        discriminator = self._turns_of("discriminator", self.discriminator_terms, every=1)
+        return (*discriminator, *self._turns_of("generator", self.generator_terms, every=self.generator_every))
 
     def _turns_of(self, side: str, main: Callable[[Sequence[Regularizer], Batch], Terms], every: int) -> list[Turn]:
         prompt = [regularizer for regularizer in self._of[side] if regularizer.every == 1]
         lazy = [regularizer for regularizer in self._of[side] if regularizer.every > 1]
         return [
             Turn(side, side, partial(main, prompt), every=every),
-            *(Turn(f"{side}/{r.kind}", side, partial(self.regularize, side, r), r.every, lazy=True) for r in lazy),
+            *(
+                Turn(f"{side}/{r.kind}", side, partial(self.lazy_penalty_terms, side, r), r.every, lazy=True)
+                for r in lazy
+            ),
         ]
 
-    def judge(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+    def discriminator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the discriminator minimises in its own turn."""
-        return self.judge_duel(self.duel_of_discriminator(batch, regularizers, joint=True), regularizers)
+        return self.discriminator_duel_terms(self.duel_of_discriminator(batch, regularizers, joint=True), regularizers)
 
-    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises in this duel."""
-        terms = {"adversarial": self.loss.discriminator(duel)} | self.penalise("discriminator", regularizers, duel)
+        terms = {"adversarial": self.loss.discriminator(duel)} | self.penalty_terms("discriminator", regularizers, duel)
         self.scores.compare(duel)
         for augmentation in self._augmentations():
             augmentation.observe(duel.real_logits)
         return terms
 
-    def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+    def generator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises in its own turn."""
-        return self.deceive_duel(self.duel_of_generator(batch), regularizers)
+        return self.generator_duel_terms(self.duel_of_generator(batch), regularizers)
 
-    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the generator minimises in this duel."""
-        return {"adversarial": self.lesson(duel)} | self.penalise("generator", regularizers, duel)
+        return {"adversarial": self.top_k_loss(duel)} | self.penalty_terms("generator", regularizers, duel)
 
-    def lesson(self, duel: Duel) -> Tensor:
+    def top_k_loss(self, duel: Duel) -> Tensor:
         """Return the generator's loss of the samples that it learns from, [k] or as the logits.
 
         These are the best by their logits (Sinha et al. 2020, arXiv:2002.06224): k = `top_k` times the batch at hand,
@@ -129,13 +132,13 @@ class GanGame(Facing):
         kept = max(1, round(share * len(losses)))
         return losses[duel.fake_logits.detach().reshape(len(losses), -1).mean(1).topk(kept).indices]
 
-    def regularize(self, side: str, regularizer: Regularizer, batch: Batch) -> Terms:
+    def lazy_penalty_terms(self, side: str, regularizer: Regularizer, batch: Batch) -> Terms:
         """A lazy penalty, in a turn of its own."""
         discriminates = side == "discriminator"
         duel = self.duel_of_discriminator(batch, [regularizer]) if discriminates else self.duel_of_generator(batch)
-        return self.penalise(side, [regularizer], duel)
+        return self.penalty_terms(side, [regularizer], duel)
 
-    def penalise(self, side: str, regularizers: Sequence[Regularizer], duel: Duel) -> dict[str, Tensor]:
+    def penalty_terms(self, side: str, regularizers: Sequence[Regularizer], duel: Duel) -> dict[str, Tensor]:
         """Return the penalties of these regularizers by their kind."""
         return {r.kind: self.penalties[f"{side}-{r.kind}"](duel) for r in regularizers}
 

@@ -34,9 +34,9 @@ class HeadedDiscriminator(FeatureDiscriminator):
         """Numbers F in the last activation."""
         return self.body.width
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the body's logits [B] and activations."""
-        return self.body.examine(samples, labels if self.labels else None)
+        return self.body.forward_features(samples, labels if self.labels else None)
 
 
 class HeadedGame(GanGame):
@@ -75,7 +75,7 @@ class HeadedGame(GanGame):
         seen: list[Tensor] = []
 
         def critic(samples: Tensor, labels: Tensor | None) -> Tensor:
-            logits, activations = self.discriminator.examine(self.shown(samples), labels)
+            logits, activations = self.discriminator.forward_features(self.augmented(samples), labels)
             seen.append(activations[-1])
             return logits
 
@@ -110,5 +110,5 @@ class ClassifierGame(HeadedGame):
 
     def classify(self, samples: Tensor) -> Tensor:
         """Return the head's logits [B, classes] of samples [B, *shape]."""
-        logits: Tensor = self.discriminator.head(self.discriminator.examine(samples)[1][-1])
+        logits: Tensor = self.discriminator.head(self.discriminator.forward_features(samples)[1][-1])
         return logits

@@ -15,7 +15,7 @@ from ganforge.api.data import DataSpec
 from ganforge.api.duel import Duel
 from ganforge.api.families import Regularizer
 from ganforge.api.game import Game, Terms
-from ganforge.api.network import Draw, GeneratorNetwork, StyleGenerator, cut_off
+from ganforge.api.network import Draw, GeneratorNetwork, StyleGenerator, truncate_normal
 from ganforge.api.schedule import NonNegativeNumber
 from ganforge.builtin.games.heads import HeadedGame
 from ganforge.builtin.games.players import TwoPlayers
@@ -91,15 +91,15 @@ class InfoGanGame(HeadedGame):
         numbers = self.dice.uniform(len(noise), self.continuous) * 2 - 1
         return torch.cat([noise, *hot, numbers], 1)
 
-    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises."""
         _, fake = self.look(duel)
-        return {**super().judge_duel(duel, regularizers), **self.information(fake, duel.latents)}
+        return {**super().discriminator_duel_terms(duel, regularizers), **self.information(fake, duel.latents)}
 
-    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the generator minimises."""
         (fake,) = self.look(duel, real=False)
-        return {**super().deceive_duel(duel, regularizers), **self.information(fake, duel.latents)}
+        return {**super().generator_duel_terms(duel, regularizers), **self.information(fake, duel.latents)}
 
     def information(self, activations: Tensor, latents: Tensor | None) -> Terms:
         """Return minus the weighted bounds [B] of what last activations [B, F] tell about the codes in `latents`."""
@@ -119,7 +119,7 @@ class InfoGanGame(HeadedGame):
 
     def draw(self, count: int, labels: Tensor | None = None) -> Draw:
         """Return what samples are made of; their categorical codes go through all combinations in turn."""
-        noise, places, codes = self.dice.normal(count, self.latent), self.dice.places(count), []
+        noise, places, codes = self.dice.normal(count, self.latent), self.dice.row_numbers(count), []
         for values in self.categories:
             codes.append(places % values)
             places = places // values
@@ -133,7 +133,7 @@ class InfoGanGame(HeadedGame):
         if truncation >= 1 or isinstance(draw.generator, StyleGenerator):
             return draw.generator.truncated(draw.latents, draw.labels, truncation)
         noise, codes = draw.latents[:, : self.latent], draw.latents[:, self.latent :]
-        return self.generate(torch.cat([cut_off(noise, truncation), codes], 1), draw.labels)
+        return self.generate(torch.cat([truncate_normal(noise, truncation), codes], 1), draw.labels)
 
 
 def categorical_bound(logits: Tensor, codes: Tensor) -> Tensor:

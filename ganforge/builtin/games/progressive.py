@@ -14,7 +14,7 @@ from ganforge.api.data import Batch, DataSpec
 from ganforge.api.duel import Duel
 from ganforge.api.families import Regularizer
 from ganforge.api.game import Game
-from ganforge.api.network import Draw, Growing
+from ganforge.api.network import Draw, GrowingNetwork
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
@@ -116,7 +116,7 @@ class ProgressiveGame(GanGame):
         super().__init__(recipe, data)
         self.stages = recipe.growth.plan(data.resolution)
         for side, network in (("generator", self.generator), ("discriminator", self.discriminator)):
-            if not isinstance(network, Growing):
+            if not isinstance(network, GrowingNetwork):
                 raise RecipeError(
                     f"game.{side}.network: a {type(network).__name__} does not grow; choose one that does, such as "
                     "progan or stylegan, or the game 'gan'"
@@ -129,7 +129,7 @@ class ProgressiveGame(GanGame):
         """Return resolution and blend by now, having told both networks (averaged ones where these are in place)."""
         resolution, blend = stage_at(self.stages, self.clock.images)
         for network in (self.generator, self.discriminator):
-            assert isinstance(network, Growing)
+            assert isinstance(network, GrowingNetwork)
             network.grow(resolution, blend)
         return resolution, blend
 
@@ -145,11 +145,11 @@ class ProgressiveGame(GanGame):
         """As in the plain game, at the resolution at hand."""
         return super().duel_of_generator(self.at_stage(batch))
 
-    def shown(self, samples: Tensor) -> Tensor:
+    def augmented(self, samples: Tensor) -> Tensor:
         """Return samples as the discriminator is shown them: augmented, at the data's resolution."""
         if not self.augmentations:
             return samples
-        return shrunk(super().shown(enlarged(samples, self.data.resolution)), samples.shape[2])
+        return shrunk(super().augmented(enlarged(samples, self.data.resolution)), samples.shape[2])
 
     def exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Let augmentations exchange samples at the data's resolution."""

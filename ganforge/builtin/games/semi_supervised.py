@@ -57,9 +57,9 @@ class SemiSupervised(TwoPlayers):
 class ClassifyingDiscriminator(HeadedDiscriminator):
     """Scores a sample by the odds of its being of any class; the body's own last layer is not used."""
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return log sum_k exp(l_k) [B] of the head's logits l, and the body's activations."""
-        activations = super().examine(samples, labels)[1]
+        activations = super().forward_features(samples, labels)[1]
         return self.head(activations[-1]).logsumexp(1), activations
 
 
@@ -83,20 +83,20 @@ class SemiSupervisedGame(ClassifierGame):
         """Return the whole discriminator."""
         return ClassifyingDiscriminator(body, head, labels=False)
 
-    def judge_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the discriminator minimises."""
         real, _ = self.look(duel)
-        terms = dict(super().judge_duel(duel, regularizers))
+        terms = dict(super().discriminator_duel_terms(duel, regularizers))
         terms["adversarial"] = self.clock.value(self.adversarial_weight) * terms["adversarial"]
         assert duel.labels is not None, "data with classes come with labels"
         losses = known_cross_entropy(self.discriminator.head(real), duel.labels) / self.labelled
         return {**terms, "class": self.clock.value(self.class_weight) * losses}
 
-    def deceive_duel(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
         """What the generator minimises."""
         if self.deceiving_weight == 0:
-            return self.penalise("generator", regularizers, duel)
-        terms = dict(super().deceive_duel(duel, regularizers))
+            return self.penalty_terms("generator", regularizers, duel)
+        terms = dict(super().generator_duel_terms(duel, regularizers))
         return {**terms, "adversarial": self.clock.value(self.deceiving_weight) * terms["adversarial"]}
 
 

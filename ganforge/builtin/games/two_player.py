@@ -35,7 +35,7 @@ class Sight(Game):
             assert isinstance(augmentation, AugmentationNetwork)
             yield augmentation
 
-    def shown(self, samples: Tensor) -> Tensor:
+    def augmented(self, samples: Tensor) -> Tensor:
         """Return samples as the discriminator is shown them: augmented."""
         for augmentation in self._augmentations():
             samples = augmentation(samples)
@@ -43,12 +43,12 @@ class Sight(Game):
 
     def see(self, samples: Tensor, labels: Tensor | None) -> Tensor:
         """Return the discriminator's logits of samples as it is shown them."""
-        return self.discriminator(self.shown(samples), labels)  # type: ignore[no-any-return]
+        return self.discriminator(self.augmented(samples), labels)  # type: ignore[no-any-return]
 
-    def examine(self, samples: Tensor, labels: Tensor | None) -> Sequence[Tensor]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None) -> Sequence[Tensor]:
         """Return the discriminator's inner activations of samples as it is shown them."""
         assert isinstance(self.discriminator, FeatureDiscriminator), "terms say what they need, see `Regularizer.needs`"
-        return self.discriminator.examine(self.shown(samples), labels)[1]
+        return self.discriminator.forward_features(self.augmented(samples), labels)[1]
 
     def score(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the discriminator's logits of samples that are not augmented."""
@@ -121,7 +121,7 @@ class Facing(Sight, Drawing):
             lambda: (fake() if shown is None else shown).requires_grad_(leaves),
             labels,
             origin,
-            mover="discriminator",
+            role="discriminator",
             joint=joint and group > 0 and len(real) % group == 0,
         )
 
@@ -129,7 +129,7 @@ class Facing(Sight, Drawing):
         """As the generator sees it: gradients flow through the discriminator into its samples."""
         real, labels = batch["image"], batch.get("label")
         latents = self.latents(real)
-        return self._duel(real, lambda: self.generate(latents, labels), labels, latents, mover="generator", joint=False)
+        return self._duel(real, lambda: self.generate(latents, labels), labels, latents, role="generator", joint=False)
 
     def _duel(
         self,
@@ -137,7 +137,7 @@ class Facing(Sight, Drawing):
         fake: Callable[[], Tensor],
         labels: Tensor | None,
         latents: Tensor | None,
-        mover: Role,
+        role: Role,
         joint: bool,
     ) -> Duel:
         return Duel(
@@ -148,8 +148,8 @@ class Facing(Sight, Drawing):
             latents=latents,
             generator=self.generator,
             network=self.discriminator,
-            features=self.examine,
-            mover=mover,
+            features=self.forward_features,
+            role=role,
             images=self.clock.images,
             joint=joint,
         )

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from ganforge.api.collective import Together
+from ganforge.api.collective import Collective
 from ganforge.api.data import Batch, DataSpec
 from ganforge.api.duel import Duel
 from ganforge.api.families import Regularizer
@@ -41,20 +41,20 @@ class UnrolledGame(GanGame):
 
     def __init__(self, recipe: Unrolled, data: DataSpec) -> None:
         super().__init__(recipe, data)
-        self.steps, self.lr, self.together = recipe.steps, recipe.lr, Together()
+        self.steps, self.lr, self.collective = recipe.steps, recipe.lr, Collective()
 
-    def deceive(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+    def generator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
         """What the generator minimises: its loss against the discriminator to come."""
         duel = self.duel_of_generator(batch)
         ahead = duel_with(self, duel, duel.fake, self.unroll(duel))
-        return {"adversarial": self.lesson(ahead)} | self.penalise("generator", regularizers, duel)
+        return {"adversarial": self.top_k_loss(ahead)} | self.penalty_terms("generator", regularizers, duel)
 
     def unroll(self, duel: Duel) -> Weights:
         """Return the discriminator's weights after the steps, as functions of the generator's."""
         weights = leaves(self.discriminator)
         for _ in range(self.steps):
             loss = self.loss.discriminator(duel_with(self, duel, duel.fake, weights)).mean()
-            slopes = self.together.mean(torch.autograd.grad(loss, list(weights.values()), create_graph=True))
+            slopes = self.collective.mean(torch.autograd.grad(loss, list(weights.values()), create_graph=True))
             weights = {
                 name: weight - self.lr * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)
             }

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Labels, Measurement, Samples, Want
+from ganforge.api.metric import Exam, Labels, Measurement, SampleRequest, Samples
 from ganforge.builtin.metrics.recogniser import train_recogniser
 from ganforge.errors import DataError
 
@@ -28,11 +28,11 @@ class ClassRecognition(Metric):
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"class-recognition": "higher", "class-recognition-of-real": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Samples and the classes that they were asked to be of.
 
         Raises:
@@ -43,7 +43,7 @@ class ClassRecognition(Metric):
                 "class-recognition compares samples with the class asked for, and these data have no classes; turn "
                 "their labels on (labels = true), or leave the metric out"
             )
-        return Want(Samples(), self.samples), Want(Labels(), self.samples)
+        return SampleRequest(Samples(), self.samples), SampleRequest(Labels(), self.samples)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt."""

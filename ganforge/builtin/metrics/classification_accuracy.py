@@ -25,7 +25,7 @@ class ClassificationAccuracy(Metric):
     kind: Literal["classification-accuracy"] = "classification-accuracy"
     data: AnyDataset = Field(description="labelled samples that were not learnt from, such as those of part = test")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"accuracy": "higher"}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, SampleRequest
 from ganforge.api.slots import AnyDataset, AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
@@ -44,11 +44,11 @@ class ClassificationAccuracyScore(Metric):
         default=0.1, gt=0, le=1e6, description="C of the regression: the less, the more it is regularized"
     )
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {f"cas-{self.features.kind}": "higher", f"cas-{self.features.kind}-of-real": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Features and labels of generated and real samples.
 
         Raises:
@@ -59,8 +59,10 @@ class ClassificationAccuracyScore(Metric):
                 "classification-accuracy-score trains a classifier on samples of given classes, and these data have no "
                 "classes; turn their labels on (labels = true), or leave the metric out"
             )
-        views = (Embedded(self.features), Labels())
-        return *(Want(view, self.samples) for view in views), *(Want(view, self.real, "real") for view in views)
+        views = (FeatureOutput(self.features), Labels())
+        return *(SampleRequest(view, self.samples) for view in views), *(
+            SampleRequest(view, self.real, "real") for view in views
+        )
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt.
@@ -68,7 +70,7 @@ class ClassificationAccuracyScore(Metric):
         Raises:
             DataError: samples of two classes are not there, or the test data are of others.
         """
-        views = (Embedded(self.features), Labels())
+        views = (FeatureOutput(self.features), Labels())
         fake, real = (known(*(exam.rows(v, n, of) for v in views)) for n, of in self._sides)
         if self.test is None:
             learnt = len(real[1]) * 4 // 5
@@ -88,7 +90,7 @@ class ClassificationAccuracyScore(Metric):
         of_real, real_done = accuracy(real[0][:seen], real[1][:seen], *test, self.weakness)
         done = own_done and real_done
         return Measurement(
-            dict(zip(self.tells(), (own, of_real), strict=True)),
+            dict(zip(self.directions(), (own, of_real), strict=True)),
             {
                 **exam.receipt(self.features),
                 "fake": len(fake[1]),

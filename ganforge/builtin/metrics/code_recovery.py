@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Receipt, Samples, Seen, View, Want
+from ganforge.api.metric import Exam, ExaminedBatch, Measurement, Receipt, SampleRequest, Samples, View
 from ganforge.api.slots import AnyDataset
 from ganforge.builtin.metrics.recogniser import train_recogniser
 from ganforge.errors import GanforgeError
@@ -22,7 +22,7 @@ from ganforge.errors import GanforgeError
 class FirstCode(View):
     """The first categorical code of each sample."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return codes [B]; a `GanforgeError` where the game has none."""
         codes = seen.draw.codes
         if codes is None:
@@ -47,13 +47,13 @@ class CodeRecovery(Metric):
         default=5_000, ge=10, le=50_000, description="real samples to learn from, and to check by, at most"
     )
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"code-recovery": "higher", "code-recognition-of-real": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Samples and the codes that they were made of."""
-        return Want(Samples(), self.samples), Want(FirstCode(), self.samples)
+        return SampleRequest(Samples(), self.samples), SampleRequest(FirstCode(), self.samples)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt.

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ganforge.api.data import KnownConditions, Source, to_float
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Labels, Measurement, Samples, Want
+from ganforge.api.metric import Exam, Labels, Measurement, SampleRequest, Samples
 from ganforge.errors import DataError
 
 
@@ -25,11 +25,11 @@ class ConditionCorrelation(Metric):
     kind: Literal["condition-correlation"] = "condition-correlation"
     samples: int = Field(default=1_000, ge=3, le=1_000_000, description="generated samples")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"condition-correlation": "higher", "condition-error": "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Samples, as they would be saved, and the conditions that they were asked to show.
 
         Raises:
@@ -40,7 +40,7 @@ class ConditionCorrelation(Metric):
                 "condition-correlation needs data whose continuous conditions can be measured; choose data such as "
                 'shapes with labels = "conditions", or another metric'
             )
-        return Want(Samples(), self.samples), Want(Labels(), self.samples)
+        return SampleRequest(Samples(), self.samples), SampleRequest(Labels(), self.samples)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.doubts import doubts
@@ -41,7 +41,7 @@ class DensityCoverage(Metric):
     )
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {
             self._name("density"): "higher",
@@ -49,7 +49,7 @@ class DensityCoverage(Metric):
             self._name("coverage-expected"): None,
         }
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Features of generated and real samples.
 
         Raises:
@@ -60,7 +60,7 @@ class DensityCoverage(Metric):
                 f"{self.kind} looks for {self.neighbours} neighbours of each real sample, and has "
                 f"{min(len(source), self._real)} of them; set its neighbours lower, or its samples or real higher"
             )
-        return Want(self._view, self.samples), Want(self._view, self._real, "real")
+        return SampleRequest(self._view, self.samples), SampleRequest(self._view, self._real, "real")
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the three values and their receipt."""
@@ -70,7 +70,7 @@ class DensityCoverage(Metric):
         values = (density, coverage, expected_coverage(len(real), len(fake), self.neighbours))
         receipt = exam.receipt(self.features)
         return Measurement(
-            dict(zip(self.tells(), values, strict=True)),
+            dict(zip(self.directions(), values, strict=True)),
             {
                 **receipt,
                 "fake": len(fake),
@@ -86,8 +86,8 @@ class DensityCoverage(Metric):
         return self.real or self.samples
 
     @property
-    def _view(self) -> Embedded:
-        return Embedded(self.features)
+    def _view(self) -> FeatureOutput:
+        return FeatureOutput(self.features)
 
     def _name(self, value: str) -> str:
         suffix = "" if self.neighbours == NEIGHBOURS else f"-{self.neighbours}nn"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Seen, View, Want
+from ganforge.api.metric import Exam, ExaminedBatch, Measurement, SampleRequest, View
 from ganforge.api.network import EquivariantGenerator
 from ganforge.builtin.metrics.resampled import band_limited, rotated, translated
 from ganforge.errors import DataError, GanforgeError
@@ -43,7 +43,7 @@ class Errors(View):
     def errors(self, generator: EquivariantGenerator, styles: Tensor, numbers: Tensor) -> Tensor:
         """Return, for styles [B, ...] and numbers [B, 2] in [0, 1), pairs [B, 2 k] of squared error and its pixels."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return the pairs; a `GanforgeError` where the generator cannot move what it shows."""
         draw = seen.draw
         generator = draw.generator
@@ -108,11 +108,11 @@ class TranslationEquivariance(Metric):
     samples: int = SAMPLES
     reach: float = Field(default=0.125, gt=0, le=0.25, description="farthest translation, in widths of the image")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"eq-t": "higher", "eq-t-frac": "higher"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The errors of moved samples; a `DataError` where the images are too small to tell."""
         return _wants(self.kind, source, Translated(source.spec.resolution, self.reach), self.samples)
 
@@ -134,11 +134,11 @@ class RotationEquivariance(Metric):
     kind: Literal["eq-r"] = "eq-r"
     samples: int = SAMPLES
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"eq-r": "higher"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The errors of turned samples; a `DataError` where the images are too small to tell."""
         return _wants(self.kind, source, Rotated(source.spec.resolution), self.samples)
 
@@ -154,11 +154,11 @@ def _squares(found: Tensor, expected: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([squares, seen.expand_as(found).sum((1, 2, 3)).double()], 1)
 
 
-def _wants(kind: str, source: Source, view: Errors, samples: int) -> Sequence[Want]:
+def _wants(kind: str, source: Source, view: Errors, samples: int) -> Sequence[SampleRequest]:
     size = source.spec.resolution
     if size < SMALLEST:
         raise DataError(f"{kind} needs images of {SMALLEST} pixels or more, and the data have {size}")
-    return (Want(view, samples),)
+    return (SampleRequest(view, samples),)
 
 
 def _values(rows: Tensor) -> list[float]:

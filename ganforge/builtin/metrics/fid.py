@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
@@ -35,11 +35,11 @@ class FrechetDistance(Metric):
         default=None, description="real samples; left out: all there are"
     )
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {self.value_name: "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Moments of the features of generated and real samples.
 
         Raises:
@@ -47,12 +47,14 @@ class FrechetDistance(Metric):
         """
         if len(source) < 2:
             raise DataError(f"a Fréchet distance needs at least 2 real samples, and the data have {len(source)}")
-        view = Embedded(self.features)
-        return Want(view, self.samples, keep="moments"), Want(view, self.real or sys.maxsize, "real", "moments")
+        view = FeatureOutput(self.features)
+        return SampleRequest(view, self.samples, keep="moments"), SampleRequest(
+            view, self.real or sys.maxsize, "real", "moments"
+        )
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the distance and its receipt."""
-        view = Embedded(self.features)
+        view = FeatureOutput(self.features)
         real, fake = exam.moments(view, self.real or sys.maxsize, "real"), exam.moments(view, self.samples)
         receipt = exam.receipt(self.features)
         return Measurement(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.features.published import PublishedFeatures
@@ -41,11 +41,11 @@ class InceptionScore(Metric):
             raise ValueError(f"splits = {self.splits} leave less than two of {self.samples} samples to each")
         return self
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {self.value_name: "higher", f"{self.value_name}-std": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The logits of generated samples.
 
         Raises:
@@ -56,7 +56,7 @@ class InceptionScore(Metric):
                 f"{self.kind} needs a classifier's logits, and {self.features.kind} features have none; "
                 'choose features = "inception" or "efficientnet-lite0"'
             )
-        return (Want(self._view, self.samples),)
+        return (SampleRequest(self._view, self.samples),)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return mean and deviation over splits, and their receipt.
@@ -94,5 +94,5 @@ class InceptionScore(Metric):
         return "inception-score" if isinstance(self.features, Inception) else f"classifier-score-{self.features.kind}"
 
     @property
-    def _view(self) -> Embedded:
-        return Embedded(self.features, "logits-unbiased" if isinstance(self.features, Inception) else "logits")
+    def _view(self) -> FeatureOutput:
+        return FeatureOutput(self.features, "logits-unbiased" if isinstance(self.features, Inception) else "logits")

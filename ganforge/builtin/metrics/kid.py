@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
@@ -43,11 +43,11 @@ class KernelDistance(Metric):
             raise ValueError(f"subset = {self.subset} is more than the {fewest} samples that subsets are taken from")
         return self
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {self.value_name: "lower", f"{self.value_name}-std": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The features of generated and real samples.
 
         Raises:
@@ -58,8 +58,8 @@ class KernelDistance(Metric):
                 f"{self.kind} takes subsets of {self.subset} samples, and the data have {len(source)}; "
                 f"set its subset = {len(source)} or less"
             )
-        view = Embedded(self.features)
-        return Want(view, self.samples), Want(view, self.real or sys.maxsize, "real")
+        view = FeatureOutput(self.features)
+        return SampleRequest(view, self.samples), SampleRequest(view, self.real or sys.maxsize, "real")
 
     def measure(self, exam: Exam) -> Measurement:
         """Return mean and deviation over subsets, and their receipt.
@@ -69,7 +69,7 @@ class KernelDistance(Metric):
         """
         from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-        view = Embedded(self.features)
+        view = FeatureOutput(self.features)
         fake, real = exam.rows(view, self.samples), exam.rows(view, self.real or sys.maxsize, "real")
         fewest = min(len(fake), len(real))
         if fewest < self.subset:

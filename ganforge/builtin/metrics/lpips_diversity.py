@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Samples, Side, View, Want
+from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, SampleRequest, Samples, Side, View
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.metrics.doubts import doubts
@@ -35,12 +35,12 @@ class LpipsDiversity(Metric):
     features: AnyFeatures = Field(default=Lpips(), description="that tell how far apart two images are")
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         names = [self._name, f"{self._name}-within-classes"]
         return {f"{name}{tail}": None if tail else "higher" for _, tail in SIDES for name in names}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The samples, or their features; and their labels, if there are classes.
 
         Raises:
@@ -49,7 +49,7 @@ class LpipsDiversity(Metric):
         if len(source) < 2:
             raise DataError(f"{self.kind} needs at least 2 real samples, and the data have {len(source)}")
         views: list[View] = [self._view, *([Labels()] if source.spec.classes else [])]
-        return [Want(view, self.samples, of) for of, _ in SIDES for view in views]
+        return [SampleRequest(view, self.samples, of) for of, _ in SIDES for view in views]
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the values and their receipt."""
@@ -87,7 +87,7 @@ class LpipsDiversity(Metric):
 
     @property
     def _view(self) -> View:
-        return Samples() if isinstance(self.features, Lpips) else Embedded(self.features)
+        return Samples() if isinstance(self.features, Lpips) else FeatureOutput(self.features)
 
     @property
     def _name(self) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Samples, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest, Samples
 from ganforge.api.slots import AnyDataset, AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
@@ -44,15 +44,15 @@ class LpipsNearest(Metric):
     candidates: int = Field(default=4, ge=1, le=1_000, description="training images that each sample is compared with")
     samples: int = Field(default=500, ge=1, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {self._name: "higher", f"{self._name}-of-real": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The samples, and cheap features of them and of all training images."""
-        view = Embedded(self.search)
-        wanted = [Want(Samples(), self.samples), Want(view, self.samples)]
-        return wanted if self.trained_on is not None else [*wanted, Want(view, sys.maxsize, "real")]
+        view = FeatureOutput(self.search)
+        wanted = [SampleRequest(Samples(), self.samples), SampleRequest(view, self.samples)]
+        return wanted if self.trained_on is not None else [*wanted, SampleRequest(view, sys.maxsize, "real")]
 
     def measure(self, exam: Exam) -> Measurement:
         """Return both values and their receipt.
@@ -60,7 +60,7 @@ class LpipsNearest(Metric):
         Raises:
             DataError: there are too few training images, or they are of another shape.
         """
-        view = Embedded(self.search)
+        view = FeatureOutput(self.search)
         if self.trained_on is None:
             reference, train, images = exam.source.fingerprint, exam.rows(view, sys.maxsize, "real"), exam.real
         else:
@@ -79,7 +79,7 @@ class LpipsNearest(Metric):
         real = self._least(exam, images(range(len(others))), others, images)
         receipt = exam.receipt(self.features)
         return Measurement(
-            dict(zip(self.tells(), (fake.mean().item(), real.mean().item()), strict=True)),
+            dict(zip(self.directions(), (fake.mean().item(), real.mean().item()), strict=True)),
             {
                 **receipt,
                 "fake": len(fake),

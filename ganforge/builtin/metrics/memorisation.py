@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.sampler import Sampler
 from ganforge.api.slots import AnyDataset, AnyFeatures
 from ganforge.builtin.features.inception import Inception
@@ -58,12 +58,12 @@ class Memorisation(Metric):
     quantile: float = Field(default=0.01, gt=0, lt=1, description="of real distances: nearer samples are memorised")
     cells: int = Field(default=8, ge=1, le=10_000, description="parts of the space that are tested apart")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         names = [self._name(name) for name in ("memorised", "nearest-train-ratio", "data-copying")]
         return dict(zip(names, ("lower", "higher", "higher"), strict=True))
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Features of generated samples and of all training images.
 
         Raises:
@@ -71,9 +71,9 @@ class Memorisation(Metric):
         """
         if len(source) <= FEW:
             raise DataError(f"memorisation needs more than {FEW} real samples, and the data have {len(source)}")
-        view = Embedded(self.features)
-        wanted = [Want(view, self.samples)]
-        return wanted if self.trained_on is not None else [*wanted, Want(view, sys.maxsize, "real")]
+        view = FeatureOutput(self.features)
+        wanted = [SampleRequest(view, self.samples)]
+        return wanted if self.trained_on is not None else [*wanted, SampleRequest(view, sys.maxsize, "real")]
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the three values and their receipt.
@@ -81,7 +81,7 @@ class Memorisation(Metric):
         Raises:
             DataError: held-out samples are of another shape.
         """
-        view = Embedded(self.features)
+        view = FeatureOutput(self.features)
         if self.trained_on is None:
             train, reference, images = exam.rows(view, sys.maxsize, "real"), exam.source.fingerprint, exam.real
         else:
@@ -113,7 +113,7 @@ class Memorisation(Metric):
         )
         few = len(train) < 100 / self.quantile or len(fake) < 10 / self.quantile
         return Measurement(
-            dict(zip(self.tells(), values, strict=True)),
+            dict(zip(self.directions(), values, strict=True)),
             {
                 **exam.receipt(self.features),
                 "trained-on": reference,

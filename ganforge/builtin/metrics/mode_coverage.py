@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api.data import KnownModes, Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Samples, Want
+from ganforge.api.metric import Exam, Measurement, SampleRequest, Samples
 from ganforge.errors import DataError
 
 
@@ -34,11 +34,11 @@ class ModeCoverage(Metric):
         description="a mode is covered by this share of its fair number of good samples, or one",
     )
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"modes-covered": "higher", "high-quality": "higher", "reverse-kl": "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The samples themselves.
 
         Raises:
@@ -48,7 +48,7 @@ class ModeCoverage(Metric):
             raise DataError(
                 "mode-coverage needs data whose modes are known; choose data such as ring or grid, or another metric"
             )
-        return (Want(Samples(), self.samples),)
+        return (SampleRequest(Samples(), self.samples),)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the three values and their receipt."""

@@ -15,7 +15,15 @@ from torch.nn import functional as F
 from ganforge.api.data import Source
 from ganforge.api.dice import all_dice
 from ganforge.api.families import Better, Features, Metric
-from ganforge.api.metric import Built, Exam, Measurement, Seen, UnroundedFeatureNetwork, View, Want
+from ganforge.api.metric import (
+    Exam,
+    ExaminedBatch,
+    FeatureBuilder,
+    Measurement,
+    SampleRequest,
+    UnroundedFeatureNetwork,
+    View,
+)
 from ganforge.api.network import Draw, StyleGenerator
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
@@ -45,11 +53,11 @@ class Steps(View):
     crop: bool
 
     @property
-    def features(self) -> Built | None:
+    def features(self) -> FeatureBuilder | None:
         """Its network."""
         return self.by
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return them, [B, 1].
 
         Raises:
@@ -113,11 +121,11 @@ class PathLength(Metric):
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="paths; papers take 50,000 or 100,000")
     discard: float = Field(default=1.0, ge=0, lt=50, description="percent left out at either end")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the name of its value, and which way it is better."""
         return {self._name: "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Steps along paths.
 
         Raises:
@@ -125,7 +133,7 @@ class PathLength(Metric):
         """
         if source.spec.channels not in (1, 3):
             raise DataError(f"ppl looks at images of 1 or 3 channels, and the data have {source.spec.channels}")
-        return (Want(self._view, self.samples),)
+        return (SampleRequest(self._view, self.samples),)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the mean of what is not discarded, and its receipt."""

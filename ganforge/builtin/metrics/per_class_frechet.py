@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Labels, Measurement, Moments, Want
+from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, Moments, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
@@ -40,11 +40,11 @@ class PerClassFrechet(Metric):
     )
     each: bool = Field(default=True, description="tell each class's distance too")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values but those of single classes, and which way each is better."""
         return {self._name: "lower", f"{self._name}-worst": "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Features and labels of generated and real samples.
 
         Raises:
@@ -55,10 +55,10 @@ class PerClassFrechet(Metric):
                 "per-class-fid compares class by class, and these data have no classes; turn their labels on "
                 "(labels = true), or choose fid"
             )
-        views = (Embedded(self.features), Labels())
+        views = (FeatureOutput(self.features), Labels())
         return (
-            *(Want(view, self.samples) for view in views),
-            *(Want(view, self.real or sys.maxsize, "real") for view in views),
+            *(SampleRequest(view, self.samples) for view in views),
+            *(SampleRequest(view, self.real or sys.maxsize, "real") for view in views),
         )
 
     def measure(self, exam: Exam) -> Measurement:
@@ -68,8 +68,8 @@ class PerClassFrechet(Metric):
             DataError: no class has two generated and two real samples.
         """
         real_count, spec = self.real or sys.maxsize, exam.source.spec
-        fake, fake_labels = exam.rows(Embedded(self.features), self.samples), exam.rows(Labels(), self.samples)
-        real, real_labels = (exam.rows(view, real_count, "real") for view in (Embedded(self.features), Labels()))
+        fake, fake_labels = exam.rows(FeatureOutput(self.features), self.samples), exam.rows(Labels(), self.samples)
+        real, real_labels = (exam.rows(view, real_count, "real") for view in (FeatureOutput(self.features), Labels()))
         found: dict[int, float] = {}
         fewest = len(fake)
         for number in range(spec.classes):

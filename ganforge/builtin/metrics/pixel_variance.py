@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source, to_float
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Samples, Want
+from ganforge.api.metric import Exam, Measurement, SampleRequest, Samples
 
 
 class PixelVariance(Metric):
@@ -26,14 +26,14 @@ class PixelVariance(Metric):
     kind: Literal["pixel-variance"] = "pixel-variance"
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"pixel-variance": "higher", "pixel-variance-of-real": None}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Generated and real samples themselves."""
-        wanted = Want(Samples(), self.samples)
-        return (wanted, Want(Samples(), self.samples, "real")) if len(source) > 1 else (wanted,)
+        wanted = SampleRequest(Samples(), self.samples)
+        return (wanted, SampleRequest(Samples(), self.samples, "real")) if len(source) > 1 else (wanted,)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the unbiased variances and their receipt."""

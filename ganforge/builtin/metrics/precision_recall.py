@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Embedded, Exam, Measurement, Want
+from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
 from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.doubts import doubts
@@ -44,11 +44,11 @@ class PrecisionRecall(Metric):
             raise ValueError(f"neighbours = {self.neighbours}, and each of {fewest} samples has {fewest - 1}")
         return self
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return dict.fromkeys(self._names, "higher")
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The features of generated and real samples.
 
         Raises:
@@ -59,8 +59,8 @@ class PrecisionRecall(Metric):
                 f"{self.kind} looks for {self.neighbours} neighbours of each real sample, and the data have "
                 f"{len(source)}; set its neighbours = {max(len(source) - 1, 1)} or less"
             )
-        view = Embedded(self.features)
-        return Want(view, self.samples), Want(view, self.real or self.samples, "real")
+        view = FeatureOutput(self.features)
+        return SampleRequest(view, self.samples), SampleRequest(view, self.real or self.samples, "real")
 
     def measure(self, exam: Exam) -> Measurement:
         """Return precision, recall and f-score, and their receipt.
@@ -75,7 +75,7 @@ class PrecisionRecall(Metric):
             prc_features_to_metric,
         )
 
-        view = Embedded(self.features)
+        view = FeatureOutput(self.features)
         fake, real = exam.rows(view, self.samples), exam.rows(view, self.real or self.samples, "real")
         fewest = min(len(fake), len(real))
         if fewest <= self.neighbours:

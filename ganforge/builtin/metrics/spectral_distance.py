@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Seen, View, Want
+from ganforge.api.metric import Exam, ExaminedBatch, Measurement, SampleRequest, View
 
 ROUNDING = 1 / 12  # power, in levels of 8 bits squared, that rounding adds at each frequency
 
@@ -23,7 +23,7 @@ ROUNDING = 1 / 12  # power, in levels of 8 bits squared, that rounding adds at e
 class Spectrum(View):
     """The power of an image at each whole spatial frequency, averaged over directions and channels."""
 
-    def rows(self, seen: Seen) -> Tensor:
+    def rows(self, seen: ExaminedBatch) -> Tensor:
         """Return powers [B, F], float64: at 1, 2, ... waves along the image, to the corners of the spectrum.
 
         Noise of variance v (in levels of 8 bits) has power v at every frequency.
@@ -51,15 +51,17 @@ class SpectralDistance(Metric):
     samples: int = Field(default=1_000, ge=1, le=1_000_000, description="generated samples")
     real: Annotated[int, Field(ge=1, le=10**8)] | None = Field(default=10_000, description="real samples, at most")
 
-    def tells(self) -> Mapping[str, Better | None]:
+    def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"spectral-distance": "lower"}
 
-    def wants(self, source: Source) -> Sequence[Want]:
+    def requests(self, source: Source) -> Sequence[SampleRequest]:
         """Mean spectra; a `DataError` where the data are no images."""
         assert source.spec.resolution
         view = Spectrum()
-        return Want(view, self.samples, keep="moments"), Want(view, self.real or sys.maxsize, "real", "moments")
+        return SampleRequest(view, self.samples, keep="moments"), SampleRequest(
+            view, self.real or sys.maxsize, "real", "moments"
+        )
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the distance and its receipt."""

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, Streak
 
 
@@ -37,7 +37,7 @@ class ConstantOutputWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.likeness, self.streak = Likeness(), Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where there is no contrast."""
         self.likeness.note(line)
         share, made = self.likeness.share(line, "contrast"), line.get("grid/contrast")
@@ -55,9 +55,9 @@ class ConstantOutputWatcher(Watcher):
                 f"(mean of all pixels {mean:.2f}); healthy: 50 % and more",
                 cause="a generator that was driven to where its activation is flat, or output that is scaled down",
                 remedies=remedies(
-                    gentler(self.plan, "generator"),
+                    lower_learning_rate(self.plan, "generator"),
                     self.plan.changed("game.generator.network.norm", "batch"),
-                    gentler(self.plan, "discriminator"),
+                    lower_learning_rate(self.plan, "discriminator"),
                 ),
             )
         ]

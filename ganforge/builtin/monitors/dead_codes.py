@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.api.remedy import remedies
 from ganforge.builtin.monitors.trends import Streak
@@ -40,7 +40,7 @@ class DeadCodesWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.streaks = {"categorical": Streak(), "continuous": Streak()}
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a warning where codes of either sort are dead; they share a name."""
         found = []
         for sort, streak in self.streaks.items():

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import customary, remedies
+from ganforge.api.remedy import remedies, usual_learning_rate
 from ganforge.builtin.monitors.trends import Streak
 
 MOVED, NORM = "_moved", "gradient_norm"
@@ -43,7 +43,7 @@ class DeadPlayerWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.still: dict[str, Streak] = {}
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding for each player that stays where it is: of several, they share a name."""
         found = []
         for name in line.values:
@@ -62,7 +62,7 @@ class DeadPlayerWatcher(Watcher):
         now, then = self.plan.value(key, images), self.plan.value(key)
         return now is not None and then is not None and now < 0.01 * then
 
-    def _finding(self, player: str, way: float, line: Line) -> Finding:
+    def _finding(self, player: str, way: float, line: LogLine) -> Finding:
         key = f"game.{player}"
         norm, rate = line.get(f"{player}/{NORM}"), self.plan.value(f"{key}.optimizer.lr", line.images)
         others = [
@@ -77,7 +77,7 @@ class DeadPlayerWatcher(Watcher):
             [] if norm is None else [f"gradient norm {norm:.2g}"]
         )
         told += [f"the others: {', '.join(others)}"] if others else []
-        usual = customary(self.plan, player)
+        usual = usual_learning_rate(self.plan, player)
         slow = rate is not None and usual is not None and rate < 0.01 * usual
         cause = "its learning rate is next to nothing" if slow else "its gradient is 0, or its weights are frozen"
         faster = self.plan.changed(f"{key}.optimizer.lr", usual)

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, remedies
+from ganforge.api.remedy import add_ada, remedies
 
 READING = "discriminator/overfit"
 FEW = 500  # samples: Zhao et al. 2020 (arXiv:2006.10738, sec. 4.3) train on 100 to 389, with DiffAugment and R1
@@ -42,7 +42,7 @@ class OverfitWatcher(Watcher):
         self.series = Series(READING)
         self.count: float | None = None  # of real samples
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where r_v is high, and not for a moment."""
         self.count = line.get("data/count") or self.count
         if not self.series.note(line) or len(self.series) < self.monitor.lines:
@@ -74,7 +74,7 @@ class OverfitWatcher(Watcher):
         """Return the overrides that let it see more than the samples; of few samples with R1 on top (`FEW`)."""
         diffaugment = self.plan.added("game.discriminator.augmentations", "diffaugment") if images else None
         held = self.plan.added("game.discriminator.regularizers", "r1", gamma=10.0, every=16)
-        adaptive = ada(self.plan) if images else None
+        adaptive = add_ada(self.plan) if images else None
         if self.count is not None and self.count < FEW:
             return [diffaugment, held, adaptive]
         return [adaptive, diffaugment, held]

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, gentler, remedies, slower
+from ganforge.api.remedy import add_ada, lower_learning_rate, match_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, Streak, ignorant
 
 PLAYERS = ("discriminator", "generator")
@@ -75,7 +75,7 @@ class TooStrongWatcher(Watcher):
         self.distances: list[tuple[int, float]] = []  # rounds, and how far samples were
         self.stuck, self.runs, self.won = Streak(), Streak(), Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where it wins."""
         self.likeness.note(line)
         later = self._later(line)
@@ -91,13 +91,13 @@ class TooStrongWatcher(Watcher):
                 evidence=told,
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
                 remedies=remedies(
-                    slower(plan, "discriminator", "generator"),
+                    match_learning_rate(plan, "discriminator", "generator"),
                     plan.changed("game.generator.every", 1) if steps is not None and steps > 1 else None,
                     plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
-                    gentler(plan, "discriminator"),
+                    lower_learning_rate(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),
-                    ada(plan) if "grid/contrast" in line.values else None,
+                    add_ada(plan) if "grid/contrast" in line.values else None,
                 ),
             )
         ]
@@ -106,12 +106,12 @@ class TooStrongWatcher(Watcher):
         """Return what losses are to be multiplied by so that they compare with the cross-entropy's."""
         return (ignorant(self.plan) or CROSS_ENTROPY) / CROSS_ENTROPY
 
-    def _loss(self, line: Line) -> float | None:
+    def _loss(self, line: LogLine) -> float | None:
         """Return the loss where it says who wins: not the Wasserstein loss, nor one of 0, which nobody plays for."""
         loss = line.get(self.monitor.reading)
         return None if self.plan.kind("game.loss") == "wasserstein" or loss is None or loss <= 0 else loss
 
-    def _early(self, line: Line) -> str | None:
+    def _early(self, line: LogLine) -> str | None:
         monitor, loss, limit = self.monitor, self._loss(line), self.monitor.loss * self._scale()
         self.first = self.first or line.round
         early = max(monitor.within_rounds, min(self.first, 5 * monitor.within_rounds))
@@ -122,7 +122,7 @@ class TooStrongWatcher(Watcher):
             f"{limit:.2g} within the first {early} rounds the generator gets hardly any gradient"
         )
 
-    def _later(self, line: Line) -> str | None:
+    def _later(self, line: LogLine) -> str | None:
         monitor, separation, apart = self.monitor, line.get("discriminator/separation"), self.likeness.apart(line)
         if separation is None or apart is None:
             return None

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import faster, remedies
+from ganforge.api.remedy import raise_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, Streak, ignorant
 
 
@@ -45,7 +45,7 @@ class WeakWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.likeness, self.streak = Likeness(), Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where it has told nothing apart for long."""
         self.likeness.note(line)
         separation, apart = line.get("discriminator/separation"), self.likeness.apart(line)
@@ -98,7 +98,7 @@ class WeakWatcher(Watcher):
         dropout = plan.value(f"{key}.network.dropout")
         return [
             *wider,
-            faster(plan, "discriminator", "generator"),
+            raise_learning_rate(plan, "discriminator", "generator"),
             plan.changed(f"{key}.network.dropout", 0.0) if dropout else None,
             plan.scaled(f"{key}.optimizer.lr", 4),
         ]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.trends import AtStart
 
@@ -39,7 +39,7 @@ class ExchangedWatcher(AtStart):
         super().__init__()
         self.monitor = monitor
 
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return a warning where images are mostly blue."""
         monitor, count = self.monitor, line.get("data/count")
         warm, cool, sky = (line.get(f"data/{name}") for name in ("warm", "cool", "sky"))

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies, restrained, unbounded
+from ganforge.api.remedy import is_unbounded_critic, lower_learning_rate, remedies, restrain_discriminator
 from ganforge.builtin.monitors.trends import Streak
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
@@ -49,7 +49,7 @@ class ExplodingWatcher(Watcher):
         self.ways = {player: Series(f"weights/{player}_moved") for player in self.norms}
         self.streak, self.round = Streak(), 0
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where something is out of hand."""
         if line.get("discriminator/gradient_norm") is None:
             return []
@@ -59,9 +59,9 @@ class ExplodingWatcher(Watcher):
         signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping, stretch)]
         if self.streak.note(bool(signs)) < self.monitor.lines and not leaping:
             return []
-        plan, player, free = self.plan, signs[0][0], unbounded(self.plan)
-        held = list(restrained(plan, points="grid/contrast" not in line.values))
-        slower = [gentler(plan, name) for name in (player, "discriminator", "generator")]
+        plan, player, free = self.plan, signs[0][0], is_unbounded_critic(self.plan)
+        held = list(restrain_discriminator(plan, points="grid/contrast" not in line.values))
+        slower = [lower_learning_rate(plan, name) for name in (player, "discriminator", "generator")]
         return [
             Finding(
                 name=self.monitor.kind,
@@ -74,13 +74,13 @@ class ExplodingWatcher(Watcher):
             )
         ]
 
-    def _scores(self, line: Line) -> list[tuple[str, str]]:
+    def _scores(self, line: LogLine) -> list[tuple[str, str]]:
         values = [(abs(value), name) for name in SCORES if (value := line.get(f"discriminator/{name}")) is not None]
         worst, name = max(values, default=(0.0, ""))
         told = f"discriminator/{name} is {line.get(f'discriminator/{name}') or 0:.3g} (healthy: under 30 or so)"
         return [("discriminator", told)] if worst > self.monitor.score else []
 
-    def _gradients(self, line: Line) -> list[tuple[str, str]]:
+    def _gradients(self, line: LogLine) -> list[tuple[str, str]]:
         found = []
         for player, series in self.norms.items():
             if series.note(line) and len(series) > 5:
@@ -89,7 +89,7 @@ class ExplodingWatcher(Watcher):
                     found.append((player, f"{series.name} is {series.values[-1]:.3g}, it was {usual:.3g} at first"))
         return found
 
-    def _leaps(self, line: Line, player: str, stretch: float) -> bool:
+    def _leaps(self, line: LogLine, player: str, stretch: float) -> bool:
         """Whether its weights went several times their own length, or far beyond what they had been doing."""
         series = self.ways[player]
         before = series.last(RECENT)
@@ -99,7 +99,7 @@ class ExplodingWatcher(Watcher):
         settled = len(before) >= 5 and way > 0.5 and way > 10 * statistics.median(before)
         return way > self.monitor.leap * stretch or settled
 
-    def _weights(self, line: Line, leaping: set[str], stretch: float) -> list[tuple[str, str]]:
+    def _weights(self, line: LogLine, leaping: set[str], stretch: float) -> list[tuple[str, str]]:
         ways = [(player, line.get(f"weights/{player}_moved")) for player in self.norms]
         return [
             (

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, remedies
+from ganforge.api.remedy import add_ada, remedies
 from ganforge.builtin.monitors.trends import AtStart
 
 
@@ -32,7 +32,7 @@ class LittleDataWatcher(AtStart):
         super().__init__()
         self.monitor, self.plan = monitor, plan
 
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return a warning where there are few samples and nothing is done about it."""
         count, key = line.get("data/count"), "game.discriminator.augmentations"
         helped = {"ada", "apa", "diffaugment"} & set(self.plan.kinds(key)) or self.plan.at("game.generator.start")
@@ -46,7 +46,7 @@ class LittleDataWatcher(AtStart):
                 evidence=f"{count:,.0f} real samples, each to be shown {self.plan.images / count:,.0f} times; under "
                 f"{self.monitor.count:,} the discriminator soon knows them by heart",
                 cause="a small data set, or a part of one taken by mistake",
-                remedies=remedies(ada(self.plan), self.plan.added(key, "diffaugment")) if image else (),
+                remedies=remedies(add_ada(self.plan), self.plan.added(key, "diffaugment")) if image else (),
                 severity="warning",
             )
         ]

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, remedies
+from ganforge.api.remedy import add_ada, remedies
 from ganforge.builtin.monitors.trends import Streak
 
 
@@ -39,7 +39,7 @@ class MemorisationWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.streaks: dict[str, Streak] = {}
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where samples are copies."""
         found = []
         for name in line.values:
@@ -48,7 +48,7 @@ class MemorisationWatcher(Watcher):
                 found += [finding] if finding else []
         return found[:1]
 
-    def _finding(self, line: Line, tail: str) -> Finding | None:
+    def _finding(self, line: LogLine, tail: str) -> Finding | None:
         monitor, plan = self.monitor, self.plan
         share, ratio, z = (line.get(f"{name}{tail}") for name in ("memorised", "nearest-train-ratio", "data-copying"))
         signs = []
@@ -68,7 +68,7 @@ class MemorisationWatcher(Watcher):
             evidence="; ".join(signs),
             cause="too few training images for so long a run, and a discriminator that knows them by heart",
             remedies=remedies(
-                ada(plan),
+                add_ada(plan),
                 plan.changed("run.images", line.images // 2),
                 plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
             ),

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, remedies
+from ganforge.api.remedy import add_ada, remedies
 from ganforge.builtin.monitors.trends import noise
 
 
@@ -48,7 +48,7 @@ class MetricTurnedWatcher(Watcher):
     def _judged(self, name: str) -> bool:
         return not name.startswith(self.monitor.ignore) and not name.endswith(("-of-real", "-expected", "-std"))
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a warning for each metric that has turned, the one that wasted most first; they share a name."""
         turned = [
             (finding, images)
@@ -87,7 +87,7 @@ class MetricTurnedWatcher(Watcher):
                     cause=cause + "samples lose variety",
                     remedies=remedies(
                         f"run.images={then}" if then else None,
-                        ada(plan) if line_of_images(plan) else None,
+                        add_ada(plan) if line_of_images(plan) else None,
                         plan.scaled("game.discriminator.optimizer.lr", 0.5),
                         plan.scaled("game.generator.optimizer.lr", 0.5),
                     ),

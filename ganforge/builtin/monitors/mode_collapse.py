@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import faster, gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, raise_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, Streak
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
@@ -65,7 +65,7 @@ class CollapseWatcher(Watcher):
         self.metrics = [Series(name) for name in ours if name.startswith(VARIETY)]
         self.quality = [Series(name) for name in ours if name.startswith(QUALITY)]
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where there is no variety, or no longer."""
         self.likeness.note(line)
         signs = self._lost(line)
@@ -90,12 +90,12 @@ class CollapseWatcher(Watcher):
                 else "the generator has found what the discriminator of the moment believes, which does not catch up",
                 remedies=remedies(
                     plan.changed("game.generator.network.latent", 64) if narrow else None,
-                    faster(plan, "discriminator", "generator"),
+                    raise_learning_rate(plan, "discriminator", "generator"),
                     *(plan.changed(f"game.{player}.network.norm", "batch") for player in DEEP if self._bare(player)),
                     None if plan.kind("game.loss") == "wasserstein" else plan.changed("game.loss", "relativistic"),
                     plan.added(regularized, "r1", gamma=0.1),
                     plan.added(regularized, "r2", gamma=0.1),
-                    gentler(plan, "generator"),
+                    lower_learning_rate(plan, "generator"),
                 ),
             )
         ]
@@ -106,7 +106,7 @@ class CollapseWatcher(Watcher):
         bare = self.plan.kind(network) == "dcgan" and self.plan.at(f"{network}.norm") == "none"
         return bare and (player == "generator" or not penalties)
 
-    def _lost(self, line: Line) -> list[str]:
+    def _lost(self, line: LogLine) -> list[str]:
         """Return the metrics of variety that have fallen, where they were measured just now and samples are as good."""
         measured = [series for series in self.quality if series.note(line)]
         worse = any(series.values[-1] < self.monitor.lost * max(series.values) for series in measured)
@@ -118,7 +118,7 @@ class CollapseWatcher(Watcher):
                     signs.append(f"{series.name} was {most:.3g} at its best and is {recent[-1]:.3g}")
         return signs
 
-    def _signs(self, line: Line) -> list[str]:
+    def _signs(self, line: LogLine) -> list[str]:
         monitor, likeness = self.monitor, self.likeness
         signs = []
         far, near = likeness.share(line, "distance"), likeness.share(line, "nearest")
@@ -131,7 +131,7 @@ class CollapseWatcher(Watcher):
             signs.append(f"{twins:.0%} of them have a twin, of real samples {of_real:.0%}")
         return signs
 
-    def _fallen(self, line: Line) -> list[str]:
+    def _fallen(self, line: LogLine) -> list[str]:
         """Return that they have lost the variety that they had, if they had some."""
         now, real = self.distances.values[-1], self.likeness.real.get("distance") or math.inf
         far, most = self.likeness.share(line, "distance"), min(max(self.distances.values), real)

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import ada, gentler, remedies, slower
+from ganforge.api.remedy import add_ada, lower_learning_rate, match_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Streak
 
 READING = "discriminator/separation"
@@ -42,7 +42,7 @@ class NoOverlapWatcher(Watcher):
     def __init__(self, monitor: NoOverlap, plan: Plan) -> None:
         self.monitor, self.plan, self.apart = monitor, plan, Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a warning where scores have not overlapped for long."""
         monitor, plan, separation = self.monitor, self.plan, line.get(READING)
         if separation is None or plan.kind("game.loss") == "wasserstein":
@@ -58,11 +58,11 @@ class NoOverlapWatcher(Watcher):
                 f"than generated ones, now {separation:.1%}; healthy: they overlap, 60 to 95 %",
                 cause="the discriminator learns much faster than the generator, or knows its samples by heart",
                 remedies=remedies(
-                    slower(plan, "discriminator", "generator"),
-                    gentler(plan, "discriminator"),
+                    match_learning_rate(plan, "discriminator", "generator"),
+                    lower_learning_rate(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),
-                    ada(plan) if "grid/contrast" in line.values else None,
+                    add_ada(plan) if "grid/contrast" in line.values else None,
                 ),
                 severity="warning",
             )

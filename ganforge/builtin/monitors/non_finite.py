@@ -6,9 +6,9 @@ import math
 from typing import ClassVar, Literal
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, remedies
 
 FIRST = ("data/", "real/")  # what comes before training
 OF_TWO = ("/distance", "/nearest", "/duplicates", "/least_class_distance")  # readings that one sample does not have
@@ -38,7 +38,7 @@ class NonFiniteWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.first: tuple[str, int] | None = None
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where there are any, in the order of the line, data before all else."""
         found = [name for name, value in line.values.items() if math.isnan(value) and not name.endswith(OF_TWO)]
         found.sort(key=lambda name: not name.startswith(FIRST))
@@ -48,7 +48,9 @@ class NonFiniteWatcher(Watcher):
         name, images = self.first
         of_data, metric = found[0].startswith(FIRST), all("/" not in name for name in found)
         plan, player = self.plan, name.partition("/")[0]
-        slower = [gentler(plan, p) for p in sorted(("discriminator", "generator"), key=lambda p: p != player)]
+        slower = [
+            lower_learning_rate(plan, p) for p in sorted(("discriminator", "generator"), key=lambda p: p != player)
+        ]
         precise = plan.changed("run.precision", "no")
         causes = {
             True: "samples of the data set that are not numbers: look at the files, or at the code that reads them",

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, swings, turns
 
 
@@ -40,7 +40,7 @@ class OscillationWatcher(Watcher):
         self.monitor, self.plan, self.likeness = monitor, plan, Likeness()
         self.loss, self.mean = Series("discriminator/adversarial"), Series("grid/mean")
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where swings do not shrink."""
         self.likeness.note(line)
         if line.round < self.monitor.after_rounds or "discriminator/adversarial" not in line.values:
@@ -57,8 +57,8 @@ class OscillationWatcher(Watcher):
                 evidence="; ".join(found),
                 cause="steps that are too long for two players who answer each other, with nothing that damps them",
                 remedies=remedies(
-                    gentler(plan, "discriminator", 0.5),
-                    gentler(plan, "generator", 0.5),
+                    lower_learning_rate(plan, "discriminator", 0.5),
+                    lower_learning_rate(plan, "generator", 0.5),
                     plan.added(regularized, "r1", gamma=0.1),
                     plan.added(regularized, "r2", gamma=0.1),
                 ),
@@ -66,7 +66,7 @@ class OscillationWatcher(Watcher):
             )
         ]
 
-    def _of_loss(self, line: Line) -> list[str]:
+    def _of_loss(self, line: LogLine) -> list[str]:
         if not self.loss.note(line) or self.plan.kind("game.loss") == "wasserstein":
             return []
         values = self.loss.last(self.monitor.lines)
@@ -76,7 +76,7 @@ class OscillationWatcher(Watcher):
         told = ", ".join(f"{swing:.1f}" for swing in seen[-self.monitor.turns :])
         return [f"{self.loss.name} rose and fell by factors of {told} (healthy: under 2, or less from swing to swing)"]
 
-    def _of_mean(self, line: Line) -> list[str]:
+    def _of_mean(self, line: LogLine) -> list[str]:
         spread = self.likeness.spread
         if not self.mean.note(line) or spread is None:
             return []

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Likeness, Streak
 
 READING = "least_class_distance"
@@ -43,7 +43,7 @@ class PartialWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.likeness, self.streak, self.far = Likeness(), Streak(), Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where one class has no variety."""
         self.likeness.note(line)
         classes = self._of_metrics(line)
@@ -62,7 +62,7 @@ class PartialWatcher(Watcher):
             )
         ]
 
-    def _of_metrics(self, line: Line) -> Finding | None:
+    def _of_metrics(self, line: LogLine) -> Finding | None:
         """Return a finding where the worst class is far from the others, twice in a row."""
         for name in line.values:
             worst, mean = line.get(name), line.get(name.removesuffix("-worst"))
@@ -83,7 +83,7 @@ class PartialWatcher(Watcher):
             cause="labels say more than latents: the generator learns one sample by heart for a class",
             remedies=remedies(
                 plan.added("game.discriminator.augmentations", "diffaugment"),
-                gentler(plan, "generator", 0.5),
+                lower_learning_rate(plan, "generator", 0.5),
                 plan.added("game.discriminator.regularizers", "r1", gamma=0.1),
             ),
         )

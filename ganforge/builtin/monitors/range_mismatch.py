@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 
 NONE_BELOW = -0.01  # numbers of images in [0, 1] or [0, 255] are above this
@@ -40,7 +40,7 @@ class RangeWatcher(Watcher):
         self.made: tuple[float, float] | None = None
         self.lines = 0
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where ranges do not fit."""
         self.real = self._range(line, "data", self.real)
         before, self.made = self.made, self._range(line, "grid", self.made)
@@ -77,7 +77,7 @@ class RangeWatcher(Watcher):
         ]
 
     @staticmethod
-    def _range(line: Line, group: str, known: tuple[float, float] | None) -> tuple[float, float] | None:
+    def _range(line: LogLine, group: str, known: tuple[float, float] | None) -> tuple[float, float] | None:
         """Return the range of a group with what the line says of it."""
         low, high = line.get(f"{group}/min"), line.get(f"{group}/max")
         if low is None or high is None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.trends import AtStart
 
@@ -36,7 +36,7 @@ class RepeatedDataWatcher(AtStart):
         super().__init__()
         self.monitor = monitor
 
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return a finding where there is one sample, or too many copies."""
         count, share = line.get("data/count"), line.get("data/duplicates")
         if count is None or share is None or (count > 1 and share < self.monitor.share):

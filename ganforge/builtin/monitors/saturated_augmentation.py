@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.api.remedy import remedies
 from ganforge.builtin.monitors.trends import Streak
@@ -38,7 +38,7 @@ class SaturatedAugmentationWatcher(Watcher):
         self.monitor, self.plan = monitor, plan
         self.full: dict[str, Streak] = {}
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a warning where the strength stays at its end."""
         found = []
         for kind, group in GROUPS.items():

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.trends import AtStart
 
@@ -36,7 +36,7 @@ class ScrambledWatcher(AtStart):
         super().__init__()
         self.monitor = monitor
 
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return a warning where neighbours are not alike."""
         down, across = line.get("data/roughness_down"), line.get("data/roughness_across")
         if down is None or across is None or min(down, across) <= 0:

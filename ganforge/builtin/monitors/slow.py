@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Series, Watcher
+from ganforge.api.monitor import Finding, LogLine, Series, Watcher
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.trends import Streak
 
@@ -38,7 +38,7 @@ class SlowWatcher(Watcher):
         self.monitor, self.series, self.streak = monitor, Series("speed/images_per_second"), Streak()
         self.grows = plan.at("game.growth") is not None or bool(plan.at("run.batches", []))
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a warning where the speed has dropped for long."""
         before = self.series.last(RECENT)
         if self.grows or not self.series.note(line) or len(before) < 5:

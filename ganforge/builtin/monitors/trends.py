@@ -7,7 +7,7 @@ import statistics
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 
 IGNORANT = {"minimax": 2 * math.log(2), "non-saturating": 2 * math.log(2), "hinge": 2.0, "relativistic": math.log(2)}
@@ -28,14 +28,14 @@ class AtStart(Watcher):
     def __init__(self) -> None:
         self.found: list[Finding] = []
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return what was found before training."""
         if line.images == 0 and "data/count" in line.values:
             self.found = self.check(line)
         return self.found
 
     @abstractmethod
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return what is wrong with the data of this line."""
 
 
@@ -59,19 +59,19 @@ class Likeness:
     def __init__(self) -> None:
         self.real: dict[str, float] = {}
 
-    def note(self, line: Line) -> None:
+    def note(self, line: LogLine) -> None:
         """Remember what real samples look like, where the line says so."""
         for name in line.values:
             value = line.get(name)
             if name.startswith("real/") and value is not None:
                 self.real[name.removeprefix("real/")] = value
 
-    def share(self, line: Line, name: str) -> float | None:
+    def share(self, line: LogLine, name: str) -> float | None:
         """Return a reading of the generated samples over that of the real ones; None where either is missing or 0."""
         made, real = line.get(f"grid/{name}"), self.real.get(name)
         return None if made is None or not real else made / real
 
-    def apart(self, line: Line) -> float | None:
+    def apart(self, line: LogLine) -> float | None:
         """Return how far generated samples are from real ones in the plainest numbers: 0 = not at all; None = unknown.
 
         The largest of: how many spreads of real numbers the means are apart; the logarithm to base 2 of the ratios of

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.trends import AtStart
 
@@ -34,7 +34,7 @@ class UnlabelledDataWatcher(AtStart):
         super().__init__()
         self.monitor = monitor
 
-    def check(self, line: Line) -> list[Finding]:
+    def check(self, line: LogLine) -> list[Finding]:
         """Return a finding where labels tell nothing."""
         labelled, seen = line.get("data/labelled"), line.get("data/classes_seen")
         if labelled is None or seen is None:

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, Line, Watcher
+from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import gentler, remedies
+from ganforge.api.remedy import lower_learning_rate, remedies
 from ganforge.builtin.monitors.trends import Streak
 
 
@@ -43,7 +43,7 @@ class VanishingWatcher(Watcher):
         self.highest = 0.0
         self.little, self.small = Streak(), Streak()
 
-    def look(self, line: Line) -> list[Finding]:
+    def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where nothing comes through."""
         norm, loss = line.get("generator/gradient_norm"), line.get("generator/adversarial")
         separation = line.get("discriminator/separation")
@@ -71,7 +71,7 @@ class VanishingWatcher(Watcher):
                 remedies=remedies(
                     plan.changed("game.loss", "non-saturating") if self._saturates else None,
                     plan.changed("game.generator.every", 1) if lessons and lessons > 1 else None,
-                    gentler(plan, "discriminator"),
+                    lower_learning_rate(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                 ),
             )

@@ -125,7 +125,7 @@ class DcganDiscriminatorNetwork(FeatureDiscriminator):
         """Numbers that the last layer scores: summed over the image in the layout `miyato`, 4x4 of them otherwise."""
         return self.last.weight[0].numel()
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each layer gave to the next, [B, C, H, W], the last of them flat [B, F]."""
         if self.planes is not None:
             planes = self.planes(self.data.encode(labels)).reshape(-1, 1, self.data.resolution, self.data.resolution)

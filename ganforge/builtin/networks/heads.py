@@ -100,9 +100,9 @@ class HeadNetwork(FeatureDiscriminator):
         self.network = network
         self.batch_group = math.lcm(network.batch_group, group)  # of 0, the whole batch, and anything: 0
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and the inner activations, the last of them [B, F] with what the head found appended."""
-        logits, activations = self.network.examine(samples, labels)
+        logits, activations = self.network.forward_features(samples, labels)
         added, features = self.look(activations[-1], labels)
         return logits + added.to(logits.dtype), [*activations[:-1], features]
 
@@ -181,9 +181,9 @@ class ProjectionNetwork(HeadNetwork):
         """Inner features."""
         return self.network.width
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and the inner activations; the inner network sees no labels."""
-        logits, activations = self.network.examine(samples)
+        logits, activations = self.network.forward_features(samples)
         added, _ = self.look(activations[-1], labels)
         return logits + added.to(logits.dtype), activations
 

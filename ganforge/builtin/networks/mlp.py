@@ -107,7 +107,7 @@ class MlpDiscriminatorNetwork(FeatureDiscriminator):
         """Units of the last hidden layer."""
         return self.layers[-1].in_features  # type: ignore[return-value]
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each hidden layer gave to the next, [B, width]."""
         hidden, activations = append_labels(samples.flatten(1), labels, self.data), []
         for index, layer in enumerate(self.layers):

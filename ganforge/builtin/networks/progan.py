@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ganforge.api.data import DataSpec
 from ganforge.api.families import Discriminator, Generator
-from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork, Growing
+from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork, GrowingNetwork
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE, EqualizedConv, EqualizedLinear
 from ganforge.builtin.networks.layers.growth import enlarged, shrunk
@@ -88,7 +88,7 @@ class GeneratorBlock(nn.Module):
         return pixel_norm(self.refine(pixel_norm(self.enlarge(hidden))))
 
 
-class ProGANGeneratorNetwork(Growing, GeneratorNetwork):
+class ProGANGeneratorNetwork(GrowingNetwork, GeneratorNetwork):
     """From 4x4 up; each resolution has a way of its own to colours."""
 
     def __init__(self, recipe: ProGANGenerator, data: DataSpec) -> None:
@@ -129,7 +129,7 @@ def halving(inputs: int, outputs: int, blur: bool) -> nn.Sequential:
     return nn.Sequential(refine, BoxConv(inputs, outputs, up=False))
 
 
-class ProGANDiscriminatorNetwork(Growing, FeatureDiscriminator):
+class ProGANDiscriminatorNetwork(GrowingNetwork, FeatureDiscriminator):
     """Down to 4x4; each resolution has a way of its own from colours.
 
     Args:
@@ -156,7 +156,7 @@ class ProGANDiscriminatorNetwork(Growing, FeatureDiscriminator):
         """Numbers that the last layer scores."""
         return self.score.weight.shape[1]
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each resolution gave, [B, C, H, W], the last of them flat [B, F]."""
         level = self.resolutions.index(self.resolution)
         hidden, activations = self.from_image[level](samples), []

@@ -142,7 +142,7 @@ class R3GANDiscriminatorNetwork(FeatureDiscriminator):
         """Numbers that the last layer scores."""
         return len(self.basis)
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each stage gave, [B, C, H, W], the last of them flat [B, F] after the basis."""
         hidden, activations = self.from_image(samples), []
         for layer in self.layers:

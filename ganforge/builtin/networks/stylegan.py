@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ganforge.api.data import DataSpec
 from ganforge.api.dice import Dice
 from ganforge.api.families import Discriminator
-from ganforge.api.network import Growing
+from ganforge.api.network import GrowingNetwork
 from ganforge.builtin.networks.layers.adaptive_norm import Epilogue
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedConv
@@ -74,7 +74,7 @@ class SynthesisBlock(nn.Module):
         return self.second(self.refine(hidden), styles[:, 1], noise[1])  # type: ignore[no-any-return]
 
 
-class StyleGANGeneratorNetwork(Growing, StyledNetwork):
+class StyleGANGeneratorNetwork(GrowingNetwork, StyledNetwork):
     """Mapping and synthesis; noise is drawn anew for each image, in training and after it.
 
     The constant begins as noise, as StyleGAN2's does, where the paper has ones: flat channels have no variance to

@@ -142,7 +142,7 @@ class StyleGAN2DiscriminatorNetwork(FeatureDiscriminator):
         """Numbers that the last layer scores."""
         return self.score.weight.shape[1]
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each block gave, [B, C, H, W], the last of them flat [B, F]."""
         hidden, activations = self.from_image(samples), []
         for block in self.blocks:

@@ -16,8 +16,12 @@ class Adam(Moments):
 
     kind: Literal["adam"] = "adam"
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make a fused Adam; see `Optimizer.build` for the share."""
         return torch.optim.Adam(
-            parameters, lr=self.lr_at(0) * share, betas=self.betas_at(0, share), eps=self.eps, fused=True
+            parameters,
+            lr=self.lr_at(0) * step_fraction,
+            betas=self.betas_at(0, step_fraction),
+            eps=self.eps,
+            fused=True,
         )

@@ -22,12 +22,12 @@ class AdamW(Moments):
     kind: Literal["adamw"] = "adamw"
     weight_decay: float = Field(default=0.01, ge=0, le=10, description="times the learning rate: shrinkage in a step")
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make a fused AdamW; see `Optimizer.build` for the share."""
         return torch.optim.AdamW(
             parameters,
-            lr=self.lr_at(0) * share,
-            betas=self.betas_at(0, share),
+            lr=self.lr_at(0) * step_fraction,
+            betas=self.betas_at(0, step_fraction),
             eps=self.eps,
             weight_decay=self.weight_decay,
             fused=True,

@@ -46,10 +46,10 @@ class TorchOptimizer(Optimizer):
             try_out(info.data["name"], options)
         return options
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make it; a `RecipeError` where it does not take these weights."""
         try:
-            return make(self.name, self.options, parameters, self.lr_at(0) * share)
+            return make(self.name, self.options, parameters, self.lr_at(0) * step_fraction)
         except (TypeError, ValueError) as error:
             raise RecipeError(f"{self.name} does not take these weights ({error}); choose another optimizer") from error
 

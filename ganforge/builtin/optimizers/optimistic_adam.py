@@ -20,9 +20,11 @@ class OptimisticAdam(Moments):
 
     kind: Literal["optimistic-adam"] = "optimistic-adam"
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make it; see `Optimizer.build` for the share."""
-        return OptimisticAdamOptimizer(parameters, self.lr_at(0) * share, self.betas_at(0, share), self.eps)
+        return OptimisticAdamOptimizer(
+            parameters, self.lr_at(0) * step_fraction, self.betas_at(0, step_fraction), self.eps
+        )
 
 
 class OptimisticAdamOptimizer(torch.optim.Optimizer):

@@ -26,24 +26,24 @@ class RmsProp(Optimizer):
     momentum: DecayRate = Field(default=0.0, description="share of the last step that is taken again")
     centered: bool = Field(default=False, description="divide by the standard deviation rather than the mean square")
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make it; see `Optimizer.build` for the share."""
-        lr, alpha, momentum = self.rates_at(0, share)
+        lr, alpha, momentum = self.rates_at(0, step_fraction)
         return torch.optim.RMSprop(
             parameters, lr=lr, alpha=alpha, eps=self.eps, momentum=momentum, centered=self.centered
         )
 
-    def adjust(self, optimizer: torch.optim.Optimizer, images: int, share: float) -> None:
+    def adjust(self, optimizer: torch.optim.Optimizer, images: int, step_fraction: float) -> None:
         """Set learning rate, decay and momentum before a step."""
         for group in optimizer.param_groups:
-            group["lr"], group["alpha"], group["momentum"] = self.rates_at(images, share)
+            group["lr"], group["alpha"], group["momentum"] = self.rates_at(images, step_fraction)
 
-    def rates_at(self, images: int, share: float) -> tuple[float, float, float]:
+    def rates_at(self, images: int, step_fraction: float) -> tuple[float, float, float]:
         """Return learning rate, decay and momentum m after `images` images shown, corrected for lazy steps.
 
         A step adds up over (1 - m) of its successors' momentum, so m^share takes (1 - m^share) / (1 - m) with it.
         """
         momentum = value_at(self.momentum, images)
-        corrected = momentum**share
-        lr = self.lr_at(images) * share * (1 - corrected) / (1 - momentum)
-        return lr, value_at(self.alpha, images) ** share, corrected
+        corrected = momentum**step_fraction
+        lr = self.lr_at(images) * step_fraction * (1 - corrected) / (1 - momentum)
+        return lr, value_at(self.alpha, images) ** step_fraction, corrected

@@ -34,20 +34,20 @@ class Sgd(Optimizer):
             raise ValueError("nesterov = true needs momentum above 0, such as momentum = 0.9")
         return self
 
-    def build(self, parameters: Iterable[nn.Parameter], share: float) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make it; see the class for the share."""
-        lr, momentum = self.rates_at(0, share)
+        lr, momentum = self.rates_at(0, step_fraction)
         return torch.optim.SGD(
             parameters, lr=lr, momentum=momentum, nesterov=self.nesterov, weight_decay=self.weight_decay
         )
 
-    def adjust(self, optimizer: torch.optim.Optimizer, images: int, share: float) -> None:
+    def adjust(self, optimizer: torch.optim.Optimizer, images: int, step_fraction: float) -> None:
         """Set learning rate and momentum before a step."""
         for group in optimizer.param_groups:
-            group["lr"], group["momentum"] = self.rates_at(images, share)
+            group["lr"], group["momentum"] = self.rates_at(images, step_fraction)
 
-    def rates_at(self, images: int, share: float) -> tuple[float, float]:
+    def rates_at(self, images: int, step_fraction: float) -> tuple[float, float]:
         """Return learning rate and momentum after `images` images shown, corrected for lazy steps."""
         momentum = value_at(self.momentum, images)
-        corrected = momentum**share
+        corrected = momentum**step_fraction
         return self.lr_at(images) * (1 - corrected) / (1 - momentum), corrected

@@ -24,4 +24,4 @@ class R1(Regularizer):
 
     def penalty(self, duel: Duel) -> Tensor:
         """Return the penalty [B]."""
-        return duel.real_slope.flatten(1).square().sum(1) * (value_at(self.gamma, duel.images) / 2)
+        return duel.real_gradient.flatten(1).square().sum(1) * (value_at(self.gamma, duel.images) / 2)

@@ -29,7 +29,7 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
     from ganforge.cli.compare.report_json import content
     from ganforge.errors import RecipeError
     from ganforge.plugins.loading import load_catalogue
-    from ganforge.runs.run import read
+    from ganforge.runs.run import read_run
 
     if out is not None and out.suffix.lower() != ".png":
         raise RecipeError(f"--out {out}: the grids are written as a PNG; expected a name that ends in .png")
@@ -39,7 +39,7 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
     if twice:
         raise RecipeError(f"{', '.join(twice)} is named twice; name each run once")
     catalogue = load_catalogue(leave_out)
-    found = [read(run, catalogue) for run in runs]
+    found = [read_run(run, catalogue) for run in runs]
     if out is not None:
         write(found, out)
         click.echo(f"wrote {out}", err=True)

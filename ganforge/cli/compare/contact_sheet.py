@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ganforge.decoding.image import BadFile, picture
 from ganforge.errors import GanforgeError
-from ganforge.runs.comparison import names_of
+from ganforge.runs.comparison import short_names
 from ganforge.runs.run import Run
 
 CELL = 512  # pixels of a grid's longer side, at most
@@ -25,7 +25,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
     Raises:
         GanforgeError: no run has a grid, or the file cannot be written.
     """
-    grids = [(run, name) for run, name in zip(runs, names_of(runs), strict=True) if run.grid is not None]
+    grids = [(run, name) for run, name in zip(runs, short_names(runs), strict=True) if run.grid is not None]
     if not grids:
         raise GanforgeError(f"--out {out}: none of these runs has drawn a grid yet")
     cells = [_cell(run, name) for run, name in grids]

@@ -10,8 +10,8 @@ from typing import Any
 from ganforge.cli.terminal.progress import duration, rate
 from ganforge.cli.terminal.tables import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
 from ganforge.recipes.toml_writer import inline
-from ganforge.runs.comparison import counted, differences, grouped, mean_of, names_of
-from ganforge.runs.run import Measured, Run
+from ganforge.runs.comparison import counted_runs, differences, group_seeds, mean_of, short_names
+from ganforge.runs.run import MetricReading, Run
 
 KINDS = {"final": "metrics at the end", "best": "best metrics", "evaluated": "evaluated afterwards, and saved"}
 
@@ -27,13 +27,13 @@ class Column:
     @property
     def counted(self) -> list[Run]:
         """The runs that means are taken over."""
-        return counted(self.runs)
+        return counted_runs(self.runs)
 
 
 def columns_of(runs: Sequence[Run]) -> list[Column]:
     """Return a column for each run; for each recipe where there are several, and several seeds of any."""
-    recipes = grouped(runs)
-    names = dict(zip([run.folder for run in runs], names_of(runs), strict=True))
+    recipes = group_seeds(runs)
+    names = dict(zip([run.folder for run in runs], short_names(runs), strict=True))
     if len(recipes) == len(runs):
         return [Column(names[run.folder], (run,)) for run in runs]
     if len(recipes) == 1:
@@ -43,7 +43,7 @@ def columns_of(runs: Sequence[Run]) -> list[Column]:
 
 
 def _title(group: Sequence[Run]) -> str:
-    return f"mean ± std of {len(counted(group))}"
+    return f"mean ± std of {len(counted_runs(group))}"
 
 
 def _common(group: Sequence[Run], names: Sequence[str]) -> str:
@@ -161,7 +161,7 @@ def _metrics(
             )
 
 
-def _letters(measured: Sequence[Sequence[Measured]], marks: Marks) -> list[str]:
+def _letters(measured: Sequence[Sequence[MetricReading]], marks: Marks) -> list[str]:
     """Return a mark for each column: the marks of all its values."""
     flat = [(index, value) for index, values in enumerate(measured) for value in values]
     letters = marks.line([value.receipt for _, value in flat])
@@ -172,7 +172,7 @@ def _letters(measured: Sequence[Sequence[Measured]], marks: Marks) -> list[str]:
 
 
 def _winner(
-    found: Sequence[Column], measured: Sequence[Sequence[Measured]], letters: Sequence[str], better: str | None
+    found: Sequence[Column], measured: Sequence[Sequence[MetricReading]], letters: Sequence[str], better: str | None
 ) -> int | None:
     """Return the column whose value is best, among those that can be compared; None where there is no choice."""
     means = {
@@ -190,7 +190,7 @@ def _with(found: Sequence[Column], name: str) -> list[Run]:
     return [run for column in found for run in column.runs if name in run.final]
 
 
-def _values(run: Run, kind: str) -> Mapping[str, Measured]:
+def _values(run: Run, kind: str) -> Mapping[str, MetricReading]:
     return {"final": run.final, "best": run.best, "evaluated": run.evaluated}[kind]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ganforge.evaluation.receipts import differing, groups
-from ganforge.runs.comparison import counted, differences, grouped, mean_of
-from ganforge.runs.run import Measured, Run
+from ganforge.evaluation.receipts import comparable_groups, differing
+from ganforge.runs.comparison import counted_runs, differences, group_seeds, mean_of
+from ganforge.runs.run import MetricReading, Run
 
 
 def content(runs: Sequence[Run]) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
             {
                 "runs": [str(run.folder) for run in group],
                 "seeds": [run.seed for run in group],
-                "of": [str(run.folder) for run in counted(group)],
-                "metrics": {name: _means(counted(group), name) for name in names},
+                "of": [str(run.folder) for run in counted_runs(group)],
+                "metrics": {name: _means(counted_runs(group), name) for name in names},
             }
-            for group in grouped(runs)
+            for group in group_seeds(runs)
         ],
         "receipts_differ": {name: found for name in names if (found := _differ(runs, name))},
     }
@@ -61,7 +61,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _value(measured: Measured) -> dict[str, Any]:
+def _value(measured: MetricReading) -> dict[str, Any]:
     finite = math.isfinite(measured.value)
     return {"value": measured.value if finite else None, "images": measured.images, "receipt": measured.receipt}
 
@@ -79,7 +79,7 @@ def _differ(runs: Sequence[Run], name: str) -> list[dict[str, Any]]:
     """Say whose receipts differ from that of the most runs, and in what."""
     those = [run for run in runs if name in run.final]
     receipts = [run.final[name].receipt for run in those]
-    kinds = groups(receipts)
+    kinds = comparable_groups(receipts)
     usual = next((receipt for receipt, kind in zip(receipts, kinds, strict=True) if kind == 0), None)
     return [
         {"run": str(run.folder), "in": "no receipt" if receipt is None or usual is None else differing(usual, receipt)}
@@ -88,9 +88,9 @@ def _differ(runs: Sequence[Run], name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _final(run: Run) -> Mapping[str, Measured]:
+def _final(run: Run) -> Mapping[str, MetricReading]:
     return run.final
 
 
-def _best(run: Run) -> Mapping[str, Measured]:
+def _best(run: Run) -> Mapping[str, MetricReading]:
     return run.best

@@ -76,9 +76,9 @@ def command(
       ganforge evaluate runs/stylegan2_faces --metric fid --samples 50000 --save
       ganforge evaluate a.zip --against b.zip --json
     """
-    from ganforge.distributed.launch import end_with_launcher, launch, world_of
+    from ganforge.distributed.launch import end_with_launcher, launch, launched_world_size
 
-    world = world_of(os.environ, processes)
+    world = launched_world_size(os.environ, processes)
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
@@ -146,10 +146,10 @@ def _save(run: Path, found: Evaluated) -> None:
 
     from ganforge.errors import GanforgeError
     from ganforge.runs.run import EVALUATIONS
-    from ganforge.tracking.jsonl import Lines
+    from ganforge.tracking.jsonl import JsonlFile
 
     place = run / EVALUATIONS
-    log = Lines(place)
+    log = JsonlFile(place)
     for column in found.columns:
         for index, seed in enumerate(found.seeds):
             line: dict[str, Any] = {

@@ -11,9 +11,9 @@ from ganforge.api.component import Component, Strict
 from ganforge.api.data import KnownModes, Source
 from ganforge.api.families import Metric
 from ganforge.api.slots import AnyDataset, AnyFeatures, AnyMetric
-from ganforge.errors import RecipeError, Spare, sparing
+from ganforge.errors import OnLeftOut, RecipeError, leaving_out
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.explain import Sources, explain
+from ganforge.recipes.explain import RecipeSources, explain
 from ganforge.recipes.parsing import parse_text
 
 OF_IMAGES = ("fid", "kid", "precision-recall", "density-coverage", "pixel-variance")  # measured when nobody says what
@@ -67,7 +67,7 @@ def _read(text: str, key: str, shape: type[Strict], catalogue: Catalogue) -> Str
         found = shape.model_validate(raw, context={"catalogue": catalogue})
     except ValidationError as wrong:
         error = wrong
-    said = explain(error, raw, shape, catalogue, Sources(name, {}))
+    said = explain(error, raw, shape, catalogue, RecipeSources(name, {}))
     if said is not None or found is None:
         raise RecipeError(said or str(error)) from error
     return found
@@ -88,14 +88,14 @@ def usual_metrics(source: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
 
 
 def adjusted(
-    metrics: Sequence[Metric], catalogue: Catalogue, spare: Spare | None = None, **changes: Any
+    metrics: Sequence[Metric], catalogue: Catalogue, on_left_out: OnLeftOut | None = None, **changes: Any
 ) -> tuple[Metric, ...]:
     """Return metrics with fields changed, in those that have such fields; None leaves a field as it is.
 
     Args:
         metrics: to change.
         catalogue: the installed components.
-        spare: is told which metric cannot be so, and why: it is left out; None = that is an error.
+        on_left_out: is told which metric cannot be so, and why: it is left out; None = that is an error.
         changes: by the name of a field.
 
     Raises:
@@ -108,7 +108,7 @@ def adjusted(
             raise RecipeError(f"--{name}: none of the metrics {kinds} has a field '{name}'; leave it out")
     found = []
     for metric in metrics:
-        with sparing(spare):
+        with leaving_out(on_left_out):
             found.append(_with(metric, wanted, catalogue))
     return tuple(found)
 

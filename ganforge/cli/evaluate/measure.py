@@ -14,19 +14,19 @@ import click
 from ganforge.cli.evaluate.arguments import adjusted, read_features, read_metric, usual_metrics
 from ganforge.cli.evaluate.image_sets import like, named, open_pair
 from ganforge.cli.evaluate.report import Column, Evaluated
-from ganforge.distributed.world import Share
+from ganforge.distributed.world import World
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.evaluation.batch import Networks
-from ganforge.evaluation.evaluate import examine
+from ganforge.evaluation.batch import FeatureNetworks
+from ganforge.evaluation.evaluate import evaluate
 from ganforge.evaluation.receipts import describe_data, describe_reference
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
-from ganforge.runs.sampling import Trained, load_trained, pick_device
-from ganforge.storage.checkpoint import PREFIX, saved
+from ganforge.runs.sampling import LoadedGame, choose_device, load_game
+from ganforge.storage.checkpoint import PREFIX, list_checkpoints
 from ganforge.storage.folders import cache_folder
-from ganforge.storage.lookup import CHECKPOINTS, no_run
-from ganforge.tracking import read_record
+from ganforge.storage.lookup import CHECKPOINTS, explain_no_run
+from ganforge.tracking import read_run_json
 from ganforge.training.assemble import open_reference
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Asked:
     @property
     def place(self) -> torch.device:
         """The device to look on."""
-        return pick_device(self.device) if self.team is None else self.team.device
+        return choose_device(self.device) if self.team is None else self.team.device
 
     def chosen(self, recipes: Sequence[Metric], reference: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
         """Return the metrics: those named, or else the recipe's, or else what is usual for such samples and can be."""
@@ -68,7 +68,7 @@ class Asked:
             return adjusted(metrics, catalogue, **changes)
         return adjusted(usual_metrics(reference, catalogue), catalogue, _leave_out, **changes)
 
-    def spare(self, recipes: Sequence[Metric]) -> Callable[[str], None] | None:
+    def on_left_out(self, recipes: Sequence[Metric]) -> Callable[[str], None] | None:
         """Return who is told that a metric cannot be measured; None where somebody asked for each of them."""
         return None if self.metrics or recipes else _leave_out
 
@@ -89,28 +89,37 @@ def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation
         GanforgeError: a checkpoint, the data or a metric cannot be had.
     """
     catalogue = load_catalogue(asked.leave_out)
-    device, cache, share = asked.place, cache_folder(), Share(asked.team)
-    networks = Networks(device)
+    device, cache, world = asked.place, cache_folder(), World(asked.team)
+    networks = FeatureNetworks(device)
     wanted: list[str | None] = [*_every(run, checkpoints)] or [None]
     columns: list[Column] = []
     compared, seeds = "", asked.seeds(0)
     for checkpoint in wanted:
-        trained = load_trained(run, catalogue, device, checkpoint=checkpoint, live=live)
+        trained = load_game(run, catalogue, device, checkpoint=checkpoint, live=live)
         for notice in trained.notices if not columns else ():
             click.echo(notice, err=True)
         compared, reference = _reference(trained, asked.against, catalogue, cache)
         seeds = asked.seeds(trained.recipe.seed)
         metrics = asked.chosen(trained.recipe.metrics, reference, catalogue)
 
-        def subject(seed: int, trained: Trained = trained) -> Subject:
+        def subject(seed: int, trained: LoadedGame = trained) -> Subject:
             ema = bool(trained.averaged)
             return GameSubject(trained.game, trained.spec, networks, seed, truncation=truncation, ema=ema)
 
         more: Receipt = {"images_shown": trained.images, "reference-data": compared}
         with _telling(f"{run} after {trained.images:,} images") as tell:
-            spare = asked.spare(trained.recipe.metrics)
-            values = examine(
-                subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare, share=share
+            on_left_out = asked.on_left_out(trained.recipe.metrics)
+            values = evaluate(
+                subject,
+                reference,
+                metrics,
+                seeds,
+                networks,
+                cache,
+                more=more,
+                tell=tell,
+                on_left_out=on_left_out,
+                world=world,
             )
         head = f"{trained.images:,}" + (f" ({checkpoint})" if checkpoint == "best" else "")
         columns.append(Column(head, trained.images, tuple(values)))
@@ -120,12 +129,12 @@ def evaluate_run(run: Path, asked: Asked, checkpoints: Sequence[str], truncation
 def _every(run: Path, checkpoints: Sequence[str]) -> Iterator[str]:
     for checkpoint in dict.fromkeys(checkpoints):
         if checkpoint == "all":
-            yield from (str(int(path.name.removeprefix(PREFIX))) for path in saved(run / CHECKPOINTS))
+            yield from (str(int(path.name.removeprefix(PREFIX))) for path in list_checkpoints(run / CHECKPOINTS))
         else:
             yield checkpoint
 
 
-def _reference(trained: Trained, against: str | None, catalogue: Catalogue, cache: Path) -> tuple[str, Source]:
+def _reference(trained: LoadedGame, against: str | None, catalogue: Catalogue, cache: Path) -> tuple[str, Source]:
     """Open what a run's samples are compared with; return it with its name."""
     recipe = trained.recipe
     if against is not None:
@@ -135,7 +144,7 @@ def _reference(trained: Trained, against: str | None, catalogue: Catalogue, cach
     try:
         source = open_reference(recipe.reference or recipe.data, trained.spec, cache, key)
     except GanforgeError as error:
-        place = read_record(trained.run).get("working_folder")
+        place = read_run_json(trained.run).get("working_folder")
         there = f"go to the folder where it was trained ({place})" if place else "go to the folder where it was trained"
         raise RecipeError(
             f"{trained.run}: the real samples that it is compared with cannot be opened: {error}; {there}, or name "
@@ -157,10 +166,11 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
                 f"{samples} is not the folder of a run; images are compared with others: name these with --against"
             )
         raise RecipeError(
-            f"{no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare it with"
+            f"{explain_no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare "
+            "it with"
         )
-    device, cache, share = asked.place, cache_folder(), Share(asked.team)
-    networks = Networks(device)
+    device, cache, world = asked.place, cache_folder(), World(asked.team)
+    networks = FeatureNetworks(device)
     data, source, real, reference = open_pair(
         named(samples, catalogue), named(asked.against, catalogue), asked.resolution, cache
     )
@@ -181,9 +191,18 @@ def evaluate_files(samples: str, asked: Asked) -> Evaluated:
         return SourceSubject(source, networks, seed, order=seed)
 
     with _telling(samples) as tell:
-        spare = asked.spare(())
-        values = examine(
-            subject, reference, metrics, seeds, networks, cache, more=more, tell=tell, spare=spare, share=share
+        on_left_out = asked.on_left_out(())
+        values = evaluate(
+            subject,
+            reference,
+            metrics,
+            seeds,
+            networks,
+            cache,
+            more=more,
+            tell=tell,
+            on_left_out=on_left_out,
+            world=world,
         )
     return Evaluated(describe_data(data), compared, seeds, (Column("value", None, tuple(values)),))
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ganforge.cli.terminal.tables import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
-from ganforge.evaluation.evaluate import Value
-from ganforge.evaluation.receipts import differing, say
+from ganforge.evaluation.evaluate import MetricValue
+from ganforge.evaluation.receipts import describe_entry, differing
 
 ENOUGH = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
@@ -24,7 +24,7 @@ class Column:
 
     head: str
     images: int | None
-    values: tuple[Value, ...]
+    values: tuple[MetricValue, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def lines(found: Evaluated) -> Iterator[str]:
     yield from _receipts(list(names.values()), found, width)
 
 
-def _receipts(values: Sequence[Value], found: Evaluated, width: int) -> Iterator[str]:
+def _receipts(values: Sequence[MetricValue], found: Evaluated, width: int) -> Iterator[str]:
     """Say what values depend on: first what all have in common, then what each has of its own."""
     receipts = [value.receipt for value in values]
     common = {
@@ -107,9 +107,9 @@ def _receipts(values: Sequence[Value], found: Evaluated, width: int) -> Iterator
     }
     yield ""
     seeds = f"seed {found.seeds[0]}" if len(found.seeds) == 1 else f"seeds {found.seeds[0]} to {found.seeds[-1]}"
-    real = {str(say("reference", receipt)): receipt for receipt in receipts if "reference" in receipt}
+    real = {str(describe_entry("reference", receipt)): receipt for receipt in receipts if "reference" in receipt}
     said = [f"{text}, {receipt['reference-samples']:,} samples" for text, receipt in real.items()]
-    shared = [*said, seeds, *(say(name, receipts[0]) for name in common)]
+    shared = [*said, seeds, *(describe_entry(name, receipts[0]) for name in common)]
     yield from wrapped(f"receipt: {', '.join(shared)}", width, "  ", "    ")
     seen: list[tuple[list[str], Mapping[str, Any]]] = []
     for value in values:
@@ -122,9 +122,9 @@ def _receipts(values: Sequence[Value], found: Evaluated, width: int) -> Iterator
     for network in networks if len(networks) > 1 else ():
         if network[0] is not None:
             told = dict(zip(NETWORK, network, strict=True))
-            yield from wrapped(", ".join(say(name, told) for name in NETWORK), width, "  ", "    ")
+            yield from wrapped(", ".join(describe_entry(name, told) for name in NETWORK), width, "  ", "    ")
     for names, receipt in seen if len(seen) > 1 else ():
-        own = [say(name, receipt) for name in receipt if name not in {*common, *APART, *NETWORK[1:]}]
+        own = [describe_entry(name, receipt) for name in receipt if name not in {*common, *APART, *NETWORK[1:]}]
         yield from wrapped(f"{', '.join(names)}: {', '.join(own) or 'nothing else'}", width, "  ", "    ")
     yield from _warnings(receipts, width)
 

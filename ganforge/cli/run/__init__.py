@@ -55,9 +55,9 @@ def command(
       ganforge run runs/stylegan2_faces --resume
       ganforge run recipes/dcgan_digits.toml --seeds 3
     """
-    from ganforge.distributed.launch import end_with_launcher, launch, world_of
+    from ganforge.distributed.launch import end_with_launcher, launch, launched_world_size
 
-    world = world_of(os.environ, processes)
+    world = launched_world_size(os.environ, processes)
     if seeds is not None:
         from ganforge.cli.run.options import Order
         from ganforge.cli.run.seeds import play_seeds

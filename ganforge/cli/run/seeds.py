@@ -21,8 +21,8 @@ from ganforge.distributed.launch import launch
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
-from ganforge.runs.run import read
-from ganforge.runs.seeds import Sweep, plan
+from ganforge.runs.run import read_run
+from ganforge.runs.seeds import SeedRuns, plan_seeds
 
 SIGNALLED = 128  # exit codes above it are of processes that a signal ended
 
@@ -41,7 +41,7 @@ def play_seeds(order: Order, seeds: int) -> int:
     recipe = read_recipe(order.file, load_catalogue(order.leave_out), order.overrides)
     if order.dry_run:
         return play(order)
-    sweep = plan(order.name, recipe.seed, seeds, resume=order.resume, out=order.out)
+    sweep = plan_seeds(order.name, recipe.seed, seeds, resume=order.resume, out=order.out)
     codes: list[int] = []
     for number, seed in enumerate(sweep.folders, 1):
         code = _play_one(order, recipe, sweep, seed, f"seed {seed} ({number} of {seeds})", first=number == 1)
@@ -58,7 +58,7 @@ def play_seeds(order: Order, seeds: int) -> int:
     return next((code for code in codes if code), 0)
 
 
-def _play_one(order: Order, recipe: Recipe, sweep: Sweep, seed: int, title: str, *, first: bool) -> int:
+def _play_one(order: Order, recipe: Recipe, sweep: SeedRuns, seed: int, title: str, *, first: bool) -> int:
     folder = sweep.folders[seed]
     if order.resume and sweep.is_over(seed, recipe.run.images):
         if not order.quiet:
@@ -101,7 +101,7 @@ def arguments(order: Order) -> list[str]:
 
 def _summarise(order: Order, folders: Sequence[Path]) -> None:
     catalogue = load_catalogue(order.leave_out)
-    runs = [read(folder, catalogue) for folder in folders if (folder / "recipe.toml").is_file()]
+    runs = [read_run(folder, catalogue) for folder in folders if (folder / "recipe.toml").is_file()]
     if runs:
         say("")
         for line in lines(runs):

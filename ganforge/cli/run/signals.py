@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from ganforge.api.metric import CutShortError
+from ganforge.api.metric import EvaluationInterruptedError
 
 
 class Signals:
@@ -50,7 +50,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     @contextmanager
-    def dropping(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """Run work that may be dropped wherever it stands.
 
         Raises:
@@ -59,7 +59,7 @@ class Signals:
         self._drops = True
         try:
             if self.asked:
-                raise CutShortError
+                raise EvaluationInterruptedError
             yield
         finally:
             self._drops = False
@@ -73,4 +73,4 @@ class Signals:
             with suppress(OSError):  # nobody listens; and what was being written may be written on
                 os.write(2, b"\nstopping after this round, with a checkpoint; once more to stop at once\n")
         if self._drops:
-            raise CutShortError
+            raise EvaluationInterruptedError

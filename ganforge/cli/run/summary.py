@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.storage.checkpoint import saved
+from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.tracking import Store
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def summarise(
         rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
         say("")
         word = "stopped" if status == "killed" else status
-        if session.verdict is not None:
-            rolled = f", after {session.life} roll-backs" if session.life else ""
-            word = f"ended because of {session.verdict.name}{rolled}"
+        if session.decision is not None:
+            rolled = f", after {session.rollbacks} roll-backs" if session.rollbacks else ""
+            word = f"ended because of {session.decision.name}{rolled}"
         say(click.style(f"{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
         say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
         for name, value in session.metrics.items():
@@ -52,7 +52,7 @@ def summarise(
 def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
     folder = session.folder
     grids = sorted((folder / "grids").glob("images-*.png"))
-    checkpoints = saved(folder / "checkpoints")
+    checkpoints = list_checkpoints(folder / "checkpoints")
     places = [("grid", str(grids[-1]))] if grids else []
     places.append(("metrics", str(folder / "metrics.jsonl")))
     places += [("checkpoint", str(checkpoints[-1]))] if checkpoints else []
@@ -66,11 +66,11 @@ def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, 
     steps = [(f"ganforge sample {folder} -n 64", "draw new samples")]
     if session.findings:
         steps.insert(0, (f"ganforge diagnose {folder}", f"what was found: {', '.join(session.findings)}"))
-    if session.verdict is not None:
-        tries = "".join(f" --set {shlex.quote(remedy)}" for remedy in session.verdict.remedies[:1])
+    if session.decision is not None:
+        tries = "".join(f" --set {shlex.quote(remedy)}" for remedy in session.decision.remedies[:1])
         steps.append((f"ganforge run {order.recipe}{tries}", "a new run, with the first of the remedies"))
         go_on = "go on all the same: what was found is not said again"
-        if session.verdict.action == "roll-back":
+        if session.decision.action == "roll-back":
             go_on = "go on from the newest checkpoint; change something with --set, or it ends as it did"
         steps.append((f"ganforge run {folder} --resume", go_on))
     elif status == "finished":

@@ -10,7 +10,7 @@ import click
 import torch
 from accelerate import Accelerator
 
-from ganforge.api.families import directions
+from ganforge.api.families import metric_directions
 from ganforge.cli.crash_report import explain, keep_traceback
 from ganforge.cli.distributed_errors import one_voice
 from ganforge.cli.run.options import Order, agree_on_folder
@@ -18,19 +18,19 @@ from ganforge.cli.run.signals import Signals
 from ganforge.cli.run.summary import summarise
 from ganforge.cli.terminal.console import say
 from ganforge.cli.terminal.view import make_view
-from ganforge.distributed.consistency import check_start
-from ganforge.distributed.world import Share, is_loss
+from ganforge.distributed.consistency import check_same_start
+from ganforge.distributed.world import World, is_peer_loss
 from ganforge.errors import CheckpointError, GanforgeError, LostError
 from ganforge.plugins.loading import Catalogue, load_catalogue
 from ganforge.recipes.recipe import Recipe, monitors_of, read_recipe, recipe_hash
-from ganforge.recipes.toml_writer import show
-from ganforge.storage.checkpoint import load_newest, saved
+from ganforge.recipes.toml_writer import recipe_to_toml
+from ganforge.storage.checkpoint import list_checkpoints, load_newest
 from ganforge.storage.folders import cache_folder, discard_unused
-from ganforge.tracking import Facts, NoTracker, RunFolder, Status, Store
+from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Status, Store
 from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory, make_accelerator
 from ganforge.training.loop import train
-from ganforge.training.out_of_memory import relief
+from ganforge.training.out_of_memory import explain_memory_shortage
 from ganforge.training.session import Session
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def play(order: Order) -> int:
                 try:
                     return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
                 except (RuntimeError, MemoryError, OSError) as error:  # before the run began
-                    short = None if is_loss(error) else relief(error, recipe, None)
+                    short = None if is_peer_loss(error) else explain_memory_shortage(error, recipe, None)
                     if short is None:
                         raise
                     raise short from error
@@ -98,23 +98,23 @@ def _play(
     store = None if recipe.tracking.kind == "none" else _store(recipe, folder)
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
-    better = directions(recipe.metrics)
+    better = metric_directions(recipe.metrics)
     with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
-        fresh = not (order.resume and saved(folder / "checkpoints"))
-        session, tasks = assemble(
+        fresh = not (order.resume and list_checkpoints(folder / "checkpoints"))
+        session, callbacks = assemble(
             recipe,
             accelerator,
             source,
             folder=folder,
             cache=cache,
             tracker=tracker,
-            show=view,
+            reporter=view,
             monitors=monitors_of(recipe, catalogue),
             fresh=fresh,
         )
         resumed_at = _resume(order, session) if order.resume else None
         begun = {"recipe": recipe_hash(recipe), "data": source.fingerprint, "checkpoint": f"{session.images:,} images"}
-        check_start(Share(accelerator), begun)
+        check_same_start(World(accelerator), begun)
         signals.patient = True
         if isinstance(tracker, RunFolder):
             resumed = order.resume and bool(tracker.previous)
@@ -124,7 +124,7 @@ def _play(
                     view.say(f"damaged lines in the logs of {folder}, left out: {damaged:,}")
             tracker.begin(
                 _facts(accelerator, catalogue, session, order.sweep or tracker.previous.get("sweep")),
-                show(recipe),
+                recipe_to_toml(recipe),
                 store,
                 resumed=resumed,
             )
@@ -133,18 +133,18 @@ def _play(
         code = 1
         began = time.monotonic()
         try:
-            over = train(session, tasks, lambda: signals.asked, signals.dropping)
+            over = train(session, callbacks, lambda: signals.asked, signals.interruptible)
             if over:
                 status, reason, code = "finished", None, 0
-            elif session.verdict is not None:
-                verdict = session.verdict
-                status, reason, code = "failed", f"{verdict.name}: {verdict.text}", STOPPED
+            elif session.decision is not None:
+                decision = session.decision
+                status, reason, code = "failed", f"{decision.name}: {decision.text}", STOPPED
             else:
                 status, reason, code = "killed", f"stopped by {signals.name}", signals.exit_code
         except KeyboardInterrupt:
             status, reason, code = "killed", "stopped at once by a second signal", signals.exit_code
         except (Exception, SystemExit) as error:
-            if is_loss(error):
+            if is_peer_loss(error):
                 reason = "another process of the run ended"
                 raise LostError(reason) from error
             explained = explain(error, catalogue, recipe, session)
@@ -165,27 +165,27 @@ def _store(recipe: Recipe, folder: Path) -> Store:
     return Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
 
 
-def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, sweep: str | None) -> Facts:
+def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, sweep: str | None) -> RunMetadata:
     device = accelerator.device.type
     if device == "cuda":
         device += f" ({torch.cuda.get_device_name(accelerator.device)})"
     plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
     more = {"data": session.source.fingerprint}
     more |= {"data_notices": "; ".join(session.source.notices)} if session.source.notices else {}
-    more |= {f"{name}_began_with": text for name, text in session.taken_over.items()}
+    more |= {f"{name}_began_with": text for name, text in session.start_weights.items()}
     more |= {"sweep": sweep} if sweep else {}
-    return Facts(device, accelerator.num_processes, plugins, more=more)
+    return RunMetadata(device, accelerator.num_processes, plugins, more=more)
 
 
 def _resume(order: Order, session: Session) -> int | None:
     """Take on the newest checkpoint that is whole; return the images it was saved at, None where there is none yet."""
     folder = session.folder / "checkpoints"
-    if not saved(folder):
-        session.show.say(f"{session.folder} has no checkpoint yet: starting from the beginning")
+    if not list_checkpoints(folder):
+        session.reporter.say(f"{session.folder} has no checkpoint yet: starting from the beginning")
         return None
     checkpoint, path, passed_over = load_newest(folder)
     for reason in passed_over:
-        session.show.say(f"passed over: {reason}")
+        session.reporter.say(f"passed over: {reason}")
         session.tracker.event(session.images, "notice", f"passed over: {reason}")
     try:
         session.restore(checkpoint.tensors, checkpoint.facts)
@@ -196,8 +196,10 @@ def _resume(order: Order, session: Session) -> int | None:
             f"that it was saved with: ganforge run {session.folder} --resume"
         ) from error
     if checkpoint.facts["data"] != session.source.fingerprint:
-        session.show.say("the data set is not the one that this run began with: it was changed, or its settings were")
-    session.show.say(f"resumed at {session.images:,} images from {path}")
+        session.reporter.say(
+            "the data set is not the one that this run began with: it was changed, or its settings were"
+        )
+    session.reporter.say(f"resumed at {session.images:,} images from {path}")
     return session.images
 
 
@@ -207,7 +209,7 @@ def _dry_run(order: Order, recipe: Recipe, accelerator: Accelerator) -> int:
     tracker: Tracker = NoTracker()
     with make_view(recipe.run.images, 0, True) as view:
         session, _ = assemble(
-            recipe, accelerator, source, folder=Path("-"), cache=cache_folder(), tracker=tracker, show=view
+            recipe, accelerator, source, folder=Path("-"), cache=cache_folder(), tracker=tracker, reporter=view
         )
     if accelerator.is_main_process:
         players = ", ".join(

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ganforge.cli.terminal.progress import number
-from ganforge.evaluation.receipts import differing, groups, say
+from ganforge.evaluation.receipts import comparable_groups, describe_entry, differing
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 GAP = 2  # columns between columns
@@ -116,7 +116,7 @@ class Marks:
 
     def line(self, receipts: Sequence[Mapping[str, Any] | None]) -> list[str]:
         """Return a mark for each value of a line: empty for the most frequent kind of receipt."""
-        kinds = groups(receipts)
+        kinds = comparable_groups(receipts)
         usual = next((receipt for receipt, kind in zip(receipts, kinds, strict=True) if kind == 0), None)
         marks = []
         for receipt, kind in zip(receipts, kinds, strict=True):
@@ -142,7 +142,7 @@ def _letter(index: int) -> str:
 
 
 def _change(name: str, receipt: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    now, others = say(name, receipt), say(name, usual)
+    now, others = describe_entry(name, receipt), describe_entry(name, usual)
     common = f"{name.replace('_', ' ')} "
     return f"{now}, not {others.removeprefix(common)}"
 

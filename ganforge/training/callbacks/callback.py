@@ -9,7 +9,7 @@ from typing import ClassVar
 from ganforge.training.session import Session
 
 
-class Task(ABC):
+class Callback(ABC):
     """Something done between rounds, on every process at the same images shown.
 
     Args:
@@ -17,8 +17,10 @@ class Task(ABC):
         at_end: once more when the run is over.
     """
 
-    again: ClassVar[bool] = False  # whether it has to do with evaluations, which may be cut short and done again
-    doing: ClassVar[str] = "between rounds"  # words for messages about what goes wrong meanwhile
+    of_evaluation: ClassVar[bool] = (
+        False  # whether it has to do with evaluations, which may be cut short and done again
+    )
+    activity: ClassVar[str] = "between rounds"  # words for messages about what goes wrong meanwhile
 
     def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
         self.every_images, self.at_end = every_images, at_end
@@ -27,15 +29,15 @@ class Task(ABC):
         """Whether it is time: a multiple of `every_images` was passed since `before`, or the run is over."""
         if session.over and self.at_end:
             return True
-        return passed(session.images, before, self.every_images)
+        return is_due(session.images, before, self.every_images)
 
     def begin(self, session: Session) -> None:  # noqa: B027 - doing nothing is a sensible default
         """Prepare, once, before the first round of this process (resumed or not)."""
 
-    def go_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
+    def rolled_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
         """Forget what was remembered of rounds that are undone: the session was just rolled back."""
 
-    def sizes(self) -> Mapping[str, str]:
+    def memory_settings(self) -> Mapping[str, str]:
         """Return the recipe's numbers that decide how much memory it takes, by their keys, each with what it counts."""
         return {}
 
@@ -44,6 +46,6 @@ class Task(ABC):
         """Do it."""
 
 
-def passed(images: int, before: int, every_images: int | None) -> bool:
+def is_due(images: int, before: int, every_images: int | None) -> bool:
     """Whether a multiple of `every_images` was passed since `before`; None is never passed."""
     return every_images is not None and images // every_images > before // every_images

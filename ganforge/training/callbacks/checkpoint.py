@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.checkpoint import Checkpoint, prune, save
-from ganforge.training.callbacks.callback import Task, passed
+from ganforge.storage.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint
+from ganforge.training.callbacks.callback import Callback, is_due
 from ganforge.training.session import Session
 
 
-class Save(Task):
+class CheckpointCallback(Callback):
     """Saves a checkpoint, keeps the newest ones and the best.
 
     Args:
@@ -20,9 +20,9 @@ class Save(Task):
         for_good: images shown between checkpoints that are never deleted, if any are not to be.
     """
 
-    doing: ClassVar[str] = "while a checkpoint was saved"
+    activity: ClassVar[str] = "while a checkpoint was saved"
 
-    again = True
+    of_evaluation = True
 
     def __init__(self, every_images: int | None, keep: int, best: str | None, for_good: int | None = None) -> None:
         super().__init__(every_images)
@@ -31,14 +31,14 @@ class Save(Task):
     def due(self, session: Session, before: int) -> bool:
         """As every task, and also when the best value was just found, or one is to be kept for good."""
         just_found = self.best is not None and session.best is not None and session.best[1] == session.images
-        return just_found or super().due(session, before) or passed(session.images, before, self.for_good)
+        return just_found or super().due(session, before) or is_due(session.images, before, self.for_good)
 
     def begin(self, session: Session) -> None:
         """Save what there is to go back to before the first checkpoint, where the run may be rolled back."""
         if session.images == 0 and session.may_roll_back:
             self.run(session)
 
-    def go_back(self, session: Session) -> None:
+    def rolled_back(self, session: Session) -> None:
         """Save again where the run was rolled back to: a resumed one shall know that it was."""
         self.run(session)
 
@@ -47,11 +47,11 @@ class Save(Task):
         tensors, facts = session.state()
         if session.main:
             folder = session.folder / "checkpoints"
-            save(folder, session.images, Checkpoint(tensors, facts))
+            save_checkpoint(folder, session.images, Checkpoint(tensors, facts))
             best = session.best[1] if session.best else None
             try:
-                prune(folder, session.images, keep=self.keep, best=best, every=self.for_good)
+                prune_checkpoints(folder, session.images, keep=self.keep, best=best, every=self.for_good)
             except CheckpointError as error:  # the new one is there: what is left over costs room and nothing else
-                session.show.say(str(error))
+                session.reporter.say(str(error))
                 session.tracker.event(session.images, "notice", str(error))
         session.runner.accelerator.wait_for_everyone()

@@ -9,18 +9,18 @@ from typing import Any, ClassVar
 
 from accelerate.utils import broadcast_object_list
 
-from ganforge.api.families import Metric, directions
-from ganforge.api.metric import CutShortError
-from ganforge.distributed.world import Share
-from ganforge.evaluation.batch import Networks
+from ganforge.api.families import Metric, metric_directions
+from ganforge.api.metric import EvaluationInterruptedError
+from ganforge.distributed.world import World
+from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.receipts import describe_reference
 from ganforge.evaluation.subject import GameSubject
-from ganforge.training.callbacks.callback import Task, passed
+from ganforge.training.callbacks.callback import Callback, is_due
 from ganforge.training.session import Session
 
 
-class Evaluate(Task):
+class EvaluationCallback(Callback):
     """Measures metrics on the averaged weights and writes their values with their receipts.
 
     All that are due look at the same samples, made in one pass that all processes share; the main one makes values.
@@ -30,31 +30,31 @@ class Evaluate(Task):
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
-    doing: ClassVar[str] = "while metrics were measured"
+    activity: ClassVar[str] = "while metrics were measured"
 
-    again = True
+    of_evaluation = True
 
     def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
         super().__init__(None)
         self.metrics, self.best = tuple(metrics), best
-        self._networks: Networks | None = None
+        self._networks: FeatureNetworks | None = None
         self._now: list[Metric] = []
 
     def begin(self, session: Session) -> None:
         """Find out at once whether the metrics fit the data and their features can be had."""
-        self._networks = Networks(session.runner.accelerator.device)
+        self._networks = FeatureNetworks(session.runner.accelerator.device)
         for metric in self.metrics:
-            for want in metric.wants(session.reference):
+            for want in metric.requests(session.reference):
                 if want.view.features is not None:
                     self._networks.of(want.view.features)
 
-    def sizes(self) -> Mapping[str, str]:
+    def memory_settings(self) -> Mapping[str, str]:
         """Return what decides how much memory it takes."""
         return {f"metrics.{index}.samples": "samples of a metric" for index in range(len(self.metrics))}
 
     def due(self, session: Session, before: int) -> bool:
         """Whether it is time for any metric; these are then measured."""
-        self._now = [m for m in self.metrics if session.over or passed(session.images, before, m.every_images)]
+        self._now = [m for m in self.metrics if session.over or is_due(session.images, before, m.every_images)]
         return bool(self._now)
 
     def run(self, session: Session) -> None:
@@ -63,7 +63,7 @@ class Evaluate(Task):
         Raises:
             CutShortError: some process was asked for an end; nothing was written.
         """
-        runner, share = session.runner, Share(session.runner.accelerator)
+        runner, world = session.runner, World(session.runner.accelerator)
         assert self._networks is not None
         compared = describe_reference(session.recipe.data, session.recipe.reference)
         found: list[tuple[Metric, dict[str, float], Mapping[str, Any]]] = []
@@ -76,26 +76,29 @@ class Evaluate(Task):
                 runner.accelerator.device,
                 session.cache,
                 runner.seed,
-                share=share,
+                world=world,
                 networks=self._networks,
                 stop=session.stop,
             )
-            exam.take(want for metric in self._now for want in metric.wants(session.reference))
-            if share.main:
-                with suppress(CutShortError), session.dropping():  # which all processes are told below
+            exam.gather(want for metric in self._now for want in metric.requests(session.reference))
+            if world.main:
+                with (
+                    suppress(EvaluationInterruptedError),
+                    session.interruptible(),
+                ):  # which all processes are told below
                     for metric in self._now:
                         measured = metric.measure(exam)
                         receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
                         receipt |= {"reference-data": compared}
                         found.append((metric, dict(measured.values), receipt))
-        if not share.agree(len(found) == len(self._now)):
-            raise CutShortError
+        if not world.broadcast(len(found) == len(self._now)):
+            raise EvaluationInterruptedError
         values = {name: value for _, some, _ in found for name, value in some.items()}
-        if share.processes > 1:
+        if world.world_size > 1:
             (values,) = broadcast_object_list([values])
         session.metrics |= values
         self._keep_best(session, values)
-        if not share.main:
+        if not world.main:
             session.log(values)  # nothing is written there; every process knows that there was a line
         for _, some, how in found:
             session.log(some, dict.fromkeys(some, how))
@@ -106,6 +109,6 @@ class Evaluate(Task):
         value = values[self.best]
         if not math.isfinite(value):
             return
-        sign = 1 if directions(self._now).get(self.best) == "lower" else -1
+        sign = 1 if metric_directions(self._now).get(self.best) == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:
             session.best = (value, session.images)

@@ -15,14 +15,14 @@ from torch import Tensor
 from ganforge.api.data import DataSpec, to_float
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.api.sampler import Sampler
-from ganforge.training.callbacks.callback import Task
+from ganforge.training.callbacks.callback import Callback
 from ganforge.training.session import Session
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Snapshot(Task):
+class GridCallback(Callback):
     """Draws the same latents again and again into `grids/`, and the real samples once.
 
     Args:
@@ -31,13 +31,13 @@ class Snapshot(Task):
         truncation: in (0, 1].
     """
 
-    doing: ClassVar[str] = "while the grid was drawn"
+    activity: ClassVar[str] = "while the grid was drawn"
 
     def __init__(self, every_images: int, samples: int, truncation: float) -> None:
         super().__init__(every_images)
         self.samples, self.truncation = samples, truncation
 
-    def sizes(self) -> Mapping[str, str]:
+    def memory_settings(self) -> Mapping[str, str]:
         """Return what decides how much memory it takes."""
         return {"grid.samples": "samples in a grid"}
 
@@ -46,7 +46,7 @@ class Snapshot(Task):
         if session.main and session.images == 0:
             count = min(self.samples, len(session.source))
             indices = np.sort(Sampler(session.runner.seed, len(session.source)).at(0, count))
-            keep(session, session.source.show(to_float(session.source.batch(indices)["image"])), "real")
+            write_grid(session, session.source.show(to_float(session.source.batch(indices)["image"])), "real")
             self.run(session)
 
     @torch.no_grad()
@@ -54,15 +54,15 @@ class Snapshot(Task):
         """Draw the grid."""
         if not session.main:
             return
-        labels = labels_of_grid(session.source.spec, self.samples) if session.runner.game.draws_labels else None
+        labels = grid_labels(session.source.spec, self.samples) if session.runner.game.draws_labels else None
         labels = None if labels is None else labels.to(session.runner.accelerator.device)
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "grid", rows=self.samples, total=self.samples))
             samples = game.sample(self.samples, labels, self.truncation).float().cpu()
-        keep(session, session.source.show(samples), f"images-{session.images:012d}")
+        write_grid(session, session.source.show(samples), f"images-{session.images:012d}")
 
 
-def labels_of_grid(spec: DataSpec, count: int) -> Tensor | None:
+def grid_labels(spec: DataSpec, count: int) -> Tensor | None:
     """Return labels that show what they do: classes in turn; the first condition across, the second one down.
 
     Returns:
@@ -81,18 +81,18 @@ def labels_of_grid(spec: DataSpec, count: int) -> Tensor | None:
     return labels
 
 
-def keep(session: Session, picture: Image, name: str) -> None:
+def write_grid(session: Session, picture: Image, name: str) -> None:
     """Write a grid; where the disk refuses it, that is said, and the run goes on."""
     path = session.folder / "grids" / f"{name}.png"
     try:
-        write(picture, path)
+        write_picture(picture, path)
     except OSError as error:
         text = f"the picture {path} could not be written ({error.strerror})"
-        session.show.say(text)
+        session.reporter.say(text)
         session.tracker.event(session.images, "notice", text)
 
 
-def write(picture: Image, path: Path) -> None:
+def write_picture(picture: Image, path: Path) -> None:
     """Save a picture, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.tmp")

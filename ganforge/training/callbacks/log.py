@@ -6,11 +6,11 @@ import time
 
 import torch
 
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.session import Ledger, Session
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.session import RunningMeans, Session
 
 
-class Log(Task):
+class LogCallback(Callback):
     """Writes the mean of every term and reading over rounds and processes, and the speed."""
 
     def __init__(self, every_images: int) -> None:
@@ -26,7 +26,7 @@ class Log(Task):
 
     def run(self, session: Session) -> None:
         """Write one line; the only place where terms become numbers."""
-        means = session.ledger.means()
+        means = session.running_means.means()
         if not means:
             return
         flat = session.runner.accelerator.reduce(torch.stack(list(means.values())), reduction="mean")
@@ -34,10 +34,10 @@ class Log(Task):
         images, then = self._since
         now = time.monotonic()
         values["speed/images_per_second"] = (session.images - images) / max(now - then, 1e-9)
-        session.ledger, session.extra = Ledger(), {}
+        session.running_means, session.extra = RunningMeans(), {}
         session.log(values)
         self._since = (session.images, time.monotonic())
 
-    def go_back(self, session: Session) -> None:
+    def rolled_back(self, session: Session) -> None:
         """Start the clock again."""
         self._since = (session.images, time.monotonic())

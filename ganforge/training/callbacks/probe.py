@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.api.data import DataSpec, Source, place
+from ganforge.api.data import DataSpec, Source, to_device
 from ganforge.api.dice import Roll, roll_dice
-from ganforge.api.sampler import Sampler, load
-from ganforge.diagnosis.readings import ORDER, appearance, checks, look_at
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.runner import below
+from ganforge.api.sampler import Sampler, load_samples
+from ganforge.diagnosis.readings import ORDER, data_readings, first_samples, sample_readings
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.runner import strip_prefix
 from ganforge.training.session import Session
 
 
 @torch.no_grad()
-def overfit(session: Session, held_out: Source, count: int) -> dict[str, float]:
+def overfit_reading(session: Session, held_out: Source, count: int) -> dict[str, float]:
     """Return r_v of Karras et al. 2020 (arXiv:2006.06676), eq. 1, as `discriminator/overfit`.
 
     It is (E[D(train)] - E[D(held out)]) / (E[D(train)] - E[D(generated)]): 0 = held-out samples look as real as those
@@ -43,8 +43,8 @@ def overfit(session: Session, held_out: Source, count: int) -> dict[str, float]:
 
 
 def _some(session: Session, source: Source, count: int) -> tuple[Tensor, Tensor | None]:
-    batch = load(source, Sampler(ORDER, len(source)), session.images, count)
-    batch = place(batch, session.runner.accelerator.device)
+    batch = load_samples(source, Sampler(ORDER, len(source)), session.images, count)
+    batch = to_device(batch, session.runner.accelerator.device)
     return batch["image"], batch.get("label") if session.runner.game.draws_labels else None
 
 
@@ -53,7 +53,7 @@ SINCE, BEFORE = "probe/since", "probe/weights/"  # what is kept of the line befo
 PIECE = 4_096  # numbers of each weight that are compared with those of the line before
 
 
-class Probe(Task):
+class ProbeCallback(Callback):
     """Adds to the next line of the log; runs just before `Log`, as often.
 
     The same latents are drawn again and again from the averaged weights; the live game is not touched.
@@ -64,31 +64,31 @@ class Probe(Task):
         held_out: real samples that are never trained on, where there are any.
     """
 
-    doing: ClassVar[str] = "while readings were taken"
+    activity: ClassVar[str] = "while readings were taken"
 
     def __init__(self, every_images: int, samples: int, held_out: Source | None = None) -> None:
         super().__init__(every_images)
         self.samples, self.held_out = samples, held_out
 
-    def sizes(self) -> Mapping[str, str]:
+    def memory_settings(self) -> Mapping[str, str]:
         """Return what decides how much memory it takes."""
         return {"diagnosis.samples": "samples that readings are taken of"}
 
     def begin(self, session: Session) -> None:
         """At the start of a run, look at the data and at what an untrained generator makes."""
-        if SINCE not in session.kept:  # not resumed
+        if SINCE not in session.callback_state:  # not resumed
             self._remember(session)
         if session.images == 0:
             session.extra["data/count"] = float(len(session.source))  # every process knows that there will be a line
         if session.main and session.images == 0:
-            session.extra |= {f"data/{name}": value for name, value in checks(session.source).items()}
+            session.extra |= {f"data/{name}": value for name, value in data_readings(session.source).items()}
             if self.samples:
-                real, labels = look_at(session.source, self.count(session))
+                real, labels = first_samples(session.source, self.count(session))
                 classes = labels if session.source.spec.classes else None
-                session.extra |= _numbers("real", appearance(real, classes))
+                session.extra |= _numbers("real", sample_readings(real, classes))
                 session.extra |= self._grid(session)
 
-    def go_back(self, session: Session) -> None:
+    def rolled_back(self, session: Session) -> None:
         """Compare with the weights that the run was rolled back to."""
         self._remember(session)
 
@@ -99,7 +99,7 @@ class Probe(Task):
             if self.samples:
                 session.extra |= self._grid(session)
             if self.held_out is not None and self.samples:
-                session.extra |= overfit(session, self.held_out, self.count(session))
+                session.extra |= overfit_reading(session, self.held_out, self.count(session))
         self._remember(session)
 
     def count(self, session: Session) -> int:
@@ -110,19 +110,21 @@ class Probe(Task):
     @torch.no_grad()
     def _grid(self, session: Session) -> dict[str, float]:
         count, spec = self.count(session), session.source.spec
-        labels = labels_of_probe(spec, count) if session.runner.game.draws_labels else None
+        labels = probe_labels(spec, count) if session.runner.game.draws_labels else None
         labels = None if labels is None else labels.to(session.runner.accelerator.device)
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "probe", rows=count, total=count))
             samples = game.sample(count, labels)
-        return _numbers("grid", appearance(samples, labels if spec.classes else None))
+        return _numbers("grid", sample_readings(samples, labels if spec.classes else None))
 
     @torch.no_grad()
     def _moved(self, session: Session) -> dict[str, float]:
         """Return by player how far its weights went since the line before, relative to their length."""
-        if 2 * (session.images - int(session.kept[SINCE])) < (self.every_images or 0):  # a line came early, or late
+        if 2 * (session.images - int(session.callback_state[SINCE])) < (
+            self.every_images or 0
+        ):  # a line came early, or late
             return {}
-        before = below(BEFORE, session.kept)
+        before = strip_prefix(BEFORE, session.callback_state)
         ways = {
             f"weights/{name}_moved": (now - before[name]).norm() / before[name].norm().clamp(min=1e-12)
             for name, now in _pieces(session)
@@ -131,11 +133,11 @@ class Probe(Task):
 
     def _remember(self, session: Session) -> None:
         if session.main:
-            session.kept |= {f"{BEFORE}{name}": piece for name, piece in _pieces(session)}
-        session.kept[SINCE] = torch.tensor(session.images)
+            session.callback_state |= {f"{BEFORE}{name}": piece for name, piece in _pieces(session)}
+        session.callback_state[SINCE] = torch.tensor(session.images)
 
 
-def labels_of_probe(spec: DataSpec, count: int) -> Tensor | None:
+def probe_labels(spec: DataSpec, count: int) -> Tensor | None:
     """Return labels to draw by: classes evenly, 4 of each or more; None without labels."""
     if spec.classes:
         drawn = min(spec.classes, max(count // 4, 1))  # of many classes some, evenly chosen

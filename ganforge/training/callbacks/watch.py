@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from ganforge.api.monitor import Action, Finding, lines_of
+from ganforge.api.monitor import Action, Finding, log_lines
 from ganforge.diagnosis.panel import Case, Panel
 from ganforge.tracking import read_log
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.session import Session, Verdict
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.session import Decision, Session
 
 FOLLOWING: tuple[Action, ...] = ("warn", "stop", "roll-back")
 
 
-class Watch(Task):
+class WatchCallback(Callback):
     """Shows new lines of the log to every monitor; runs after whatever writes lines.
 
     What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more,
@@ -23,7 +23,7 @@ class Watch(Task):
         panel: the monitors of the run.
     """
 
-    again = True
+    of_evaluation = True
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(None)
@@ -37,7 +37,7 @@ class Watch(Task):
         """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
         if session.images > 0 and session.main:
             keep, self.panel.keep = self.panel.keep, True  # it may have been rolled back before
-            for line in lines_of(read_log(session.folder / "metrics.jsonl")):
+            for line in log_lines(read_log(session.folder / "metrics.jsonl")):
                 self.panel.look(line)
             self.panel.keep = keep
             for case in self.panel.cases:
@@ -60,14 +60,16 @@ class Watch(Task):
         if following:
             case = next((case for case in asked if FOLLOWING.index(case.action) == following), None)
             name, text, tries = ("", "", ()) if case is None else _words(case.finding)
-            session.verdict = Verdict(FOLLOWING[following], name, text, session.images, tries)
+            session.decision = Decision(FOLLOWING[following], name, text, session.images, tries)
 
     def _tell(self, session: Session, case: Case) -> bool:
         finding = case.finding
         if finding.name in session.findings:
             return False
         session.findings.append(finding.name)
-        session.tell(finding, monitor=case.monitor, action=case.action, life=case.life, first=case.first)
+        session.report_finding(
+            finding, monitor=case.monitor, action=case.action, rollbacks=case.rollbacks, first=case.first
+        )
         return True
 
 

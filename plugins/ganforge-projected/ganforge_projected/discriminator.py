@@ -79,7 +79,7 @@ class ProjectedNetwork(FeatureDiscriminator):
         """Numbers that the last layers of all scales look at."""
         return self._width
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B, 4 N], the projected features of the four scales, and what the last layers see [B, F]."""
         encoded = self.data.encode(labels) if self.data.label_size else None
         features = self.mixing(self.pyramid(self.shown(samples)))

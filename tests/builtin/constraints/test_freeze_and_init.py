@@ -20,7 +20,7 @@ from ganforge.builtin.constraints.orthogonal_init import OrthogonalInit
 from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.networks.dcgan import DcganDiscriminator
 from ganforge.errors import RecipeError
-from ganforge.storage.checkpoint import Checkpoint, load, save
+from ganforge.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 SPEC = DataSpec((1, 16, 16))
 
@@ -96,9 +96,9 @@ def test_frozen_layers_stay_and_the_others_learn_also_after_a_resume(tmp_path: P
     shown = batches(runner, ToySource(SPEC), 4)
     for batch in shown[:2]:
         runner.play_round(batch)
-    save(tmp_path, 16, Checkpoint(*runner.state()))
+    save_checkpoint(tmp_path, 16, Checkpoint(*runner.state()))
     resumed = runner_of(table, SPEC, batch=8, seed=8)
-    found = load(tmp_path / "images-000000000016")
+    found = load_checkpoint(tmp_path / "images-000000000016")
     resumed.restore(found.tensors, found.facts)
     resumed.seed = runner.seed
     for at in (runner, resumed):

@@ -12,11 +12,12 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from ganforge.api.data import KnownModes, to_float, to_uint8
-from ganforge.builtin.data import pictures
+from ganforge.api.pictures import GUTTER, picture_grid
 from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.faces import Faces
 from ganforge.builtin.data.gaussians import Grid, Ring
 from ganforge.builtin.data.images import Images
+from ganforge.builtin.data.scatter import ASTRAY, DOT
 
 
 def everything(source: object) -> dict[str, torch.Tensor]:
@@ -97,11 +98,11 @@ def test_settings_of_gaussians_change_the_fingerprint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
 def test_grids_show_images_row_by_row(channels: int, mode: str) -> None:
     samples = torch.linspace(-1, 1, 7).view(7, 1, 1, 1).expand(7, channels, 32, 32)
-    picture = pictures.grid(samples)
+    picture = picture_grid(samples)
     assert picture.mode == mode
     assert picture.width >= 512
-    step = 32 * 6 + pictures.GUTTER  # 3 columns of 32 pixels: six times as large
-    assert picture.size == (3 * step - pictures.GUTTER, 3 * step - pictures.GUTTER)
+    step = 32 * 6 + GUTTER  # 3 columns of 32 pixels: six times as large
+    assert picture.size == (3 * step - GUTTER, 3 * step - GUTTER)
     shown = np.asarray(picture).reshape(picture.height, picture.width, channels)
     seen = [int(shown[row * step + 9, column * step + 9, 0]) for row in range(3) for column in range(3)]
     assert seen == [*to_uint8(torch.linspace(-1, 1, 7)).tolist(), 0, 0]
@@ -109,7 +110,7 @@ def test_grids_show_images_row_by_row(channels: int, mode: str) -> None:
 
 def test_grids_stand_whatever_a_failing_network_makes() -> None:
     samples = torch.tensor([float("nan"), float("inf"), -float("inf"), 3.0]).view(4, 1, 1, 1).expand(4, 1, 300, 300)
-    shown = np.asarray(pictures.grid(samples))
+    shown = np.asarray(picture_grid(samples))
     assert shown.shape == (602, 602)  # large images are not enlarged
     assert [shown[0, 0], shown[0, -1], shown[-1, 0], shown[-1, -1]] == [128, 255, 0, 255]
 
@@ -119,8 +120,8 @@ def test_scatter_plots_have_equal_axes_and_y_upwards(tmp_path: Path) -> None:
     points = torch.tensor([[0.0, 1.0], [-1.0, 0.0], [50.0, 0.0], [float("nan"), 0.0]])
     picture = source.show(points)
     shown = np.asarray(picture.convert("RGB")).astype(int)
-    blue = np.argwhere((np.abs(shown - pictures.DOT) < 40).all(2)) - 255.5  # row, column from the centre
-    red = np.argwhere((np.abs(shown - pictures.ASTRAY) < 40).all(2))
+    blue = np.argwhere((np.abs(shown - DOT) < 40).all(2)) - 255.5  # row, column from the centre
+    red = np.argwhere((np.abs(shown - ASTRAY) < 40).all(2))
     unit = 255.5 / (1.25 * 2.06)
     up, left = blue[np.abs(blue[:, 1]) < 20].mean(0), blue[np.abs(blue[:, 0]) < 20].mean(0)
     assert np.allclose(up, [-unit, 0], atol=1.5)

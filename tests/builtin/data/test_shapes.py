@@ -13,12 +13,12 @@ from support.examinations import ArraySource, ConstantGame, DrawnGame, exam_of, 
 from support.toys import runner_of
 from torch import Tensor
 
-from ganforge.api.data import place, to_float
+from ganforge.api.data import to_device, to_float
 from ganforge.api.network import Draw, GeneratorNetwork
 from ganforge.builtin.data.shapes import Shapes
 from ganforge.builtin.metrics.condition_correlation import ConditionCorrelation
 from ganforge.errors import DataError
-from ganforge.training.callbacks.grid import labels_of_grid
+from ganforge.training.callbacks.grid import grid_labels
 
 
 def test_shapes_are_the_same_whenever_they_are_opened(tmp_path: Path):
@@ -49,7 +49,7 @@ def test_light_is_the_shapes_area_and_its_centre_the_condition(
 def test_labels_are_conditions_classes_or_none(tmp_path: Path):
     conditions = Shapes().open(tmp_path)
     assert (conditions.spec.conditions, conditions.spec.classes) == (3, 0)
-    label = place(conditions.batch(np.arange(6)), torch.device("cpu"))["label"]
+    label = to_device(conditions.batch(np.arange(6)), torch.device("cpu"))["label"]
     assert (label.dtype, label.shape) == (torch.float32, (6, 3))
     assert -1 <= label.min() < label.max() <= 1
     classes = Shapes(labels="classes").open(tmp_path)
@@ -71,18 +71,18 @@ def test_a_conditional_gan_plays_on_continuous_conditions(tmp_path: Path):
     for side in ("generator", "discriminator"):
         game[side] = {"network": {"kind": "dcgan", "width": 4}, "optimizer": {"lr": 1e-3}}
     runner = runner_of(game, source.spec, batch=16)
-    report = runner.play_round(place(source.batch(np.arange(16)), torch.device("cpu")))
+    report = runner.play_round(to_device(source.batch(np.arange(16)), torch.device("cpu")))
     assert all(value.isfinite() for value in report.values())
 
 
 def test_grids_vary_the_first_condition_across_and_the_second_down(tmp_path: Path):
-    labels = labels_of_grid(Shapes().open(tmp_path).spec, 9)
+    labels = grid_labels(Shapes().open(tmp_path).spec, 9)
     assert labels is not None
     assert labels.reshape(3, 3, 3)[:, :, 0].tolist() == [[-1, 0, 1]] * 3
     assert labels.reshape(3, 3, 3)[:, :, 1].T.tolist() == [[-1, 0, 1]] * 3
     assert labels[:, 2].abs().max() == 0
-    assert labels_of_grid(Shapes(labels="classes").open(tmp_path).spec, 4).tolist() == [0, 1, 2, 0]
-    assert labels_of_grid(Shapes(labels="none").open(tmp_path).spec, 4) is None
+    assert grid_labels(Shapes(labels="classes").open(tmp_path).spec, 4).tolist() == [0, 1, 2, 0]
+    assert grid_labels(Shapes(labels="none").open(tmp_path).spec, 4) is None
 
 
 class Artist(GeneratorNetwork):

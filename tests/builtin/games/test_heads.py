@@ -105,8 +105,8 @@ def test_heads_read_the_forward_that_scores(kind: str):
     runner, batch = game_of(kind)
     rows: list[int] = []
     body = runner.game.discriminator.body
-    examine = body.examine
-    body.examine = lambda samples, labels=None: (rows.append(len(samples)), examine(samples, labels))[1]
+    examine = body.forward_features
+    body.forward_features = lambda samples, labels=None: (rows.append(len(samples)), examine(samples, labels))[1]
     terms_of(runner, "discriminator", batch)
     assert rows == [16], "real and generated samples, once"
     rows.clear()
@@ -198,7 +198,7 @@ def test_infogans_information_is_the_weighted_bound():
     roll_dice(game, Roll(1, "generator", rows=8, total=8))
     latents = game.latents(batch["image"])
     samples = game.generate(latents, batch["label"])
-    told = game.discriminator.head(game.discriminator.examine(samples, batch["label"])[1][-1])
+    told = game.discriminator.head(game.discriminator.forward_features(samples, batch["label"])[1][-1])
     hot, numbers = latents[:, 8:11], latents[:, 11:]
     expected = -2 * categorical_bound(told[:, :3], hot.argmax(1))
     torch.testing.assert_close(found["categorical-information"], expected)
@@ -247,9 +247,9 @@ def test_codes_may_be_continuous_alone():
 def test_places_count_over_processes_and_microbatches():
     dice = Dice()
     with pytest.raises(RuntimeError, match="roll"):
-        dice.places(2)
+        dice.row_numbers(2)
     dice.set_roll("dice", Roll(1, "x", start=6, rows=3, total=12))
-    assert dice.places(3).tolist() == [6, 7, 8]
+    assert dice.row_numbers(3).tolist() == [6, 7, 8]
 
 
 # few labels

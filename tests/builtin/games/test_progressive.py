@@ -12,7 +12,7 @@ from support.installed import catalogue
 from support.toys import ToySource, changed, recipe_of, runner_of
 from torch import Tensor
 
-from ganforge.api.data import Batch, DataSpec, place
+from ganforge.api.data import Batch, DataSpec, to_device
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.api.schedule import set_clocks
 from ganforge.builtin.games.progressive import GrowthRecipe, Stage, stage_at
@@ -39,7 +39,7 @@ def play(runner: Runner, rounds: int) -> list[dict[str, Tensor]]:
     reports = []
     for _ in range(rounds):
         rows = np.arange(runner.images, runner.images + runner.rows) % len(source)
-        reports.append(runner.play_round(place(source.batch(rows), torch.device("cpu"))))
+        reports.append(runner.play_round(to_device(source.batch(rows), torch.device("cpu"))))
     return reports
 
 

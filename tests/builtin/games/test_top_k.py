@@ -24,7 +24,7 @@ def play(top_k: Any, images: int = 0, loss: str = "non-saturating", rows: int = 
     (batch,) = batches(runner, ToySource(SPEC), 1)
     set_clocks(runner.game, images)
     roll_dice(runner.game, Roll(0, "generator", images, 0, rows, rows))
-    taught = runner.game.deceive((), batch)["adversarial"]
+    taught = runner.game.generator_terms((), batch)["adversarial"]
     roll_dice(runner.game, Roll(0, "generator", images, 0, rows, rows))
     duel = runner.game.duel_of_generator(batch)
     return taught, runner.game.loss.generator(duel), duel.fake_logits
@@ -55,7 +55,7 @@ def test_others_have_no_gradient():
     (batch,) = batches(runner, ToySource(SPEC), 1)
     roll_dice(runner.game, Roll(0, "generator", 0, 0, 12, 12))
     duel = runner.game.duel_of_generator(batch)
-    (slope,) = torch.autograd.grad(runner.game.lesson(duel).mean(), duel.fake)
+    (slope,) = torch.autograd.grad(runner.game.top_k_loss(duel).mean(), duel.fake)
     best = duel.fake_logits.topk(3).indices
     assert (slope[best].abs().sum(1) > 0).all()
     assert slope.abs().sum(1).count_nonzero() == 3

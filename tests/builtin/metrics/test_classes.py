@@ -46,7 +46,7 @@ class CopyGame(DrawnGame):
         self.generator, self.order = generator, order
 
     def draw(self, count: int, labels: Tensor | None = None) -> Draw:
-        places = self.dice.places(count) % 10
+        places = self.dice.row_numbers(count) % 10
         if self.order is None:
             return Draw(self.generator, torch.zeros(count, 1), places)
         return Draw(self.generator, torch.zeros(count, 1), self.order[places], places[:, None])

@@ -105,7 +105,7 @@ def test_the_regression_is_the_optimum_that_scipy_finds() -> None:
 def test_what_cannot_be_learnt_is_refused(tmp_path: Path) -> None:
     metric = ClassificationAccuracyScore(features=Pixels())
     with pytest.raises(DataError, match="no classes"):
-        metric.wants(ArraySource(pictures(9, 0)))
+        metric.requests(ArraySource(pictures(9, 0)))
     exam = exam_of(OfOneClass(torch.zeros(3, *SHAPE)), Labelled(pictures(60, 0), 3), tmp_path)
     with pytest.raises(DataError, match="the generated samples are of fewer than two classes"):
         measured(metric, exam)

@@ -79,7 +79,7 @@ def test_the_receipt_is_complete_and_only_the_papers_choices_have_plain_names(tm
     metric = DensityCoverage(features=Pixels(), samples=30, real=40, neighbours=2)
     found = measured(metric, exam_of(game, ArraySource(images), tmp_path))
     assert list(found.values) == [f"{name}-pixels-2nn" for name in ("density", "coverage", "coverage-expected")]
-    assert set(found.values) == set(metric.tells())
+    assert set(found.values) == set(metric.directions())
     assert found.values["coverage-pixels-2nn"] >= 30 / 40, "each real sample that was copied is covered"
     assert {
         "features": "pixels-32",
@@ -89,7 +89,7 @@ def test_the_receipt_is_complete_and_only_the_papers_choices_have_plain_names(tm
         "seed": 5,
     }.items() <= found.receipt.items()
     assert "10,000" in str(found.receipt["warning"])
-    assert set(DensityCoverage(features=Vgg16()).tells()) == {"density", "coverage", "coverage-expected"}
+    assert set(DensityCoverage(features=Vgg16()).directions()) == {"density", "coverage", "coverage-expected"}
 
 
 def test_too_few_real_samples_are_refused(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_values_do_not_depend_on_the_size_of_batches_but_on_the_seed(tmp_path: P
 def test_what_cannot_be_measured_is_said_in_words(
     metric: TranslationEquivariance | RotationEquivariance, tmp_path: Path
 ) -> None:
-    assert set(metric.tells().values()) == {"higher"}
+    assert set(metric.directions().values()) == {"higher"}
     with pytest.raises(GanforgeError, match=f"{metric.kind} needs a generator that can move .* is a Identity"):
         measured(metric, exam_of(AnyGame(nn.Identity()), ArraySource(noise(2, 1, R, R)), tmp_path))
     with pytest.raises(DataError, match="16 pixels or more, and the data have 8"):

@@ -18,7 +18,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
 from ganforge.api.families import Features
-from ganforge.api.metric import Embedded, FeatureNetwork, Moments, Side, Want
+from ganforge.api.metric import FeatureNetwork, FeatureOutput, Moments, SampleRequest, Side
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.fid import FrechetDistance
 from ganforge.builtin.metrics.frechet import frechet_distance
@@ -64,8 +64,8 @@ def test_the_distance_agrees_with_scipys_matrix_root(seed: int) -> None:
 @pytest.mark.parametrize("of", ["generated", "real"])
 @pytest.mark.parametrize("count", [100, 7])
 def test_moments_are_the_mean_and_the_unbiased_covariance_of_the_rows(of: Side, count: int, tmp_path: Path) -> None:
-    exam, view = exam_of(DiceGame((3, 4, 4)), ArraySource(noise(120, 3, 4, 4)), tmp_path), Embedded(Colours())
-    exam.take([Want(view, count, of), Want(view, count, of, "moments")])
+    exam, view = exam_of(DiceGame((3, 4, 4)), ArraySource(noise(120, 3, 4, 4)), tmp_path), FeatureOutput(Colours())
+    exam.gather([SampleRequest(view, count, of), SampleRequest(view, count, of, "moments")])
     rows, found = exam.rows(view, count, of).double(), exam.moments(view, count, of)
     assert rows.shape == (count, 3)
     np.testing.assert_allclose(found.mean, rows.mean(0).numpy(), rtol=1e-12)

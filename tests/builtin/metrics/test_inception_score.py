@@ -12,7 +12,7 @@ from support.examinations import ArraySource, ConstantGame, exam_of, looked_at, 
 from support.features import Colours, Primary, PrimaryNetwork, Random
 from torch import Tensor
 
-from ganforge.api.metric import Embedded
+from ganforge.api.metric import FeatureOutput
 from ganforge.builtin.features.dinov2 import DinoV2
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.inception_score import InceptionScore
@@ -41,7 +41,7 @@ def score(logits: np.ndarray) -> float:
 def test_the_score_is_that_of_the_formula(splits: int, tmp_path: Path) -> None:
     game = shown(np.random.default_rng(0).integers(0, 256, (60, 3, 1, 1), dtype=np.uint8) * np.ones((8, 8), np.uint8))
     exam = exam_of(game, SOURCE, tmp_path)
-    logits = looked_at(exam, 60, view=Embedded(Random(), "logits")).double().numpy()
+    logits = looked_at(exam, 60, view=FeatureOutput(Random(), "logits")).double().numpy()
     parts = np.split(logits[np.random.RandomState(2020).permutation(60)], splits)
     scores = [score(part) for part in parts]
     found = measured(metric(splits=splits), exam).values
@@ -70,12 +70,12 @@ class Both(PrimaryNetwork):
 def test_inception_alone_makes_an_inception_score_of_its_logits_without_bias(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert metric().tells() == {"classifier-score-random-features": "higher", "classifier-score-random-features-std": None}  # fmt: skip # noqa: E501
+    assert metric().directions() == {"classifier-score-random-features": "higher", "classifier-score-random-features-std": None}  # fmt: skip # noqa: E501
     monkeypatch.setattr(Inception, "build", lambda self: Both())
     exam = exam_of(shown(noise(60, 3, 1, 1)), SOURCE, tmp_path)
     found = measured(InceptionScore(samples=60, splits=1), exam)
-    logits = looked_at(exam, 60, view=Embedded(Inception(), "logits-unbiased")).double().numpy()
-    assert set(found.values) == set(InceptionScore().tells()) == {"inception-score", "inception-score-std"}
+    logits = looked_at(exam, 60, view=FeatureOutput(Inception(), "logits-unbiased")).double().numpy()
+    assert set(found.values) == set(InceptionScore().directions()) == {"inception-score", "inception-score-std"}
     assert found.values["inception-score"] == pytest.approx(score(logits), rel=1e-9)
     assert found.receipt["logits"] == "logits-unbiased"
     assert "not the published ones" in str(found.receipt["warning"])
@@ -92,7 +92,7 @@ def test_the_receipt_is_complete(tmp_path: Path) -> None:
 
 def test_features_without_logits_are_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(GanforgeError, match="dinov2 features have none; choose"):
-        metric(features=DinoV2()).wants(SOURCE)
+        metric(features=DinoV2()).requests(SOURCE)
     with pytest.raises(GanforgeError, match="mean-colours features for `logits`, and they tell `features` only"):
         measured(metric(features=Colours()), exam_of(shown(noise(60, 3, 8, 8)), SOURCE, tmp_path))
 

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from support.examinations import ArraySource, ConstantGame, DiceGame, MeanColours, exam_of, looked_at, measured, noise
 from support.features import Random
 
-from ganforge.api.metric import Embedded
+from ganforge.api.metric import FeatureOutput
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.kid import KernelDistance
 from ganforge.errors import DataError, GanforgeError
 from ganforge.evaluation.examination import Examination
 
-VIEW = Embedded(Random())
+VIEW = FeatureOutput(Random())
 
 
 def metric(**fields: object) -> KernelDistance:
@@ -78,11 +78,11 @@ def test_samples_of_the_same_distribution_are_at_no_distance_on_average(tmp_path
 
 
 def test_only_inception_features_make_a_kid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert metric().tells() == {
+    assert metric().directions() == {
         "kernel-distance-random-features": "lower",
         "kernel-distance-random-features-std": None,
     }
-    assert list(KernelDistance().tells()) == ["kid", "kid-std"]
+    assert list(KernelDistance().directions()) == ["kid", "kid-std"]
     monkeypatch.setattr(Inception, "build", lambda self: MeanColours())
     found = measured(KernelDistance(samples=40, subset=20), exam(tmp_path))
     assert set(found.values) == {"kid", "kid-std"}
@@ -112,7 +112,7 @@ def test_subsets_that_are_too_large_are_refused_with_the_largest_that_fits(tmp_p
         metric(real=19)
     few = ArraySource(noise(12, 3, 8, 8))
     with pytest.raises(DataError, match="the data have 12; set its subset = 12 or less"):
-        metric().wants(few)
+        metric().requests(few)
     small = exam(tmp_path)
     small.subject.most = 15
     with pytest.raises(GanforgeError, match="there are 15; set its subset = 15 or less"):

@@ -86,7 +86,7 @@ def test_within_classes_and_with_other_features(tmp_path: Path) -> None:
         "feature-diversity-pixels-of-real",
         "feature-diversity-pixels-within-classes-of-real",
     ]
-    assert set(found.values) == set(metric.tells()), "and never called LPIPS"
+    assert set(found.values) == set(metric.directions()), "and never called LPIPS"
     flat = fakes.reshape(30, -1) / 127.5 - 1
     squares = cdist(flat, flat, "sqeuclidean")
     classes = np.arange(30) % 3
@@ -119,7 +119,7 @@ def test_copies_are_near_even_where_the_search_is_coarse(tmp_path: Path) -> None
     real = noise(60, 3, 8, 8)
     metric = LpipsNearest(features=Pixels(), search=Pixels(size=2), candidates=1, samples=20)
     found = measured(metric, exam_of(game_of(real[:20]), ArraySource(real), tmp_path))
-    assert set(found.values) == set(metric.tells()) == {"feature-nearest-pixels", "feature-nearest-pixels-of-real"}
+    assert set(found.values) == set(metric.directions()) == {"feature-nearest-pixels", "feature-nearest-pixels-of-real"}
     assert found.values["feature-nearest-pixels"] == pytest.approx(0, abs=1e-9)
     # uniform noise in [-1, 1]: two images differ by 2/3 in each of 192 numbers, squared, on average
     assert found.values["feature-nearest-pixels-of-real"] == pytest.approx(128, rel=0.1)

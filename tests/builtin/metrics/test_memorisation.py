@@ -59,12 +59,12 @@ def test_fresh_samples_are_not_called_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-def test_planted_copies_are_found_by_their_share(share: float, tmp_path: Path) -> None:
-    fakes, copies = pictures(1_000, 1), int(1_000 * share)
+def test_planted_copies_are_found_by_their_share(world: float, tmp_path: Path) -> None:
+    fakes, copies = pictures(1_000, 1), int(1_000 * world)
     fakes[:copies] = pictures(TRAIN, 0)[:copies]
     values = found(fakes, tmp_path).values
-    assert values["memorised-pixels"] == pytest.approx(share, abs=0.02)
-    if share >= 0.5:
+    assert values["memorised-pixels"] == pytest.approx(world, abs=0.02)
+    if world >= 0.5:
         assert values["nearest-train-ratio-pixels"] < 0.7
         assert values["data-copying-pixels"] < -3
 
@@ -151,7 +151,7 @@ def test_cells_are_places_in_space() -> None:
 
 
 def test_names_and_few_real_samples(tmp_path: Path) -> None:
-    assert set(Memorisation(features=Inception()).tells()) == {"memorised", "nearest-train-ratio", "data-copying"}
+    assert set(Memorisation(features=Inception()).directions()) == {"memorised", "nearest-train-ratio", "data-copying"}
     assert "few samples" in str(found(pictures(50, 1), tmp_path).receipt["warning"])
     with pytest.raises(DataError, match="more than 20 real"):
         found(pictures(50, 1), tmp_path, pictures(10, 0))

@@ -80,7 +80,7 @@ def steps(game: DiceGame, cache: Path, count: int = 200, **fields: object) -> np
 
 def ends(game: DiceGame, cache: Path, count: int = 200) -> tuple[Tensor, Tensor]:
     """The latents at both ends of the paths, float64."""
-    seen = exam_of(game, SOURCE, cache).subject.see(0, count)
+    seen = exam_of(game, SOURCE, cache).subject.batch(0, count)
     return seen.draw.latents.double(), seen.draw_again("Steps").latents.double()
 
 
@@ -129,7 +129,7 @@ def test_both_ends_have_one_noise_and_one_label(tmp_path: Path) -> None:
     np.testing.assert_allclose(noisy, still, rtol=1e-2)
     game = PathGame(Linear(), labels=True)
     labelled = steps(game, tmp_path, 64)
-    labels = exam_of(game, SOURCE, tmp_path).subject.see(0, 64).draw.labels
+    labels = exam_of(game, SOURCE, tmp_path).subject.batch(0, 64).draw.labels
     assert labels is not None
     plain = labelled / labels.numpy() ** 2
     assert plain.max() < 0.01 * (math.pi * 6) ** 2
@@ -139,7 +139,7 @@ def test_both_ends_have_one_noise_and_one_label(tmp_path: Path) -> None:
 def test_a_path_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     game = PathGame(Linear(0.1, noisy=True))
     view = Steps(Pixels(), "z", "full", 1e-2, crop=False)
-    alone = view.rows(exam_of(game, SOURCE, tmp_path).subject.see(3, 5))
+    alone = view.rows(exam_of(game, SOURCE, tmp_path).subject.batch(3, 5))
     np.testing.assert_allclose(alone[:, 0], steps(game, tmp_path, 64)[3:8], rtol=1e-3)
     one, two = ends(game, tmp_path, 64)
     assert abs(float((one * two).sum(1).mean())) < 1.5, (
@@ -206,9 +206,9 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     with pytest.raises(GanforgeError, match="does not tell which generator"):
         found(DiceGame((3, R, R)))
     with pytest.raises(DataError, match="1 or 3 channels"):
-        PathLength(features=Pixels()).wants(ArraySource(noise(2, 2, 4, 4)))
+        PathLength(features=Pixels()).requests(ArraySource(noise(2, 2, 4, 4)))
 
 
 def test_only_lpips_makes_a_ppl() -> None:
-    assert set(PathLength(features=Lpips(), space="w", path="end").tells()) == {"ppl-wend"}
-    assert set(PathLength(features=Pixels()).tells()) == {"path-length-zfull-pixels"}
+    assert set(PathLength(features=Lpips(), space="w", path="end").directions()) == {"ppl-wend"}
+    assert set(PathLength(features=Pixels()).directions()) == {"path-length-zfull-pixels"}

@@ -58,7 +58,9 @@ def test_classes_without_samples_are_left_out_and_named(tmp_path: Path) -> None:
     assert found.receipt["classes"] == 3
     assert "left out: sea horse" in str(found.receipt["warning"])
     quiet = PerClassFrechet(features=Pixels(), samples=240, each=False)
-    assert set(measured(quiet, exam_of(game_of(noise(240, 3, 2, 2)), source, tmp_path)).values) == set(quiet.tells())
+    assert set(measured(quiet, exam_of(game_of(noise(240, 3, 2, 2)), source, tmp_path)).values) == set(
+        quiet.directions()
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_what_values_call_classes(names: tuple[str, ...], called: list[str]) -> 
 
 def test_what_has_no_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no classes"):
-        METRIC.wants(ArraySource(noise(9, 3, 2, 2)))
+        METRIC.requests(ArraySource(noise(9, 3, 2, 2)))
 
     few = exam_of(game_of(noise(240, 3, 2, 2)), Labelled(noise(3, 3, 2, 2), 3), tmp_path)
     with pytest.raises(DataError, match="two of the 240 generated"):
@@ -83,5 +85,5 @@ def test_what_has_no_classes_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_inception_features_make_a_fid() -> None:
-    assert set(PerClassFrechet(features=Inception()).tells()) == {"per-class-fid", "per-class-fid-worst"}
-    assert set(METRIC.tells()) == {"per-class-frechet-pixels", "per-class-frechet-pixels-worst"}
+    assert set(PerClassFrechet(features=Inception()).directions()) == {"per-class-fid", "per-class-fid-worst"}
+    assert set(METRIC.directions()) == {"per-class-frechet-pixels", "per-class-frechet-pixels-worst"}

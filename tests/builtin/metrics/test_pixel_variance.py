@@ -44,7 +44,7 @@ def test_points_are_measured_in_their_own_units(tmp_path: Path) -> None:
 
 
 def test_more_is_better() -> None:
-    assert PixelVariance().tells() == {"pixel-variance": "higher", "pixel-variance-of-real": None}
+    assert PixelVariance().directions() == {"pixel-variance": "higher", "pixel-variance-of-real": None}
 
 
 def test_that_of_real_samples_is_beside_it_where_there_are_two(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from support.examinations import ArraySource, ConstantGame, MeanColours, exam_of, looked_at, measured, noise
 from support.features import Colours, Random
 
-from ganforge.api.metric import Embedded
+from ganforge.api.metric import FeatureOutput
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.precision_recall import PrecisionRecall
 from ganforge.errors import DataError, GanforgeError
@@ -37,7 +37,7 @@ def inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
 @pytest.mark.parametrize("neighbours", [1, 3, 6])
 def test_values_are_those_of_all_distances(neighbours: int, tmp_path: Path) -> None:
     looked = exam(noise(60, 3, 8, 8, seed=1), (noise(50, 3, 8, 8) * 0.9).astype(np.uint8), tmp_path)
-    view = Embedded(Random())
+    view = FeatureOutput(Random())
     fake, real = (looked_at(looked, n, of, view).double().numpy() for n, of in ((60, "generated"), (50, "real")))
     precision, recall = inside(fake, real, neighbours), inside(real, fake, neighbours)
     found = measured(metric(neighbours=neighbours), looked).values
@@ -65,17 +65,17 @@ def test_one_image_again_and_again_is_precise_and_recalls_little(tmp_path: Path)
     found = measured(metric(features=Colours()), exam(grey(*[120] * 60), real, tmp_path)).values
     assert found["precision-mean-colours"] == 1
     assert found["recall-mean-colours"] == pytest.approx(1 / 60)
-    assert metric(features=Colours()).tells() == dict.fromkeys(found, "higher")
+    assert metric(features=Colours()).directions() == dict.fromkeys(found, "higher")
 
 
 def test_only_the_papers_choices_carry_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(PrecisionRecall().tells()) == ["precision", "recall", "f-score"]
-    assert list(PrecisionRecall(neighbours=5).tells()) == [
+    assert list(PrecisionRecall().directions()) == ["precision", "recall", "f-score"]
+    assert list(PrecisionRecall(neighbours=5).directions()) == [
         "precision-vgg16-5nn",
         "recall-vgg16-5nn",
         "f-score-vgg16-5nn",
     ]
-    assert next(iter(metric().tells())) == "precision-random-features"
+    assert next(iter(metric().directions())) == "precision-random-features"
     monkeypatch.setattr(Vgg16, "build", lambda self: MeanColours())
     found = measured(PrecisionRecall(samples=60), exam(noise(60, 3, 8, 8), noise(60, 3, 8, 8), tmp_path))
     assert "not the published ones" in str(found.receipt["warning"])
@@ -95,7 +95,7 @@ def test_too_many_neighbours_are_refused_with_as_many_as_there_can_be(tmp_path: 
     with pytest.raises(ValidationError, match="neighbours = 60, and each of 60 samples has 59"):
         metric(neighbours=60)
     with pytest.raises(DataError, match="the data have 5; set its neighbours = 4 or less"):
-        metric(neighbours=5).wants(ArraySource(noise(5, 3, 8, 8)))
+        metric(neighbours=5).requests(ArraySource(noise(5, 3, 8, 8)))
     few = exam(noise(60, 3, 8, 8), noise(90, 3, 8, 8), tmp_path)
     few.subject.most = 4
     with pytest.raises(GanforgeError, match="there are 4 samples; set its neighbours = 3 or less"):

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from support.monitors import REAL, ROUNDS, first, grid, log, plan, say
 
-from ganforge.api.monitor import Line
+from ganforge.api.monitor import LogLine
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.discriminator_too_strong import DiscriminatorTooStrong
 
@@ -23,8 +23,8 @@ PLAN = Plan(
 )
 
 
-def line(images: int, **values: float) -> Line:
-    return Line.of(images, images // 32, {name.replace("__", "/"): value for name, value in values.items()})
+def line(images: int, **values: float) -> LogLine:
+    return LogLine.of(images, images // 32, {name.replace("__", "/"): value for name, value in values.items()})
 
 
 def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
@@ -57,17 +57,17 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     ],
 )
 def test_it_is_silent_otherwise(images: int, readings: dict[str, float]) -> None:
-    assert DiscriminatorTooStrong().build(PLAN).look(Line.of(images, images // 32, readings)) == []
+    assert DiscriminatorTooStrong().build(PLAN).look(LogLine.of(images, images // 32, readings)) == []
 
 
 def test_thresholds_are_fields() -> None:
     watcher = DiscriminatorTooStrong(loss=0.5, within_rounds=300, reading="critic/loss").build(PLAN)
-    assert watcher.look(Line.of(9_000, 281, {"critic/loss": 0.4}))
+    assert watcher.look(LogLine.of(9_000, 281, {"critic/loss": 0.4}))
 
 
 def test_the_wasserstein_loss_is_not_for_it() -> None:
     watcher = DiscriminatorTooStrong().build(Plan({"game": {"loss": {"kind": "wasserstein"}}}))
-    assert watcher.look(Line.of(1_000, 1, {READING: 0.01})) == []
+    assert watcher.look(LogLine.of(1_000, 1, {READING: 0.01})) == []
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_told_apart_is_no_failure_by_itself(well) -> None:
 
 def test_however_many_lines_there_are_it_takes_as_many_rounds() -> None:
     dense = [line for n in range(60) for line in log(1, lambda _: stuck(1), REAL if n == 0 else {})[1 if n else 0 :]]
-    lines = [Line.of(n * 160, n * 5, line.values) for n, line in enumerate(dense)]
+    lines = [LogLine.of(n * 160, n * 5, line.values) for n, line in enumerate(dense)]
     assert say(DiscriminatorTooStrong(), lines) == [], "300 rounds in 60 lines"
-    sparse = [Line.of(n * 16_000, n * 500, line.values) for n, line in enumerate(dense[:5])]
+    sparse = [LogLine.of(n * 16_000, n * 500, line.values) for n, line in enumerate(dense[:5])]
     assert say(DiscriminatorTooStrong(), sparse)[0][0] == 4
 
 
 def test_the_first_line_is_early_enough_and_the_second_is_not() -> None:
     lost = {READING: 0.01}
-    assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, lost)])
-    assert say(DiscriminatorTooStrong(), [Line.of(8_000, 250, {READING: 0.5}), Line.of(16_000, 500, lost)]) == []
+    assert say(DiscriminatorTooStrong(), [LogLine.of(8_000, 250, lost)])
+    assert say(DiscriminatorTooStrong(), [LogLine.of(8_000, 250, {READING: 0.5}), LogLine.of(16_000, 500, lost)]) == []
 
 
 def test_what_stands_out_in_the_recipe_is_mended_first() -> None:

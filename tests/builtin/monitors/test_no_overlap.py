@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.api.monitor import Finding, Line
+from ganforge.api.monitor import Finding, LogLine
 from ganforge.api.plan import Plan
 from ganforge.builtin.monitors.no_overlap import NoOverlap
 
@@ -23,7 +23,7 @@ def plan(loss: str = "hinge") -> Plan:
 def said(separations: list[float | None], of: Plan) -> list[list[Finding]]:
     """Show a line every 100 rounds."""
     watcher = NoOverlap().build(of)
-    lines = [Line.of(1_600 * n, 100 * n, {} if s is None else {READING: s}) for n, s in enumerate(separations)]
+    lines = [LogLine.of(1_600 * n, 100 * n, {} if s is None else {READING: s}) for n, s in enumerate(separations)]
     return [watcher.look(line) for line in lines]
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.monitors import BATCH, REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Line
+from ganforge.api.monitor import LogLine
 from ganforge.builtin.monitors.dead_player import DeadPlayer
 from ganforge.builtin.monitors.discriminator_overfits import DiscriminatorOverfits
 from ganforge.builtin.monitors.discriminator_too_weak import DiscriminatorTooWeak
@@ -173,7 +173,7 @@ def test_a_critic_that_nothing_holds_back_gets_a_constraint_first() -> None:
     _, finding = first(Exploding(), lines, "wgan_gp_ring", "game.discriminator.regularizers=[]")
     assert finding.remedies[0] == 'game.discriminator.regularizers.0="gradient-penalty"'
     points = [
-        Line.of(n, n, {k: v for k, v in line.values.items() if k != "grid/contrast"}) for n, line in enumerate(lines)
+        LogLine.of(n, n, {k: v for k, v in line.values.items() if k != "grid/contrast"}) for n, line in enumerate(lines)
     ]
     _, finding = first(Exploding(), points, "wgan_gp_ring", "game.discriminator.regularizers=[]")
     assert finding.remedies[0] == 'game.discriminator.regularizers.0={kind="gradient-penalty", weight=1.0}'
@@ -208,7 +208,7 @@ def test_held_out_samples_that_look_generated() -> None:
 
 
 def test_of_few_samples_diffaugment_and_r1_come_first() -> None:
-    start = Line.of(0, 0, {"data/count": 100.0})
+    start = LogLine.of(0, 0, {"data/count": 100.0})
     lines = [start, *log(12, lambda n: healthy(n) | {"discriminator/overfit": 0.4 + 0.05 * n})]
     remedies = first(DiscriminatorOverfits(), lines)[1].remedies
     assert [remedy.partition("=")[0] for remedy in remedies[:2]] == [

@@ -8,7 +8,7 @@ import pytest
 from support.monitors import BATCH, REAL, ROUNDS, first, grid, log, plan, say
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Line
+from ganforge.api.monitor import LogLine
 from ganforge.builtin.monitors.constant_output import ConstantOutput
 from ganforge.builtin.monitors.dead_codes import DeadCodes
 from ganforge.builtin.monitors.memorisation import MemorisationMonitor
@@ -107,8 +107,8 @@ def test_codes_that_samples_tell_nothing_about(sort: str, weight: float, alive: 
     assert say(DeadCodes(), log(25, information(0.005)), plan("dcgan_digits")) == [], "no such game"
 
 
-def measured(values: list[float], name: str = "reverse-kl") -> list[Line]:
-    return [Line.of(n * BATCH * ROUNDS, n * ROUNDS, {name: value}) for n, value in enumerate(values, 1)]
+def measured(values: list[float], name: str = "reverse-kl") -> list[LogLine]:
+    return [LogLine.of(n * BATCH * ROUNDS, n * ROUNDS, {name: value}) for n, value in enumerate(values, 1)]
 
 
 def test_a_metric_that_turned_says_how_much_was_wasted() -> None:
@@ -151,16 +151,16 @@ def test_modes_that_were_lost_are_a_collapse_and_modes_that_come_are_not() -> No
 def test_fewer_modes_of_worse_samples_are_no_collapse() -> None:
     values = [(4.0, 0.1), (8.0, 0.2), (8.0, 0.2), (2.0, 0.01), (1.0, 0.0)]
     lines = [
-        Line.of(n * 1_600, n * 50, {"modes-covered": modes, "high-quality": good})
+        LogLine.of(n * 1_600, n * 50, {"modes-covered": modes, "high-quality": good})
         for n, (modes, good) in enumerate(values, 1)
     ]
     assert say(ModeCollapse(), lines, plan("r3gan_ring", MODES)) == []
 
 
 def test_a_class_far_from_the_others_by_its_metric() -> None:
-    def distances(worst: float) -> list[Line]:
+    def distances(worst: float) -> list[LogLine]:
         values = {"per-class-fid": 20.0, "per-class-fid-worst": worst, "per-class-fid-three": worst}
-        return [Line.of(n * 6_400, n * 100, values) for n in range(1, 4)]
+        return [LogLine.of(n * 6_400, n * 100, values) for n in range(1, 4)]
 
     number, finding = first(PartialCollapse(), distances(120.0), "acgan_digits")
     assert number == 1, "twice in a row"
@@ -177,12 +177,12 @@ def test_a_class_far_from_the_others_by_its_metric() -> None:
     ],
 )
 def test_copies_of_training_images(values: dict[str, float], told: str) -> None:
-    lines = [Line.of(n * 6_400, n * 100, values) for n in range(1, 4)]
+    lines = [LogLine.of(n * 6_400, n * 100, values) for n in range(1, 4)]
     number, finding = first(MemorisationMonitor(), lines)
     assert number == 1, "twice in a row"
     assert told in finding.evidence
     well = {"memorised": 0.01, "nearest-train-ratio": 1.1, "data-copying": -6.0}
-    assert say(MemorisationMonitor(), [Line.of(n * 6_400, n * 100, well) for n in range(1, 9)]) == []
+    assert say(MemorisationMonitor(), [LogLine.of(n * 6_400, n * 100, well) for n in range(1, 9)]) == []
 
 
 def test_slow_for_long_is_told_and_for_a_line_not() -> None:

@@ -29,8 +29,8 @@ def points(rows: int = 6) -> Tensor:
 def test_minibatch_discrimination(group: int, size: int):
     torch.manual_seed(0)
     network = MinibatchDiscrimination(network=MLP, kernels=4, dimensions=3, group=group).build(POINTS).double()
-    logits, activations = network.examine(points())
-    inner, features = network.network.examine(points())
+    logits, activations = network.forward_features(points())
+    inner, features = network.network.forward_features(points())
     tensor = network.tensor.weight.view(4, 3, 7)  # T, [B, C, A]
     closeness = torch.zeros(6, 4, dtype=torch.float64)
     for i in range(6):
@@ -48,7 +48,7 @@ def test_minibatch_discrimination(group: int, size: int):
 def test_copies_of_one_sample_are_closest():
     network = MinibatchDiscrimination(network=MLP, kernels=4, dimensions=3).build(POINTS).double()
     same, different = points(1).expand(6, 2), points()
-    of_same, of_different = (network.examine(samples)[1][-1][:, 7:] for samples in (same, different))
+    of_same, of_different = (network.forward_features(samples)[1][-1][:, 7:] for samples in (same, different))
     torch.testing.assert_close(of_same, torch.ones(6, 4, dtype=torch.float64))
     assert (of_different < 1).all()
     assert (of_different > 1 / 6).all(), "one's own closeness is 1"
@@ -56,8 +56,8 @@ def test_copies_of_one_sample_are_closest():
 
 def test_minibatch_stddev():
     network = MinibatchStddev(network=MLP, group=3).build(POINTS).double()
-    logits, activations = network.examine(points())
-    inner, features = network.network.examine(points())
+    logits, activations = network.forward_features(points())
+    inner, features = network.network.forward_features(points())
     for start in (0, 3):
         rows = features[-1][start : start + 3]
         variance = ((rows - rows.mean(0)) ** 2).mean(0)
@@ -73,7 +73,7 @@ def test_minibatch_stddev():
 def test_projection(data: DataSpec):
     network = Projection(network=MLP).build(data).double()
     labels = torch.arange(6) % 3 if data.classes else torch.rand(6, 2, dtype=torch.float64) * 2 - 1
-    inner, features = network.network.examine(points())
+    inner, features = network.network.forward_features(points())
     expected = []
     for row in range(6):
         embedded = network.embedding.weight[:, labels[row]] if data.classes else network.embedding.weight @ labels[row]
@@ -95,7 +95,7 @@ def test_groups_of_both_are_kept_whole():
 def test_heads_on_heads():
     network = MinibatchDiscrimination(network=MinibatchStddev(network=MLP, group=2), kernels=3, group=2).build(POINTS)
     assert network.width == 7 + 1 + 3
-    assert network.examine(points().float())[1][-1].shape == (6, 11)
+    assert network.forward_features(points().float())[1][-1].shape == (6, 11)
     assert network.batch_group == 2
 
 

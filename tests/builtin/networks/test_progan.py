@@ -73,7 +73,7 @@ def test_shapes_at_all_stages(channels: int, classes: int):
             scored.grow(resolution, blend)
             samples = made(torch.randn(B, 8), labels_of(spec))
             assert samples.shape == (B, channels, resolution, resolution)
-            logits, activations = scored.examine(samples, labels_of(spec))
+            logits, activations = scored.forward_features(samples, labels_of(spec))
             assert logits.shape == (B,)
             assert activations[-1].shape == (B, scored.width)
             assert [a.shape[2] for a in activations[:-1]] == [2**n for n in range(resolution.bit_length() - 2, 1, -1)]

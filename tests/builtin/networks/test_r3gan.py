@@ -153,7 +153,7 @@ def test_the_score_of_a_label_is_a_product_with_its_embedding() -> None:
     network = discriminator(data)
     assert network.embed is not None
     images, labels = torch.randn(3, 1, 8, 8), torch.tensor([2, 0, 1])
-    logits, (*_, last) = network.examine(images, labels)
+    logits, (*_, last) = network.forward_features(images, labels)
     assert last.shape == (3, network.width)
     scores = last @ network.score.weight.flatten(1).t()
     torch.testing.assert_close(logits, (scores * network.embed.weight.flatten(1).t()[labels]).sum(1))

@@ -46,7 +46,7 @@ def test_shapes_and_gradients_of_every_parameter(resolution, channels, classes, 
 
 def test_last_activation_is_what_the_last_layer_scores():
     discriminator = SnganDiscriminator(width=4).build(DataSpec((1, 16, 16)))
-    logits, activations = discriminator.examine(torch.randn(2, 1, 16, 16))
+    logits, activations = discriminator.forward_features(torch.randn(2, 1, 16, 16))
     torch.testing.assert_close(discriminator.head.score(activations[-1])[:, 0], logits)
 
 

@@ -23,13 +23,13 @@ from ganforge.builtin.optimizers.sgd import Sgd
 GRADIENTS = [0.5, -1.0, 0.25, 2.0]
 
 
-def walk(optimizer: Optimizer, gradients: list[float], start: float = 1.0, share: float = 1.0) -> list[float]:
+def walk(optimizer: Optimizer, gradients: list[float], start: float = 1.0, step_fraction: float = 1.0) -> list[float]:
     """Where a weight goes under given gradients, in float64."""
     weight = nn.Parameter(torch.tensor([start], dtype=torch.float64))
-    made, places = optimizer.build([weight], share), []
+    made, places = optimizer.build([weight], step_fraction), []
     for gradient in gradients:
         weight.grad = torch.tensor([gradient], dtype=torch.float64)
-        optimizer.adjust(made, 0, share)
+        optimizer.adjust(made, 0, step_fraction)
         made.step()
         places.append(weight.item())
     return places
@@ -138,12 +138,12 @@ def test_lazy_steps_correct_rate_and_betas(kind: Any):
 
 def test_sgds_correction_keeps_how_far_a_gradient_moves_the_weights():
     """One gradient, then none, for as many rounds: each round has 1 / share steps."""
-    share = 0.5
+    step_fraction = 0.5
     free = walk(Sgd(lr=0.1, momentum=0.9), [1.0] + [0.0] * 400, start=0.0)
-    lazy = walk(Sgd(lr=0.1, momentum=0.9), [1.0] + [0.0] * 800, start=0.0, share=share)
+    lazy = walk(Sgd(lr=0.1, momentum=0.9), [1.0] + [0.0] * 800, start=0.0, step_fraction=step_fraction)
     assert (free[-1], lazy[-1]) == pytest.approx((-1.0, -1.0))
     assert free[20] == pytest.approx(lazy[41]), "after the same number of rounds"
-    assert walk(Sgd(lr=0.1), [1.0], share=share) == walk(Sgd(lr=0.1), [1.0])
+    assert walk(Sgd(lr=0.1), [1.0], step_fraction=step_fraction) == walk(Sgd(lr=0.1), [1.0])
 
 
 def test_rmsprops_correction():

@@ -34,9 +34,9 @@ class Many(DiscriminatorNetwork):
         return samples
 
 
-def duel_of(network: nn.Module, mover: Role = "discriminator") -> Duel:
-    side = {"network": network} if mover == "discriminator" else {"generator": network}
-    return Duel(lambda x, labels: x, torch.zeros(2), torch.zeros(2), mover=mover, **side)  # type: ignore[arg-type]
+def duel_of(network: nn.Module, role: Role = "discriminator") -> Duel:
+    side = {"network": network} if role == "discriminator" else {"generator": network}
+    return Duel(lambda x, labels: x, torch.zeros(2), torch.zeros(2), role=role, **side)  # type: ignore[arg-type]
 
 
 def naive(filters: list[Tensor]) -> float:
@@ -50,14 +50,14 @@ def naive(filters: list[Tensor]) -> float:
 
 
 @pytest.mark.parametrize("mover", ["generator", "discriminator"])
-def test_orthogonal_sums_over_filters_of_all_layers(mover: Role):
+def test_orthogonal_sums_over_filters_of_all_layers(role: Role):
     network = Many().double()
     expected = (
         naive([network.up.weight[:, output] for output in range(3)])
         + naive(list(network.down.weight))
         + naive(list(network.last.weight))
     )
-    found = Orthogonal(weight=0.5).penalty(duel_of(network, mover))
+    found = Orthogonal(weight=0.5).penalty(duel_of(network, role))
     assert found.item() == pytest.approx(0.5 * expected, rel=1e-12)
 
 
@@ -106,7 +106,7 @@ class Two(FeatureDiscriminator):
 
     width = 3
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         first = torch.stack([samples, samples.square()], 1)  # [B, 2, 2]
         return samples.sum(1), [first, torch.cat([samples, samples.prod(1, keepdim=True)], 1)]
 
@@ -117,7 +117,7 @@ def points(seed: int) -> Tensor:
 
 def matched(recipe: FeatureMatching, real: Tensor, fake: Tensor) -> Tensor:
     seer = Two()
-    duel = Duel(seer, real, fake, features=lambda x, labels: seer.examine(x, labels)[1], mover="generator")
+    duel = Duel(seer, real, fake, features=lambda x, labels: seer.forward_features(x, labels)[1], role="generator")
     return recipe.penalty(duel)
 
 
@@ -130,7 +130,7 @@ def test_feature_matching(group: int, size: int, layer: int):
     for start in range(0, 12, size):
         means = []
         for samples in (real, fake):
-            rows = [Two().examine(samples[i : i + 1])[1][-layer].flatten() for i in range(start, start + size)]
+            rows = [Two().forward_features(samples[i : i + 1])[1][-layer].flatten() for i in range(start, start + size)]
             means.append(sum(rows) / size)
         expected.append(2 * ((means[1] - means[0]) ** 2).mean())
     torch.testing.assert_close(found, torch.stack(expected))

@@ -14,8 +14,8 @@ from ganforge.api.data import DataSpec
 from ganforge.builtin.games.scores import Scores
 from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
-from ganforge.training.callbacks.callback import Task
-from ganforge.training.callbacks.probe import LEAST, Probe, labels_of_probe, overfit
+from ganforge.training.callbacks.callback import Callback
+from ganforge.training.callbacks.probe import LEAST, ProbeCallback, overfit_reading, probe_labels
 from ganforge.training.loop import train
 from ganforge.training.reporter import SilentReporter
 from ganforge.training.session import Session
@@ -23,23 +23,23 @@ from ganforge.training.session import Session
 SPEC = DataSpec((1, 8, 8), 3)
 
 
-def session_of(folder: Path, **changes: Any) -> tuple[Session, list[Task]]:
+def session_of(folder: Path, **changes: Any) -> tuple[Session, list[Callback]]:
     settings = {"run__images": 128, "run__log_every_images": 32}
-    session, tasks = assemble(
+    session, callbacks = assemble(
         recipe_of(gan_table(), **{**settings, **changes}),
         Accelerator(cpu=True),
         ToySource(SPEC),
         folder=folder,
         cache=folder,
         tracker=RunFolder(folder),
-        show=SilentReporter(),
+        reporter=SilentReporter(),
     )
-    return session, tasks
+    return session, callbacks
 
 
 def test_every_line_has_its_readings_and_the_first_one_those_of_the_data(tmp_path: Path):
-    session, tasks = session_of(tmp_path)
-    train(session, tasks, lambda: False)
+    session, callbacks = session_of(tmp_path)
+    train(session, callbacks, lambda: False)
     first, *others = read_lines(tmp_path / "metrics.jsonl")
     assert (first["images"], [line["images"] for line in others]) == (0, [32, 64, 96, 128])
     assert first["values"]["data/count"] == 100
@@ -58,18 +58,18 @@ def test_every_line_has_its_readings_and_the_first_one_those_of_the_data(tmp_pat
 
 
 def test_the_run_does_not_notice(tmp_path: Path):
-    one, tasks = session_of(tmp_path / "one")
-    train(one, tasks, lambda: False)
-    two, tasks = session_of(tmp_path / "two", diagnosis__samples=0)
-    train(two, [task for task in tasks if not isinstance(task, Probe)], lambda: False)
+    one, callbacks = session_of(tmp_path / "one")
+    train(one, callbacks, lambda: False)
+    two, callbacks = session_of(tmp_path / "two", diagnosis__samples=0)
+    train(two, [callback for callback in callbacks if not isinstance(callback, ProbeCallback)], lambda: False)
     left, right = one.runner.state()[0], two.runner.state()[0]
     assert all(torch.equal(left[name], right[name]) for name in left)
 
 
 def test_a_player_that_stands_still(tmp_path: Path):
-    session, tasks = session_of(tmp_path)
+    session, callbacks = session_of(tmp_path)
     session.runner.players["generator"].step = lambda *_: None
-    train(session, tasks, lambda: False)
+    train(session, callbacks, lambda: False)
     line = read_lines(tmp_path / "metrics.jsonl")[-1]["values"]
     assert line["weights/generator_moved"] == 0
     assert line["weights/discriminator_moved"] > 0
@@ -81,14 +81,14 @@ def test_a_player_that_stands_still(tmp_path: Path):
 )
 def test_few_samples_where_lines_are_close(tmp_path: Path, samples, every, batch, expected):
     session, _ = session_of(tmp_path, run__batch=batch)
-    assert Probe(every, samples).count(session) == expected
+    assert ProbeCallback(every, samples).count(session) == expected
 
 
 def test_labels_to_draw_by():
-    assert labels_of_probe(DataSpec((1, 8, 8)), 8) is None
-    assert labels_of_probe(DataSpec((1, 8, 8), 3), 12).tolist() == [0, 1, 2] * 4
-    assert labels_of_probe(DataSpec((1, 8, 8), 1_000), 16).tolist() == [0, 250, 500, 750] * 4
-    conditions = labels_of_probe(DataSpec((1, 8, 8), conditions=2), 500)
+    assert probe_labels(DataSpec((1, 8, 8)), 8) is None
+    assert probe_labels(DataSpec((1, 8, 8), 3), 12).tolist() == [0, 1, 2] * 4
+    assert probe_labels(DataSpec((1, 8, 8), 1_000), 16).tolist() == [0, 250, 500, 750] * 4
+    conditions = probe_labels(DataSpec((1, 8, 8), conditions=2), 500)
     assert conditions.shape == (500, 2)
     assert conditions.dtype == torch.float32
     assert -1 <= conditions.min() < -0.9 < 0.9 < conditions.max() <= 1
@@ -124,9 +124,9 @@ def test_held_out_samples_that_look_half_as_real(tmp_path: Path, monkeypatch: py
         return torch.full((len(samples),), 3.0 if bool((samples.abs() > 0.99).any()) else -1.0)
 
     monkeypatch.setattr(session.runner.game, "score", score)
-    assert overfit(session, held_out, 16) == {"discriminator/overfit": pytest.approx((3 - 2) / (3 + 1))}
+    assert overfit_reading(session, held_out, 16) == {"discriminator/overfit": pytest.approx((3 - 2) / (3 + 1))}
     monkeypatch.setattr(session.runner.game, "score", lambda samples, labels=None: samples.flatten(1).mean(1) * 0)
-    assert overfit(session, held_out, 16) == {}, "a discriminator that tells nothing apart has no such number"
+    assert overfit_reading(session, held_out, 16) == {}, "a discriminator that tells nothing apart has no such number"
 
 
 def test_a_real_discriminator_scores_held_out_samples(tmp_path: Path):

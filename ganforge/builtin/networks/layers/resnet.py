@@ -99,7 +99,7 @@ class ResidualDiscriminatorNetwork(FeatureDiscriminator):
         """Numbers that the last layer scores."""
         return self.features
 
-    def examine(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+    def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B], and what each block gave, [B, C, H, W], and at last the features [B, F]."""
         hidden, activations = samples, []
         for block in self.blocks:

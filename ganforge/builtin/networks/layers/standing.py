@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api.data import DataSpec
-from ganforge.api.dice import derive
+from ganforge.api.dice import derive_seed
 from ganforge.api.network import GeneratorNetwork
 
 Moments = tuple[Tensor, Tensor]  # mean and variance of each channel, [C] and [C]
@@ -65,7 +65,7 @@ class StandingGenerator(GeneratorNetwork):
     def _measure(self, truncation: float) -> list[Moments]:
         norms = self._norms()
         device = next(self.parameters()).device
-        numbers = torch.Generator().manual_seed(derive("standing statistics"))
+        numbers = torch.Generator().manual_seed(derive_seed("standing statistics"))
         fresh = [(torch.zeros_like(norm.running_mean), torch.ones_like(norm.running_var)) for norm in norms]  # type: ignore[arg-type]
         with _replaced(norms, fresh, measuring=True):
             for _ in range(self.batches):

@@ -81,7 +81,7 @@ def test_dcgan_with_each_norm(norm, layout):
     for name, parameter in [*generator.named_parameters(), *discriminator.named_parameters()]:
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
-    assert discriminator.examine(generator(latents))[1][-1].shape == (6, discriminator.width)
+    assert discriminator.forward_features(generator(latents))[1][-1].shape == (6, discriminator.width)
 
 
 def biases(network: nn.Module) -> list[str]:
@@ -104,7 +104,7 @@ def test_mlp_with_each_norm(norm):
     discriminator, generator = MlpDiscriminator(norm=norm).build(data), MlpGenerator(norm=norm).build(data)
     assert discriminator.batch_group == (0 if norm == "batch" else 1)
     points = generator(torch.randn(7, 128)) * 5
-    logits, activations = discriminator.examine(points)
+    logits, activations = discriminator.forward_features(points)
     assert torch.allclose(discriminator(points[:3]), logits[:3], atol=1e-6) == (norm != "batch")
     assert [activation.shape for activation in activations] == [(7, 128)] * 3
     torch.testing.assert_close(discriminator.layers[-1](activations[-1]).squeeze(1), logits)

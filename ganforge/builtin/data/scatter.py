@@ -1,4 +1,4 @@
-"""Pictures of samples, drawn with Pillow alone: scatter plots of points, and the grids of images that all use."""
+"""Scatter plots of points, drawn with Pillow alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganforge.api.pictures import GUTTER as GUTTER
 from ganforge.api.pictures import WIDTH
-from ganforge.api.pictures import grid as grid
 
 PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
 
