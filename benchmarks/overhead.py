@@ -30,7 +30,8 @@ from ganforge.api.dice import Roll, roll_dice
 from ganforge.api.duel import Duel
 from ganforge.api.families import Regularizer
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.plugins.loading import Catalogue, load_catalogue
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, monitors_of
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ganforge.api.component import Paper, first_paper
 from ganforge.cli.describe import rows
 from ganforge.cli.list_plugins import by_plugin
-from ganforge.plugins.catalogue import Catalogue, CatalogueEntry
+from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry
 from ganforge.plugins.loading import load_catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -91,26 +91,10 @@ def component_table(catalogue: Catalogue) -> Iterator[str]:
     """Yield the lines of the README's table of kinds, by family."""
     yield "| family | kinds |"
     yield "|---|---|"
-    entries = sorted(_ours(catalogue), key=lambda entry: FAMILIES.index(entry.family))
+    entries = sorted(_ours(catalogue), key=lambda entry: list(FAMILIES).index(entry.family))
     for family, members in groupby(entries, lambda entry: entry.family):
         kinds = sorted(f"`{entry.kind}`" + _origin(entry) for entry in members)
         yield f"| {family} | {', '.join(kinds)} |"
-
-
-FAMILIES = [
-    "games",
-    "generators",
-    "discriminators",
-    "losses",
-    "regularizers",
-    "constraints",
-    "augmentations",
-    "optimizers",
-    "datasets",
-    "features",
-    "metrics",
-    "monitors",
-]
 
 
 def _ours(catalogue: Catalogue) -> list[CatalogueEntry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -56,6 +56,9 @@ class Component(Strict):
     A subclass writes `kind: Literal["my-kind"] = "my-kind"`, in kebab-case, and gives each further field bounds and a
     `description`.
     """
+
+    family: ClassVar[str] = ""  # whose it is, such as "losses"; a base class of each family says it
+    noun: ClassVar[str] = ""  # the family in the singular, for messages
 
     kind: str
 

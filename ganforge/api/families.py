@@ -26,6 +26,9 @@ Better = Literal["lower", "higher"]
 class Generator(Component):
     """A network that turns latents into samples."""
 
+    family: ClassVar[str] = "generators"
+    noun: ClassVar[str] = "generator"
+
     latent: PositiveInt = Field(default=128, le=65_536, description="length L of a latent")
 
     @abstractmethod
@@ -36,6 +39,9 @@ class Generator(Component):
 class Discriminator(Component):
     """A network that scores samples."""
 
+    family: ClassVar[str] = "discriminators"
+    noun: ClassVar[str] = "discriminator"
+
     @abstractmethod
     def build(self, data: DataSpec) -> DiscriminatorNetwork:
         """Make the network for these data."""
@@ -43,6 +49,9 @@ class Discriminator(Component):
 
 class Loss(Component):
     """An adversarial loss: what each side of a duel minimises."""
+
+    family: ClassVar[str] = "losses"
+    noun: ClassVar[str] = "loss"
 
     @abstractmethod
     def discriminator(self, duel: Duel) -> Tensor:
@@ -56,6 +65,8 @@ class Loss(Component):
 class Regularizer(Component):
     """A penalty added to a player's loss. `every` > 1 makes it lazy: its own turn, its gain multiplied by `every`."""
 
+    family: ClassVar[str] = "regularizers"
+    noun: ClassVar[str] = "regularizer"
     player: ClassVar[Role | Literal["either"]] = "discriminator"  # whose loss it can be added to
     input_gradients: ClassVar[bool] = False  # it differentiates by `duel.real` or `duel.fake`
     needs: ClassVar[type[nn.Module]] = nn.Module  # what that player's network must be
@@ -83,6 +94,9 @@ class _Stateless(nn.Module):
 
 class Constraint(Component):
     """What happens to a player's weights rather than to its loss: normalised, clipped, frozen."""
+
+    family: ClassVar[str] = "constraints"
+    noun: ClassVar[str] = "constraint"
 
     def attach(self, network: nn.Module) -> None:
         """Change `network` in place, once, when it is built."""
@@ -124,6 +138,9 @@ class AugmentationNetwork(nn.Module):
 class Augmentation(Component):
     """A family of changes to what the discriminator sees."""
 
+    family: ClassVar[str] = "augmentations"
+    noun: ClassVar[str] = "augmentation"
+
     @abstractmethod
     def build(self, data: DataSpec) -> AugmentationNetwork:
         """Make the module for these data."""
@@ -131,6 +148,9 @@ class Augmentation(Component):
 
 class Dataset(Component):
     """Where real samples come from."""
+
+    family: ClassVar[str] = "datasets"
+    noun: ClassVar[str] = "data set"
 
     @abstractmethod
     def open(self, cache: Path) -> Source:
@@ -140,6 +160,9 @@ class Dataset(Component):
 class Features(Component):
     """A pretrained network whose features metrics compare."""
 
+    family: ClassVar[str] = "features"
+    noun: ClassVar[str] = "features"
+
     @abstractmethod
     def build(self) -> FeatureNetwork:
         """Load the network; a `GanforgeError` in one sentence where its weights cannot be had."""
@@ -147,6 +170,9 @@ class Features(Component):
 
 class Metric(Component):
     """A number about the generated samples, measured between rounds."""
+
+    family: ClassVar[str] = "metrics"
+    noun: ClassVar[str] = "metric"
 
     every_images: PositiveInt | None = Field(
         default=None, description="images shown between measurements; without it, once at the end"
@@ -173,6 +199,8 @@ def metric_directions(metrics: Iterable[Metric]) -> dict[str, Better]:
 class Monitor(Component):
     """Watches the log for a sign that training fails, see docs/diagnosis.md."""
 
+    family: ClassVar[str] = "monitors"
+    noun: ClassVar[str] = "monitor"
     standard: ClassVar[bool] = True  # it watches every run that does not say otherwise, with its defaults
     rank: ClassVar[int] = 50  # the lower, the earlier it is asked: causes before what follows from them
 
@@ -189,6 +217,9 @@ class Monitor(Component):
 class Optimizer(Component):
     """How a player's weights follow its gradients."""
 
+    family: ClassVar[str] = "optimizers"
+    noun: ClassVar[str] = "optimizer"
+
     lr: PositiveNumber = Field(description="learning rate, constant or a ramp over images shown")
 
     @abstractmethod
@@ -197,8 +228,9 @@ class Optimizer(Component):
 
         Args:
             parameters: of the player.
-            step_fraction: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and decay
-                rates are raised to it, which undoes what lazy steps add (Karras et al. 2020, arXiv:1912.04958, app. B).
+            step_fraction: of the player's steps that are not lazy, in (0, 1]; the learning rate is multiplied by it and
+                decay rates are raised to it, which undoes what lazy steps add (Karras et al. 2020, arXiv:1912.04958,
+                app. B).
         """
 
     def adjust(self, optimizer: torch.optim.Optimizer, images: int, step_fraction: float) -> None:

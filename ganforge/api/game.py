@@ -187,6 +187,9 @@ class PlayerRecipe(Strict):
 class GameComponent(Component):
     """A GAN family as a recipe entry."""
 
+    family: ClassVar[str] = "games"
+    noun: ClassVar[str] = "game"
+
     @abstractmethod
     def build(self, data: DataSpec) -> Game:
         """Make the game for these data."""

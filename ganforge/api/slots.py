@@ -41,12 +41,12 @@ class Slot:
     """Validates a table (or a bare kind) into the component class that its `kind` names.
 
     Args:
-        family: whose components fit, such as "losses".
+        base: of the family whose components fit.
         default: the kind of a table that names none; without it `kind` must be written.
         player: whose regularizers fit, where that matters.
     """
 
-    family: str
+    base: type[Component]
     default: str | None = None
     player: str | None = None
 
@@ -97,22 +97,26 @@ class Slot:
         return component
 
     @property
+    def family(self) -> str:
+        """The name of the family, such as "losses"."""
+        return self.base.family
+
+    @property
     def noun(self) -> str:
         """The family in the singular, for error messages."""
-        irregular = {"losses": "loss", "features": "features", "datasets": "data set"}
-        return irregular.get(self.family, self.family.removesuffix("s"))
+        return self.base.noun
 
 
-AnyGenerator = Annotated[Generator, Slot("generators")]
-AnyDiscriminator = Annotated[Discriminator, Slot("discriminators")]
-AnyLoss = Annotated[Loss, Slot("losses")]
-AnyRegularizer = Annotated[Regularizer, Slot("regularizers")]
-AnyGeneratorRegularizer = Annotated[Regularizer, Slot("regularizers", player="generator")]
-AnyDiscriminatorRegularizer = Annotated[Regularizer, Slot("regularizers", player="discriminator")]
-AnyConstraint = Annotated[Constraint, Slot("constraints")]
-AnyAugmentation = Annotated[Augmentation, Slot("augmentations")]
-AnyDataset = Annotated[Dataset, Slot("datasets")]
-AnyFeatures = Annotated[Features, Slot("features")]
-AnyMetric = Annotated[Metric, Slot("metrics")]
-AnyMonitor = Annotated[Monitor, Slot("monitors")]
-AnyOptimizer = Annotated[Optimizer, Slot("optimizers", default="adam")]
+AnyGenerator = Annotated[Generator, Slot(Generator)]
+AnyDiscriminator = Annotated[Discriminator, Slot(Discriminator)]
+AnyLoss = Annotated[Loss, Slot(Loss)]
+AnyRegularizer = Annotated[Regularizer, Slot(Regularizer)]
+AnyGeneratorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="generator")]
+AnyDiscriminatorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="discriminator")]
+AnyConstraint = Annotated[Constraint, Slot(Constraint)]
+AnyAugmentation = Annotated[Augmentation, Slot(Augmentation)]
+AnyDataset = Annotated[Dataset, Slot(Dataset)]
+AnyFeatures = Annotated[Features, Slot(Features)]
+AnyMetric = Annotated[Metric, Slot(Metric)]
+AnyMonitor = Annotated[Monitor, Slot(Monitor)]
+AnyOptimizer = Annotated[Optimizer, Slot(Optimizer, default="adam")]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ganforge.errors import GanforgeError
 from ganforge.plugins.blame import blame
-from ganforge.plugins.loading import Catalogue, load_catalogue
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
 from ganforge.tracking import redact
 from ganforge.training.out_of_memory import explain_memory_shortage

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-VERSION = 1  # count up when the same file decodes to other pixels
+DECODING_VERSION = 1  # count up when the same file decodes to other pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 2**26  # 8,192 squared
 LARGE = 2**22  # pixels of an image from which on only one is decoded at a time, so that a few of them need no gigabytes

@@ -1,1 +1,4 @@
-"""The hooks, what is installed, finding it, and whose code broke."""
+"""Plugins: what is installed, finding it, and whose code broke.
+
+It knows entry points, pluggy and the families. It must not know any component by name, nor recipes.
+"""

@@ -15,7 +15,6 @@ from ganforge.api.game import Game
 from ganforge.api.metric import FeatureNetwork, View
 from ganforge.api.monitor import Watcher
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.api.slots import Slot
 from ganforge.errors import BrokenPluginError
 from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import CORE
@@ -95,4 +94,4 @@ def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator
 
 
 def _named(entry: CatalogueEntry) -> str:
-    return f"{Slot(entry.family).noun} '{entry.kind}'"
+    return f"{entry.cls.noun} '{entry.kind}'"

@@ -23,20 +23,23 @@ from ganforge.api.families import (
 from ganforge.api.game import GameComponent
 from ganforge.errors import PluginError
 
-FAMILIES: Mapping[str, type[Component]] = MappingProxyType(
+FAMILIES: Mapping[str, type[Component]] = MappingProxyType(  # in the order in which people are told of them
     {
-        "games": GameComponent,
-        "generators": Generator,
-        "discriminators": Discriminator,
-        "losses": Loss,
-        "regularizers": Regularizer,
-        "constraints": Constraint,
-        "optimizers": Optimizer,
-        "augmentations": Augmentation,
-        "datasets": Dataset,
-        "features": Features,
-        "metrics": Metric,
-        "monitors": Monitor,
+        base.family: base
+        for base in (
+            GameComponent,
+            Generator,
+            Discriminator,
+            Loss,
+            Regularizer,
+            Constraint,
+            Augmentation,
+            Optimizer,
+            Dataset,
+            Features,
+            Metric,
+            Monitor,
+        )
     }
 )
 

@@ -5,51 +5,22 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import os
-import pkgutil
 from collections.abc import Sequence
-from types import ModuleType
-from typing import TypeVar
 
 import pluggy
 
+from ganforge.api import hookspecs
 from ganforge.api.component import Component
 from ganforge.errors import PluginError
-from ganforge.plugins import hookspecs
 from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry, Plugin
-
-__all__ = [
-    "CORE",
-    "ENVIRONMENT",
-    "FAMILIES",
-    "GROUP",
-    "Catalogue",
-    "CatalogueEntry",
-    "Plugin",
-    "components_in",
-    "load_catalogue",
-]
 
 GROUP = "ganforge"  # the entry-point group; our own components stand in it too
 CORE = "ganforge"  # the distribution that no environment variable leaves out
 ENVIRONMENT = "GANFORGE_PLUGINS"
-
-AnyComponent = TypeVar("AnyComponent", bound=Component)
-
-
-def components_in(package: ModuleType, family: type[AnyComponent]) -> list[type[AnyComponent]]:
-    """Return the concrete classes of a family that the modules of a package define: a new file is enough."""
-    found: list[type[AnyComponent]] = []
-    for entry in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        module = importlib.import_module(entry.name)
-        for value in vars(module).values():
-            if (
-                inspect.isclass(value)
-                and issubclass(value, family)
-                and value.__module__ == module.__name__
-                and not inspect.isabstract(value)
-            ):
-                found.append(value)
-    return found
+_HOOK = (
+    "a plugin implements one hook, marked with @hookimpl: ganforge_components(), which returns its component classes; "
+    "their base classes say which family they are of"
+)
 
 
 def load_catalogue(leave_out: Sequence[str] = (), only: Sequence[str] | None = None) -> Catalogue:
@@ -106,23 +77,24 @@ def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[Catalogu
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        hooks = ", ".join(f"ganforge_{family}" for family in FAMILIES)
-        raise PluginError(f"{error}; the hooks are: {hooks}") from error
-    entries: list[CatalogueEntry] = []
-    for family, base in FAMILIES.items():
-        for classes in manager.subset_hook_caller(f"ganforge_{family}", [])():
-            entries += [_entry(family, base, cls, plugin) for cls in classes]
+        raise PluginError(f"{error}; {_HOOK}") from error
+    entries = [_entry(cls, plugin) for classes in manager.hook.ganforge_components() for cls in classes]
     if not entries:
-        raise PluginError(f"{point.value} implements no hook; mark its functions with @hookimpl")
+        raise PluginError(f"{point.value} offers no component; {_HOOK}")
     return entries
 
 
-def _entry(family: str, base: type[Component], cls: object, plugin: Plugin) -> CatalogueEntry:
-    if not (inspect.isclass(cls) and issubclass(cls, base)):
-        raise PluginError(f"ganforge_{family} returned {cls!r}, which is not a subclass of {base.__name__}")
+def _entry(cls: object, plugin: Plugin) -> CatalogueEntry:
+    if not (inspect.isclass(cls) and issubclass(cls, Component)):
+        raise PluginError(f"ganforge_components returned {cls!r}, which is no component class; {_HOOK}")
+    families = [family for family, base in FAMILIES.items() if issubclass(cls, base)]
+    if len(families) != 1:
+        bases = ", ".join(base.__name__ for base in FAMILIES.values())
+        of = f"of several families ({', '.join(families)})" if families else "of no family"
+        raise PluginError(f"{cls.__name__} is {of}; derive it from one of {bases}")
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
-        raise PluginError(f"{cls.__name__}, which ganforge_{family} returned, does not define {missing}")
+        raise PluginError(f"{cls.__name__}, which ganforge_components returned, does not define {missing}")
     if not isinstance(cls.model_fields["kind"].default, str):
         raise PluginError(f'{cls.__name__} has no kind; write kind: Literal["my-kind"] = "my-kind"')
-    return CatalogueEntry(family, cls.kind_name(), cls, plugin)
+    return CatalogueEntry(families[0], cls.kind_name(), cls, plugin)

@@ -1,1 +1,4 @@
-"""From TOML to a checked recipe and back; whatever is wrong is said with its place and the nearest fix."""
+"""Recipes: from TOML to checked components and back; what is wrong is said with its place and the nearest fix.
+
+It knows TOML, pydantic and the catalogue. It must not know how anything is built or played.
+"""

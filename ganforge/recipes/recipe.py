@@ -34,7 +34,7 @@ from ganforge.recipes.overrides import apply_overrides, parse_override
 from ganforge.recipes.parsing import find_excesses, parse_text, read_text
 from ganforge.recipes.positions import positions
 
-AnyGame = Annotated[GameComponent, Slot("games")]
+AnyGame = Annotated[GameComponent, Slot(GameComponent)]
 
 
 def _no_fp16(value: Any) -> Any:

@@ -12,7 +12,7 @@ from ganforge.api.monitor import Finding, LogLine, log_lines
 from ganforge.api.plan import Plan
 from ganforge.diagnosis.panel import Case, Panel, replay_log
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.plugins.loading import Catalogue
+from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
 from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines

@@ -1,6 +1,7 @@
 """Tracking: the run's folder is the truth, and a sidecar process mirrors it into MLflow.
 
-The training process only appends to files; it never imports mlflow and never waits for a store.
+It knows files of JSON lines and MLflow. It must not know torch, games or recipes; the training process only appends to
+files, never imports mlflow and never waits for a store.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge import FeatureNetwork, Features, GanforgeError, UnroundedFeatureNetwork, hookimpl
+from ganforge import Component, FeatureNetwork, Features, GanforgeError, UnroundedFeatureNetwork, hookimpl
 
 SIZE = 128  # pixels; the network was trained on 224, and small images blown up so far say less about likeness
 CPU_BATCH = 16  # images at a time on a CPU: their activations stay in its cache, which is 1.7 times as fast as 64
@@ -72,5 +72,5 @@ class EfficientNetLite0Network(UnroundedFeatureNetwork):
 
 
 @hookimpl
-def ganforge_features() -> list[type[Features]]:
+def ganforge_components() -> list[type[Component]]:
     return [EfficientNetLite0]

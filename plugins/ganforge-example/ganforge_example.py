@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn, sin
 
-from ganforge import DataSpec, Duel, Generator, GeneratorNetwork, Loss, hookimpl
+from ganforge import Component, DataSpec, Duel, Generator, GeneratorNetwork, Loss, hookimpl
 
 
 class Sine(Generator):
@@ -50,10 +50,5 @@ class PearsonChiSquare(Loss):
 
 
 @hookimpl
-def ganforge_generators() -> list[type[Generator]]:
-    return [Sine]
-
-
-@hookimpl
-def ganforge_losses() -> list[type[Loss]]:
-    return [PearsonChiSquare]
+def ganforge_components() -> list[type[Component]]:
+    return [Sine, PearsonChiSquare]

@@ -9,15 +9,16 @@ from pydantic import ValidationError
 from support.installed import catalogue
 
 from ganforge.api.component import Strict
-from ganforge.api.families import Loss, Optimizer, Regularizer
+from ganforge.api.families import Dataset, Features, Loss, Metric, Optimizer, Regularizer
+from ganforge.api.game import GameComponent
 from ganforge.api.slots import Slot
 from ganforge.builtin.losses.hinge import Hinge
 
 
 class Table(Strict):
-    loss: Annotated[Loss, Slot("losses")] = Hinge()
-    optimizer: Annotated[Optimizer, Slot("optimizers", default="adam")] | None = None
-    penalties: tuple[Annotated[Regularizer, Slot("regularizers", player="discriminator")], ...] = ()
+    loss: Annotated[Loss, Slot(Loss)] = Hinge()
+    optimizer: Annotated[Optimizer, Slot(Optimizer, default="adam")] | None = None
+    penalties: tuple[Annotated[Regularizer, Slot(Regularizer, player="discriminator")], ...] = ()
 
 
 def read(**fields: object) -> Table:
@@ -58,5 +59,5 @@ def test_kinds_need_a_catalogue():
 
 
 def test_families_in_the_singular():
-    names = {family: Slot(family).noun for family in ("losses", "features", "datasets", "games", "metrics")}
-    assert list(names.values()) == ["loss", "features", "data set", "game", "metric"]
+    nouns = [Slot(base).noun for base in (Loss, Features, Dataset, GameComponent, Metric)]
+    assert nouns == ["loss", "features", "data set", "game", "metric"]

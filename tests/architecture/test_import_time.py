@@ -76,7 +76,9 @@ def test_help_is_quick():
 
 def test_every_public_name_exists():
     import ganforge
+    from ganforge import api
 
-    assert all(getattr(ganforge, name) is not None for name in ganforge.__all__)
+    assert set(api.__all__) <= set(dir(ganforge))
+    assert all(getattr(ganforge, name) is getattr(api, name) for name in api.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         ganforge.Nonsense  # noqa: B018

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ PACKAGE = ROOT / "ganforge"
 ORDER = [
     "errors",
     "version",
-    "api",
     "decoding",
+    "api",
     "storage",
     "tracking",
     "plugins",
@@ -28,8 +29,7 @@ ORDER = [
     "cli",
 ]
 BELOW_CLI = set(ORDER) - {"cli"}
-PUBLIC = {"errors", "version", "api", "decoding", "plugins"}  # what components may import
-ALSO_PUBLIC = {"ganforge"}
+FILES = {"__init__.py", "__main__.py", "errors.py", "version.py", "py.typed"}
 
 
 def modules(folder: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
@@ -77,6 +77,20 @@ OUTSIDE = {"", "__main__", "builtin", "cli"}  # the package itself, the entry to
 CORE = [name for name in MODULES if layer(name) in BELOW_CLI]
 
 
+def test_the_tree_is_the_architecture():
+    entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert {path.name for path in entries if path.is_file()} == FILES
+    packages = {path.name for path in entries if path.is_dir()}
+    assert packages == {*ORDER, "builtin"} - {"errors", "version"}
+
+
+@pytest.mark.parametrize("name", [*ORDER[2:], "builtin"])
+def test_every_package_says_what_it_knows_and_must_not_know(name: str):
+    said = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text()))
+    assert said
+    assert "must not know" in " ".join(said.split()), f"ganforge/{name}/__init__.py: what must it not know?"
+
+
 @EACH
 def test_every_module_has_a_place(name: str):
     assert layer(name) in {*ORDER, *OUTSIDE}, f"give {name} its place in the order of layers"
@@ -90,11 +104,21 @@ def test_the_search_finds_imports():
 @pytest.mark.parametrize("name", CORE)
 def test_imports_go_upward_only(name: str):
     own = ORDER.index(layer(name))
-    for target in imports(MODULES[name]):
+    for target in imports(MODULES[name], for_types=True):
         if not target.startswith("ganforge.") or layer(target) == layer(name):
             continue
         assert layer(target) in ORDER, f"{name} imports {target}, which has no place in the order of layers"
         assert ORDER.index(layer(target)) < own, f"{name} imports {target}, which is below it"
+
+
+def test_no_two_files_import_each_other_not_even_for_types():
+    graph = {
+        name: {target for target in imports(path, for_types=True) if target in MODULES and target != name}
+        for name, path in MODULES.items()
+    }
+    for name, targets in graph.items():  # a package's own list of names is not what its files stand on
+        targets -= {name.rpartition(".")[0]}
+    TopologicalSorter(graph).prepare()  # raises a CycleError that names them
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) not in OUTSIDE])
@@ -123,12 +147,10 @@ def test_the_runner_knows_neither_recipes_nor_plugins():
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) == "builtin"])
-def test_components_import_public_names_only(name: str):
-    for target in imports(MODULES[name]):
-        if target.startswith("ganforge.builtin"):
-            continue
-        if target.split(".")[0] == "ganforge":
-            assert layer(target) in PUBLIC or target in ALSO_PUBLIC, f"{name} imports {target}"
+def test_components_import_the_facade_only(name: str):
+    for target in imports(MODULES[name], for_types=True):
+        if target.split(".")[0] == "ganforge" and layer(target) != "builtin":
+            assert target == "ganforge.api", f"{name} imports {target}"
 
 
 def plugin_files() -> list[Path]:
@@ -136,12 +158,10 @@ def plugin_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", plugin_files(), ids=lambda path: path.stem)
-def test_plugins_import_public_names_only(path: Path):
-    if path.stem.startswith("test_"):
-        return
-    for target in imports(path):
-        if target.split(".")[0] == "ganforge":
-            assert layer(target) in PUBLIC or target in ALSO_PUBLIC, f"{path.name} imports {target}"
+def test_plugins_import_the_facade_only(path: Path):
+    for target in imports(path, for_types=True):
+        if target.split(".")[0] == "ganforge" and not path.stem.startswith("test_"):
+            assert target == "ganforge", f"{path.name} imports {target}"
 
 
 @EACH

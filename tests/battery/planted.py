@@ -17,7 +17,8 @@ from ganforge.api.families import Dataset, Generator, Loss
 from ganforge.api.network import GeneratorNetwork
 from ganforge.api.slots import AnyDataset, AnyGenerator, AnyLoss
 from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
-from ganforge.plugins.loading import Catalogue, Entry, Plugin, load_catalogue
+from ganforge.plugins.catalogue import Catalogue, Plugin
+from ganforge.plugins.loading import Entry, load_catalogue
 
 DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "exchanged", "one-class", "nan"]
 GeneratorDefect = Literal["sigmoid", "grey", "deaf", "deaf-to-one-class"]

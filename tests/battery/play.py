@@ -22,7 +22,7 @@ from support.paths import RECIPES
 from ganforge.api.monitor import LogLine, log_lines
 from ganforge.diagnosis.panel import Panel, replay_log
 from ganforge.errors import DivergedError
-from ganforge.plugins.loading import Catalogue
+from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.recipe import Recipe, monitors_of, plan_of, read_recipe
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.installed import catalogue
 from support.paths import RECIPE_FILES, ROOT
 
 _SPEC = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
@@ -73,7 +72,3 @@ def test_a_head_that_lacks_something_is_refused(tmp_path: Path, old: str, new: s
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(ValueError, match=said):
         generate.read_head(path)
-
-
-def test_every_family_has_its_place_in_the_table():
-    assert {entry.family for entry in catalogue().entries} <= set(generate.FAMILIES)

@@ -278,32 +278,26 @@ class ClumsyWatcher(Watcher):
         return []
 
 
-OFFERED: dict[str, list[type]] = {
-    "games": [ClumsyGame],
-    "generators": [ClumsyGenerator],
-    "discriminators": [ClumsyDiscriminator],
-    "losses": [ClumsyLoss],
-    "regularizers": [ClumsyPenalty],
-    "constraints": [ClumsyConstraint],
-    "optimizers": [ClumsyOptimizer],
-    "augmentations": [ClumsyAugmentation],
-    "datasets": [ClumsyData],
-    "features": [ClumsyFeatures],
-    "metrics": [ClumsyMetric],
-    "monitors": [ClumsyMonitor],
-}
+OFFERED = [
+    ClumsyGame,
+    ClumsyGenerator,
+    ClumsyDiscriminator,
+    ClumsyLoss,
+    ClumsyPenalty,
+    ClumsyConstraint,
+    ClumsyOptimizer,
+    ClumsyAugmentation,
+    ClumsyData,
+    ClumsyFeatures,
+    ClumsyMetric,
+    ClumsyMonitor,
+]
 
 
-def _hook(family: str) -> Callable[[], list[type]]:
-    def offer() -> list[type]:
-        reach(f"ganforge_{family}")
-        return OFFERED[family]
+@hookimpl
+def ganforge_components() -> list[type]:
+    reach("ganforge_components")
+    return list(OFFERED)
 
-    offer.__name__ = f"ganforge_{family}"
-    return offer
-
-
-for _family in OFFERED:
-    globals()[f"ganforge_{_family}"] = hookimpl(_hook(_family))
 
 assert Metric  # the family of FrechetDistance

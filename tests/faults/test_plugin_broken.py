@@ -26,7 +26,7 @@ class Mine(Loss):
     def generator(self, duel: Duel): return -duel.fake_logits
 
 @hookimpl
-def ganforge_losses(): return [Mine]
+def ganforge_components(): return [Mine]
 '''
 
 
@@ -74,33 +74,51 @@ BROKEN = {
     "exit quietly": ("import sys; sys.exit()", "SystemExit"),
     "any exception": ("class Odd(Exception): pass\nraise Odd('two\\nlines')", "Odd: two lines"),
     "division": ("1 / 0", "ZeroDivisionError: division by zero"),
-    "no hook": ("x = 1", "implements no hook; mark its functions with @hookimpl"),
-    "not marked": ("def ganforge_losses(): return []", "implements no hook"),
+    "no hook": (
+        "x = 1",
+        "offers no component; a plugin implements one hook, marked with @hookimpl: ganforge_components()",
+    ),
+    "not marked": ("def ganforge_components(): return []", "offers no component"),
     "misspelt hook": (
-        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_loses(): return []",
-        "the hooks are: ganforge_games, ganforge_generators",
+        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_component(): return []",
+        "unknown hook 'ganforge_component'",
+    ),
+    "a hook of former times": (
+        GOOD.format(kind="mine").replace("ganforge_components", "ganforge_losses"),
+        "a plugin implements one hook, marked with @hookimpl: ganforge_components(), which returns its component",
     ),
     "bad signature": (
-        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_losses(catalogue): return []",
+        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_components(catalogue): return []",
         "Argument(s) {'catalogue'} are declared in the hookimpl but can not be found in the hookspec",
     ),
     "hook raises": (
-        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_losses(): raise RuntimeError('not today')",
+        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_components(): raise RuntimeError('not today')",
         "RuntimeError: not today",
     ),
-    "hook exits": ("from ganforge import hookimpl\n@hookimpl\ndef ganforge_losses(): raise SystemExit", "SystemExit"),
-    "not a class": (
-        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_losses(): return ['hinge']",
-        "ganforge_losses returned 'hinge', which is not a subclass of Loss",
+    "hook exits": (
+        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_components(): raise SystemExit",
+        "SystemExit",
     ),
-    "not a list": ("from ganforge import hookimpl\n@hookimpl\ndef ganforge_losses(): return 7", "TypeError"),
-    "another family": (
-        GOOD.format(kind="mine").replace("ganforge_losses", "ganforge_metrics"),
-        "ganforge_metrics returned <class",
+    "not a class": (
+        "from ganforge import hookimpl\n@hookimpl\ndef ganforge_components(): return ['hinge']",
+        "ganforge_components returned 'hinge', which is no component class",
+    ),
+    "not a list": ("from ganforge import hookimpl\n@hookimpl\ndef ganforge_components(): return 7", "TypeError"),
+    "no family": (
+        GOOD.format(kind="mine")
+        .replace("Mine(Loss)", "Mine(Component)")
+        .replace("Duel, Loss", "Component, Duel, Loss"),
+        "Mine is of no family; derive it from one of GameComponent, Generator, Discriminator, Loss,",
+    ),
+    "two families": (
+        GOOD.format(kind="mine")
+        .replace("Mine(Loss)", "Mine(Loss, Constraint)")
+        .replace("Duel, Loss", "Constraint, Duel, Loss"),
+        "Mine is of several families (losses, constraints)",
     ),
     "abstract": (
         GOOD.format(kind="mine").replace("def generator", "def generate"),
-        "Mine, which ganforge_losses returned, does not define generator",
+        "Mine, which ganforge_components returned, does not define generator",
     ),
     "no kind": (
         GOOD.format(kind="mine").replace('kind: Literal["mine"] = "mine"', "weight: float = 1.0"),

@@ -9,25 +9,29 @@ import pytest
 from support.installed import catalogue
 
 from ganforge import builtin
-from ganforge.api.families import Discriminator, Generator, Loss
+from ganforge.api import hookspecs
+from ganforge.api.families import Constraint
+from ganforge.api.hookspecs import components_in
 from ganforge.builtin import networks
 from ganforge.builtin.losses.hinge import Hinge
 from ganforge.errors import PluginError
-from ganforge.plugins import hookspecs
 from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry, Plugin
-from ganforge.plugins.loading import components_in, load_catalogue
+from ganforge.plugins.loading import load_catalogue
 
 
-def test_every_family_has_a_hook_and_every_hook_a_family():
-    hooks = {name for name in vars(hookspecs) if name.startswith("ganforge_")}
-    assert hooks == {f"ganforge_{family}" for family in FAMILIES}
-    assert all(inspect.getdoc(getattr(hookspecs, hook)) for hook in hooks)
-
-
-def test_our_own_stand_in_the_same_hooks():
-    assert {name for name in vars(builtin) if name.startswith("ganforge_")} == {f"ganforge_{f}" for f in FAMILIES}
+def test_there_is_one_hook_and_our_own_stand_in_it():
+    assert [name for name in vars(hookspecs) if name.startswith("ganforge_")] == ["ganforge_components"]
+    assert set(builtin.ganforge_components()) == {entry.cls for entry in catalogue().entries}
     assert {entry.plugin.distribution for entry in catalogue().entries} == {"ganforge"}
     assert catalogue().broken == ()
+
+
+def test_a_family_is_known_by_its_base_class():
+    assert {base.family for base in FAMILIES.values()} == set(FAMILIES)
+    assert all((base.noun and inspect.isabstract(base)) or base is Constraint for base in FAMILIES.values())
+    for entry in catalogue().entries:
+        assert [family for family, base in FAMILIES.items() if issubclass(entry.cls, base)] == [entry.family]
+        assert entry.cls.family == entry.family
 
 
 def test_the_promised_components_are_there():
@@ -47,11 +51,10 @@ def test_the_promised_components_are_there():
         assert kinds <= set(catalogue().family(family)), family
 
 
-def test_offered_finds_concrete_classes_of_its_family_only():
-    generators = components_in(networks, Generator)
-    assert len(generators) == len(set(generators)) == len(catalogue().family("generators"))
-    assert not any(issubclass(cls, Discriminator) or inspect.isabstract(cls) for cls in generators)
-    assert components_in(networks, Loss) == []
+def test_concrete_components_are_found_and_each_once():
+    found = components_in(networks)
+    assert len(found) == len(set(found)) == sum(len(catalogue().family(f)) for f in ("generators", "discriminators"))
+    assert not any(inspect.isabstract(cls) for cls in found)
 
 
 def test_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -65,7 +68,7 @@ def test_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     import my_losses
 
-    assert [cls.__name__ for cls in components_in(my_losses, Loss)] == ["Mine"], "what it only imports is not its own"
+    assert [cls.__name__ for cls in components_in(my_losses)] == ["Mine"], "what it only imports is not its own"
 
 
 def test_entries_are_in_order_and_providers_are_known():

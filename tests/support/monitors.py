@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ganforge.api.families import Monitor
 from ganforge.api.monitor import Finding, LogLine
 from ganforge.api.plan import Plan
-from ganforge.plugins.loading import Catalogue, load_catalogue
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import plan_of, read_recipe
 from support.paths import RECIPES
 

@@ -8,8 +8,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import AugmentationNetwork
+from ganforge.api import AugmentationNetwork, DataSpec
 from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
 from ganforge.builtin.augmentations.pipe import Change, Colour, Geometry
 

@@ -9,9 +9,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from ganforge.api.families import Augmentation, AugmentationNetwork
-from ganforge.api.schedule import Number, Ramp, value_at
-from ganforge.api.tally import Tally
+from ganforge.api import Augmentation, AugmentationNetwork, Number, Ramp, Tally, value_at
 from ganforge.builtin.augmentations.known import Known
 
 

@@ -7,9 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import AugmentationNetwork
+from ganforge.api import AugmentationNetwork, DataSpec, Dice
 from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
 
 

@@ -8,9 +8,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Augmentation, AugmentationNetwork
+from ganforge.api import Augmentation, AugmentationNetwork, DataSpec, Dice
 
 Change = Literal["colour", "translation", "cutout"]
 _ALL: tuple[Change, ...] = ("colour", "translation", "cutout")

@@ -7,10 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Augmentation, AugmentationNetwork
-from ganforge.api.schedule import Clock, NonNegativeNumber
+from ganforge.api import Augmentation, AugmentationNetwork, Clock, DataSpec, Dice, NonNegativeNumber
 
 
 class InstanceNoise(Augmentation):

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.dice import Dice
+from ganforge.api import Dice
 from ganforge.builtin.augmentations.warp import Warp
 
 Change = Literal["blit", "geometric", "colour"]

@@ -8,14 +8,20 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice, Roll, derive_seed
-from ganforge.api.families import Augmentation, AugmentationNetwork
-from ganforge.api.schedule import Clock
-from ganforge.api.tally import Tally
+from ganforge.api import (
+    Augmentation,
+    AugmentationNetwork,
+    Clock,
+    DataError,
+    DataSpec,
+    Dice,
+    RecipeError,
+    Roll,
+    Tally,
+    derive_seed,
+)
 from ganforge.builtin.augmentations.adaptive import Probability
 from ganforge.builtin.augmentations.known import Known
-from ganforge.errors import DataError, RecipeError
 
 
 class Replay(Augmentation):

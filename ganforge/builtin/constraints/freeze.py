@@ -9,8 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
-from ganforge.api.families import Constraint
-from ganforge.errors import RecipeError
+from ganforge.api import Constraint, RecipeError
 
 
 class Freeze(Constraint):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ganforge.errors import RecipeError
+from ganforge.api import RecipeError
 
 TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 LAYERS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | nn.Embedding | TRANSPOSED

@@ -9,9 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganforge.api.families import Constraint
+from ganforge.api import Constraint, RecipeError
 from ganforge.builtin.constraints.layers import TRANSPOSED, layers_of
-from ganforge.errors import RecipeError
 
 
 class OrthogonalInit(Constraint):

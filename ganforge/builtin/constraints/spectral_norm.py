@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
-from ganforge.api.families import Constraint
+from ganforge.api import Constraint, RecipeError
 from ganforge.builtin.constraints.layers import LAYERS, TRANSPOSED, layers_of
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
-from ganforge.errors import RecipeError
 
 _FIRST_ITERATIONS = 15  # from a random start, when the network is built
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ganforge.api.families import Constraint
+from ganforge.api import Constraint
 
 
 class WeightClipping(Constraint):

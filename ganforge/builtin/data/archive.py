@@ -8,22 +8,20 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from ganforge.api import BadFile, DataError, printable
 from ganforge.builtin.data import listing
 from ganforge.builtin.data.listing import Listing
 from ganforge.builtin.data.shelf import (
     MAX_BYTES,
     Bad,
-    BadFile,
     Entry,
     Shelf,
     Unread,
     bounded,
     is_image,
-    printable,
     too_large,
     why,
 )
-from ganforge.errors import DataError
 
 UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
 SMALL, MOST_TIMES = 2**32, 200  # bytes that any archive may hold, and how many times its own size

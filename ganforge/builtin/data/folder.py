@@ -7,7 +7,8 @@ import stat
 import zlib
 from pathlib import Path
 
-from ganforge.builtin.data.shelf import MAX_BYTES, Bad, BadFile, Entry, Shelf, Unread, bounded, is_image, why
+from ganforge.api import BadFile
+from ganforge.builtin.data.shelf import MAX_BYTES, Bad, Entry, Shelf, Unread, bounded, is_image, why
 from ganforge.builtin.data.stamps import Stamps
 
 

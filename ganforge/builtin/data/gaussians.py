@@ -13,9 +13,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Batch, DataSpec, KnownModes, Source
-from ganforge.api.dice import derive_seed
-from ganforge.api.families import Dataset
+from ganforge.api import Batch, Dataset, DataSpec, KnownModes, Source, derive_seed
 from ganforge.builtin.data.pixels import digest
 from ganforge.builtin.data.scatter import scatter
 

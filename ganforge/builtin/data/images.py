@@ -11,14 +11,13 @@ import numpy as np
 import PIL
 from pydantic import Field, PositiveInt
 
+from ganforge.api import DECODING_VERSION, DataError, printable
 from ganforge.builtin.data.labels import Labels, read_labels
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.packed import packed
 from ganforge.builtin.data.parts import PartedDataset
 from ganforge.builtin.data.pixels import PixelSource, digest
-from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf, printable
-from ganforge.decoding.image import VERSION
-from ganforge.errors import DataError
+from ganforge.builtin.data.shelf import SUFFIXES, Bad, Entry, Shelf
 
 NAMED = 5  # bad files that a message names
 
@@ -71,7 +70,7 @@ class Images(PartedDataset):
             entries = [entry for entry in entries if entry.name in labels.of]
         content = digest(repr([(entry.name, entry.size, entry.crc) for entry in entries]).encode())
         content = digest(content.encode(), repr((self.resolution, self.channels)).encode())
-        decoder = f"{VERSION}, Pillow {PIL.__version__}"
+        decoder = f"{DECODING_VERSION}, Pillow {PIL.__version__}"
         file = cache / f"images-{digest(content.encode(), decoder.encode())}.pixels"
         pack = packed(shelf, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
         bad += pack.bad

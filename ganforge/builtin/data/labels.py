@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganforge.builtin.data.shelf import MAX_LABEL_BYTES, BadFile, Shelf, printable
-from ganforge.errors import DataError
+from ganforge.api import BadFile, DataError, printable
+from ganforge.builtin.data.shelf import MAX_LABEL_BYTES, Shelf
 
 FILE = "dataset.json"
 MAX_CLASSES = 100_000

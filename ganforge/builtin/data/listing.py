@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ganforge.api import printable
 from ganforge.builtin.data.pixels import digest
-from ganforge.builtin.data.shelf import Bad, Entry, printable
+from ganforge.builtin.data.shelf import Bad, Entry
 from ganforge.builtin.data.stamps import FRESH
 
 MAGIC = b"ganforge listing 1\n"  # count up when the form changes, or what is found in an archive

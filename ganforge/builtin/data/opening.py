@@ -6,11 +6,11 @@ import difflib
 import os
 from pathlib import Path
 
+from ganforge.api import DataError, printable
 from ganforge.builtin.data.archive import ZipShelf
 from ganforge.builtin.data.folder import FolderShelf
-from ganforge.builtin.data.shelf import Shelf, is_image, printable
+from ganforge.builtin.data.shelf import Shelf, is_image
 from ganforge.builtin.data.stamps import Stamps
-from ganforge.errors import DataError
 
 
 def open_shelf(path: str, stamps_in: Path) -> Shelf:

@@ -14,11 +14,9 @@ from typing import TextIO
 
 import numpy as np
 
+from ganforge.api import BadFile, Channels, DataError, Decoders
 from ganforge.builtin.data.packfile import Packed, Writer, load
-from ganforge.builtin.data.shelf import Bad, BadFile, Entry, Shelf, Unread
-from ganforge.decoding.decoders import Decoders
-from ganforge.decoding.image import Channels
-from ganforge.errors import DataError
+from ganforge.builtin.data.shelf import Bad, Entry, Shelf, Unread
 
 PORTION, AHEAD = 256, 2**27  # images, and bytes of them, that are decoded before they are written
 TASK = 16  # images that a thread takes on at once

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ganforge.builtin.data.shelf import Bad, printable, why
-from ganforge.errors import DataError
+from ganforge.api import DataError, printable
+from ganforge.builtin.data.shelf import Bad, why
 
 MAGIC = b"ganforge images 2\n"  # count up when the format changes
 AT_ONCE = 2**28  # bytes of pixels that are checked when the file is opened; of more, each image when it is first used

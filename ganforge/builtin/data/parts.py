@@ -8,9 +8,8 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from ganforge.api.dice import derive_seed
+from ganforge.api import DataError, derive_seed
 from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
-from ganforge.errors import DataError
 
 Part = Literal["all", "train", "test"]
 TEST = 5  # one in so many samples is held out

@@ -11,9 +11,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Batch, DataSpec, Source
-from ganforge.api.families import Dataset
-from ganforge.api.pictures import picture_grid
+from ganforge.api import Batch, Dataset, DataSpec, Source, picture_grid
 
 Check = Callable[[np.ndarray, np.ndarray], None]
 

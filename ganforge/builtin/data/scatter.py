@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganforge.api.pictures import WIDTH
+from ganforge.api import WIDTH
 
 PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
 

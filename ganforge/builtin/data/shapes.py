@@ -13,10 +13,7 @@ from PIL import Image
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from ganforge.api.data import Batch, DataSpec, KnownConditions, Source
-from ganforge.api.dice import derive_seed
-from ganforge.api.families import Dataset
-from ganforge.api.pictures import picture_grid
+from ganforge.api import Batch, Dataset, DataSpec, KnownConditions, Source, derive_seed, picture_grid
 from ganforge.builtin.data.pixels import digest
 
 Shape = Literal["disc", "square", "diamond"]

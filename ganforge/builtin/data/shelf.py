@@ -9,8 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from ganforge.decoding.image import BadFile as BadFile
-from ganforge.errors import printable as printable
+from ganforge.api import BadFile, printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_BYTES = 128 * 2**20  # of one encoded image

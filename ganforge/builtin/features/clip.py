@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.metric import FeatureNetwork
+from ganforge.api import FeatureNetwork
 from ganforge.builtin.features.prepared import PreparedNetwork
 from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganforge.api.metric import FeatureNetwork
+from ganforge.api import FeatureNetwork
 from ganforge.builtin.features.prepared import IMAGENET, PreparedNetwork
 from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
 from ganforge.builtin.features.vision_transformer import VisionTransformer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ganforge.api.metric import FeatureNetwork
+from ganforge.api import FeatureNetwork
 from ganforge.builtin.features.published import Content, Extractor, Publication, PublishedFeatures
 
 _NAME = "inception-v3-compat"

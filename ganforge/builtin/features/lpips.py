@@ -12,9 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api.metric import FeatureNetwork, UnroundedFeatureNetwork
+from ganforge.api import DataError, FeatureNetwork, GanforgeError, UnroundedFeatureNetwork
 from ganforge.builtin.features.published import Content, Publication, PublishedFeatures, read_content
-from ganforge.errors import DataError, GanforgeError
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # channels of VGG16's convolutions
 SMALLEST = 2 ** (len(STAGES) - 1)  # pixels: each stage but the first halves them

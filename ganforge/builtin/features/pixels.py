@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge.api.families import Features
-from ganforge.api.metric import FeatureNetwork, UnroundedFeatureNetwork
+from ganforge.api import FeatureNetwork, Features, UnroundedFeatureNetwork
 
 
 class Pixels(Features):

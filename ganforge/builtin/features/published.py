@@ -20,9 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.families import Features
-from ganforge.api.metric import FeatureNetwork
-from ganforge.errors import GanforgeError
+from ganforge.api import FeatureNetwork, Features, GanforgeError
 
 CHOICES = (
     "choose one of: a copy of it that you name with weights = PATH, "

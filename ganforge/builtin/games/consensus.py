@@ -9,12 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.collective import Collective
-from ganforge.api.data import Batch, DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.game import Game, Terms
-from ganforge.api.schedule import PositiveNumber, value_at
+from ganforge.api import Batch, Collective, DataSpec, Duel, Game, PositiveNumber, Regularizer, Terms, value_at
 from ganforge.builtin.games.functional import Weights, duel_with, leaves, samples_with
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers

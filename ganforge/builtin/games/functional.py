@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ganforge.api.duel import Duel, ScoreFunction
+from ganforge.api import Duel, ScoreFunction
 from ganforge.builtin.games.gan import GanGame
 
 Weights = Mapping[str, Tensor]

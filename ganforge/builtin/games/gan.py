@@ -8,17 +8,25 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ganforge.api.data import Batch, DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.duel import Duel
-from ganforge.api.families import Loss, Regularizer
-from ganforge.api.game import Game, Terms, Turn
-from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.api.schedule import Clock
+from ganforge.api import (
+    Batch,
+    Clock,
+    DataSpec,
+    Dice,
+    DiscriminatorNetwork,
+    Duel,
+    Game,
+    GeneratorNetwork,
+    Loss,
+    RecipeError,
+    Regularizer,
+    Terms,
+    Turn,
+    at_key,
+)
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.builtin.games.scores import Scores, without_old_scores
 from ganforge.builtin.games.two_player import Facing
-from ganforge.errors import RecipeError, at_key
 
 
 class Gan(TwoPlayers):

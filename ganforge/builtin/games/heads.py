@@ -8,12 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.network import DiscriminatorNetwork, FeatureDiscriminator
+from ganforge.api import DataError, DataSpec, DiscriminatorNetwork, Duel, FeatureDiscriminator, RecipeError
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
-from ganforge.errors import DataError, RecipeError
 
 
 class HeadedDiscriminator(FeatureDiscriminator):

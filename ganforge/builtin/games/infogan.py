@@ -11,15 +11,21 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from ganforge.api.data import DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.game import Game, Terms
-from ganforge.api.network import Draw, GeneratorNetwork, StyleGenerator, truncate_normal
-from ganforge.api.schedule import NonNegativeNumber
+from ganforge.api import (
+    DataSpec,
+    Draw,
+    Duel,
+    Game,
+    GeneratorNetwork,
+    NonNegativeNumber,
+    RecipeError,
+    Regularizer,
+    StyleGenerator,
+    Terms,
+    truncate_normal,
+)
 from ganforge.builtin.games.heads import HeadedGame
 from ganforge.builtin.games.players import TwoPlayers
-from ganforge.errors import RecipeError
 
 LEAST_LOG_VARIANCE = -6.0  # of Q: codes need not be told more sharply than this, which would reward without bound
 

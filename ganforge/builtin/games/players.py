@@ -7,16 +7,18 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
-from ganforge.api.component import Component
-from ganforge.api.game import GameComponent, PlayerRecipe
-from ganforge.api.schedule import PositiveNumber, Ramp
-from ganforge.api.slots import (
+from ganforge.api import (
     AnyAugmentation,
     AnyDiscriminator,
     AnyDiscriminatorRegularizer,
     AnyGenerator,
     AnyGeneratorRegularizer,
     AnyLoss,
+    Component,
+    GameComponent,
+    PlayerRecipe,
+    PositiveNumber,
+    Ramp,
 )
 
 _Named = TypeVar("_Named", bound=Sequence[Component])

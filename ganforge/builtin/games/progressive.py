@@ -9,16 +9,10 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import Tensor
 
-from ganforge.api.component import Strict
-from ganforge.api.data import Batch, DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.game import Game
-from ganforge.api.network import Draw, GrowingNetwork
+from ganforge.api import Batch, DataSpec, Draw, Duel, Game, GrowingNetwork, RecipeError, Regularizer, Strict
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers
 from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
-from ganforge.errors import RecipeError
 
 
 class Stage(NamedTuple):

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.duel import Duel
-from ganforge.api.tally import Tally
+from ganforge.api import Duel, Tally
 
 
 class Scores(Tally):

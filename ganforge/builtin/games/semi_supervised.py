@@ -10,12 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ganforge.api.data import DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.game import Game, Terms
-from ganforge.api.network import FeatureDiscriminator
-from ganforge.api.schedule import NonNegativeNumber
+from ganforge.api import DataSpec, Duel, FeatureDiscriminator, Game, NonNegativeNumber, Regularizer, Terms
 from ganforge.builtin.games.heads import ClassifierGame, HeadedDiscriminator
 from ganforge.builtin.games.players import TwoPlayers
 

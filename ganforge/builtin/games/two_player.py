@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.data import Batch, DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.duel import Duel, Role
-from ganforge.api.families import AugmentationNetwork, Regularizer
-from ganforge.api.game import Game
-from ganforge.api.network import DiscriminatorNetwork, Draw, FeatureDiscriminator, GeneratorNetwork
-from ganforge.api.schedule import Clock
+from ganforge.api import (
+    AugmentationNetwork,
+    Batch,
+    Clock,
+    DataSpec,
+    Dice,
+    DiscriminatorNetwork,
+    Draw,
+    Duel,
+    FeatureDiscriminator,
+    Game,
+    GeneratorNetwork,
+    Regularizer,
+    Role,
+)
 
 
 class Sight(Game):

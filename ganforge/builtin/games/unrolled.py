@@ -8,11 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from ganforge.api.collective import Collective
-from ganforge.api.data import Batch, DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.game import Game, Terms
+from ganforge.api import Batch, Collective, DataSpec, Duel, Game, Regularizer, Terms
 from ganforge.builtin.games.functional import Weights, duel_with, leaves
 from ganforge.builtin.games.gan import GanGame
 from ganforge.builtin.games.players import TwoPlayers

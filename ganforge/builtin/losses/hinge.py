@@ -7,8 +7,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import relu
 
-from ganforge.api.duel import Duel
-from ganforge.api.families import Loss
+from ganforge.api import Duel, Loss
 
 
 class Hinge(Loss):

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ganforge.api.duel import Duel
-from ganforge.api.families import Loss
+from ganforge.api import Duel, Loss
 
 
 class LeastSquares(Loss):

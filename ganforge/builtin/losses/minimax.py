@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganforge.api.duel import Duel
+from ganforge.api import Duel
 from ganforge.builtin.losses.cross_entropy import CrossEntropyLoss
 
 

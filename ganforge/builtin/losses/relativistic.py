@@ -8,8 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ganforge.api.duel import Duel
-from ganforge.api.families import Loss
+from ganforge.api import Duel, Loss
 
 
 class Relativistic(Loss):

@@ -6,8 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from ganforge.api.duel import Duel
-from ganforge.api.families import Loss
+from ganforge.api import Duel, Loss
 
 
 class Wasserstein(Loss):

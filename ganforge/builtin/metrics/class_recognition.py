@@ -7,11 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Labels, Measurement, SampleRequest, Samples
+from ganforge.api import Better, DataError, Exam, Labels, Measurement, Metric, SampleRequest, Samples, Source
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.errors import DataError
 
 
 class ClassRecognition(Metric):

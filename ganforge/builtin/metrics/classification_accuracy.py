@@ -8,10 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, Receipt
-from ganforge.api.slots import AnyDataset
-from ganforge.errors import GanforgeError
+from ganforge.api import AnyDataset, Better, Exam, GanforgeError, Measurement, Metric, Receipt
 
 BATCH = 64
 

@@ -11,13 +11,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, SampleRequest
-from ganforge.api.slots import AnyDataset, AnyFeatures
+from ganforge.api import (
+    AnyDataset,
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    Labels,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
-from ganforge.errors import DataError
 
 BATCH = 64
 ITERATIONS = 500

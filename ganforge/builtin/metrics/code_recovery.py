@@ -10,12 +10,21 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, ExaminedBatch, Measurement, Receipt, SampleRequest, Samples, View
-from ganforge.api.slots import AnyDataset
+from ganforge.api import (
+    AnyDataset,
+    Better,
+    Exam,
+    ExaminedBatch,
+    GanforgeError,
+    Measurement,
+    Metric,
+    Receipt,
+    SampleRequest,
+    Samples,
+    Source,
+    View,
+)
 from ganforge.builtin.metrics.recogniser import train_recogniser
-from ganforge.errors import GanforgeError
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,19 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from ganforge.api.data import KnownConditions, Source, to_float
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Labels, Measurement, SampleRequest, Samples
-from ganforge.errors import DataError
+from ganforge.api import (
+    Better,
+    DataError,
+    Exam,
+    KnownConditions,
+    Labels,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Samples,
+    Source,
+    to_float,
+)
 
 
 class ConditionCorrelation(Metric):

@@ -9,14 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import AnyFeatures, Better, DataError, Exam, FeatureOutput, Measurement, Metric, SampleRequest, Source
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.neighbours import distances, nearest_others
-from ganforge.errors import DataError
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 NEIGHBOURS = 5  # what the paper takes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ganforge.api.families import Features
-from ganforge.api.metric import Receipt
+from ganforge.api import Features, Receipt
 from ganforge.builtin.features.published import PublishedFeatures
 
 ENOUGH = 10_000  # samples below which no value is compared with those of papers

@@ -6,10 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Features
-from ganforge.api.metric import Exam
-from ganforge.errors import DataError
+from ganforge.api import DataError, Exam, Features, Source
 
 BATCH = 64
 

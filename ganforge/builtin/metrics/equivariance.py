@@ -12,12 +12,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, ExaminedBatch, Measurement, SampleRequest, View
-from ganforge.api.network import EquivariantGenerator
+from ganforge.api import (
+    Better,
+    DataError,
+    EquivariantGenerator,
+    Exam,
+    ExaminedBatch,
+    GanforgeError,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Source,
+    View,
+)
 from ganforge.builtin.metrics.resampled import band_limited, rotated, translated
-from ganforge.errors import DataError, GanforgeError
 
 PEAK = 2.0  # images are in [-1, 1]
 CEILING = 200.0  # dB: no error that float32 could show

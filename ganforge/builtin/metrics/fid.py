@@ -8,14 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import AnyFeatures, Better, DataError, Exam, FeatureOutput, Measurement, Metric, SampleRequest, Source
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
-from ganforge.errors import DataError
 
 FEW = "biased upwards, comparable at equal counts only"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganforge.api.metric import Moments
+from ganforge.api import Moments
 
 
 def frechet_distance(one: Moments, two: Moments) -> float:

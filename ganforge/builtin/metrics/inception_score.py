@@ -7,14 +7,20 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    Exam,
+    FeatureOutput,
+    GanforgeError,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.features.published import PublishedFeatures
 from ganforge.builtin.metrics.doubts import doubts
-from ganforge.errors import GanforgeError
 
 FEW = "biased downwards, comparable at equal counts only"
 

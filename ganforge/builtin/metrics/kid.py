@@ -8,13 +8,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    GanforgeError,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
-from ganforge.errors import DataError, GanforgeError
 
 FEW = "unbiased, but noisy"
 

@@ -9,14 +9,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, SampleRequest, Samples, Side, View
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    Labels,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Samples,
+    Side,
+    Source,
+    View,
+)
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import perceived
-from ganforge.errors import DataError
 
 SIDES: tuple[tuple[Side, str], ...] = (("generated", ""), ("real", "-of-real"))
 

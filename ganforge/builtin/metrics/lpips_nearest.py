@@ -12,17 +12,25 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest, Samples
-from ganforge.api.slots import AnyDataset, AnyFeatures
+from ganforge.api import (
+    AnyDataset,
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Samples,
+    Source,
+)
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.embedded import embedded
 from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
 from ganforge.builtin.metrics.perceptual import perceived
-from ganforge.errors import DataError
 
 
 class LpipsNearest(Metric):

@@ -12,15 +12,22 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.sampler import Sampler
-from ganforge.api.slots import AnyDataset, AnyFeatures
+from ganforge.api import (
+    AnyDataset,
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    Measurement,
+    Metric,
+    Sampler,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.embedded import embedded
 from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
-from ganforge.errors import DataError
 
 SAME = 1e-3  # of the deviation of the features: real samples nearer than that to another are copies of it
 FEW = 20  # samples of a cell, below which it tells nothing

@@ -9,10 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import KnownModes, Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, SampleRequest, Samples
-from ganforge.errors import DataError
+from ganforge.api import Better, DataError, Exam, KnownModes, Measurement, Metric, SampleRequest, Samples, Source
 
 
 class ModeCoverage(Metric):

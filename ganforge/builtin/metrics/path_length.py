@@ -12,24 +12,28 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api.data import Source
-from ganforge.api.dice import all_dice
-from ganforge.api.families import Better, Features, Metric
-from ganforge.api.metric import (
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    DataError,
+    Draw,
     Exam,
     ExaminedBatch,
     FeatureBuilder,
+    Features,
+    GanforgeError,
     Measurement,
+    Metric,
     SampleRequest,
+    Source,
+    StyleGenerator,
     UnroundedFeatureNetwork,
     View,
+    all_dice,
 )
-from ganforge.api.network import Draw, StyleGenerator
-from ganforge.api.slots import AnyFeatures
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.perceptual import vectors_of
-from ganforge.errors import DataError, GanforgeError
 
 LARGEST = 256  # pixels: larger images are averaged down to that
 

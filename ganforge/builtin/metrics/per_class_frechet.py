@@ -11,14 +11,23 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import DataSpec, Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Labels, Measurement, Moments, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    DataError,
+    DataSpec,
+    Exam,
+    FeatureOutput,
+    Labels,
+    Measurement,
+    Metric,
+    Moments,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.doubts import doubts
 from ganforge.builtin.metrics.frechet import frechet_distance
-from ganforge.errors import DataError
 
 FEW = "so few are there of a class, biased upwards, comparable at equal counts only"
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ganforge.api.families import Features
-from ganforge.api.metric import Exam
+from ganforge.api import Exam, Features
 
 PORTION = 2**18  # pixels that are looked at at a time
 

@@ -9,9 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source, to_float
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, Measurement, SampleRequest, Samples
+from ganforge.api import Better, Exam, Measurement, Metric, SampleRequest, Samples, Source, to_float
 
 
 class PixelVariance(Metric):

@@ -7,13 +7,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, FeatureOutput, Measurement, SampleRequest
-from ganforge.api.slots import AnyFeatures
+from ganforge.api import (
+    AnyFeatures,
+    Better,
+    DataError,
+    Exam,
+    FeatureOutput,
+    GanforgeError,
+    Measurement,
+    Metric,
+    SampleRequest,
+    Source,
+)
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.doubts import doubts
-from ganforge.errors import DataError, GanforgeError
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 PART = 10_000  # distances to so many samples at a time

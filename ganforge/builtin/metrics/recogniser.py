@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganforge.api.data import Source, to_float
-from ganforge.api.sampler import Sampler
-from ganforge.errors import DataError
+from ganforge.api import DataError, Sampler, Source, to_float
 
 _SHUFFLE = 0  # seed of the fixed order in which samples are learnt and held out
 

@@ -12,9 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.data import Source
-from ganforge.api.families import Better, Metric
-from ganforge.api.metric import Exam, ExaminedBatch, Measurement, SampleRequest, View
+from ganforge.api import Better, Exam, ExaminedBatch, Measurement, Metric, SampleRequest, Source, View
 
 ROUNDING = 1 / 12  # power, in levels of 8 bits squared, that rounding adds at each frequency
 

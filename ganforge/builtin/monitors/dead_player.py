@@ -6,10 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
-from ganforge.api.remedy import remedies, usual_learning_rate
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, remedies, usual_learning_rate
 from ganforge.builtin.monitors.trends import Streak
 
 MOVED, NORM = "_moved", "gradient_norm"

@@ -7,10 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Series, Watcher
-from ganforge.api.plan import Plan
-from ganforge.api.remedy import add_ada, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, add_ada, remedies
 
 READING = "discriminator/overfit"
 FEW = 500  # samples: Zhao et al. 2020 (arXiv:2006.10738, sec. 4.3) train on 100 to 389, with DiffAugment and R1

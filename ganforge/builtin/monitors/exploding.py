@@ -8,10 +8,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Series, Watcher
-from ganforge.api.plan import Plan
-from ganforge.api.remedy import is_unbounded_critic, lower_learning_rate, remedies, restrain_discriminator
+from ganforge.api import (
+    Finding,
+    LogLine,
+    Monitor,
+    Plan,
+    Series,
+    Watcher,
+    is_unbounded_critic,
+    lower_learning_rate,
+    remedies,
+    restrain_discriminator,
+)
 from ganforge.builtin.monitors.trends import Streak
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")

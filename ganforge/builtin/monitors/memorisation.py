@@ -6,10 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
-from ganforge.api.remedy import add_ada, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, add_ada, remedies
 from ganforge.builtin.monitors.trends import Streak
 
 

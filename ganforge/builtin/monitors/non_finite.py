@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
-from ganforge.api.remedy import lower_learning_rate, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, lower_learning_rate, remedies
 
 FIRST = ("data/", "real/")  # what comes before training
 OF_TWO = ("/distance", "/nearest", "/duplicates", "/least_class_distance")  # readings that one sample does not have

@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher
 
 NONE_BELOW = -0.01  # numbers of images in [0, 1] or [0, 255] are above this
 

@@ -7,9 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Series, Watcher
-from ganforge.api.plan import Plan
+from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher
 from ganforge.builtin.monitors.trends import Streak
 
 RECENT = 200  # lines that a line is compared with

@@ -7,8 +7,7 @@ import statistics
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
+from ganforge.api import Finding, LogLine, Plan, Watcher
 
 IGNORANT = {"minimax": 2 * math.log(2), "non-saturating": 2 * math.log(2), "hinge": 2.0, "relativistic": math.log(2)}
 

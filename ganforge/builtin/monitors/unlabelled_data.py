@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, Watcher
-from ganforge.api.plan import Plan
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher
 from ganforge.builtin.monitors.trends import AtStart
 
 

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator
+from ganforge.api import DataSpec, Discriminator, RecipeError
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import nearest, of_generator
@@ -26,7 +25,6 @@ from ganforge.builtin.networks.layers.resnet import (
 )
 from ganforge.builtin.networks.layers.standing import StandingGenerator
 from ganforge.builtin.networks.sagan import ATTENTION, Attention
-from ganforge.errors import RecipeError
 
 EPS = 1e-4  # of BatchNorm; Brock et al. 2019, app. C
 ATTENDED: Attention = Field(default=64, description=ATTENTION)

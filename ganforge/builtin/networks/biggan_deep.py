@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator
+from ganforge.api import DataSpec, Discriminator
 from ganforge.builtin.networks.biggan import ATTENDED, EPS, ORTHOGONAL, EmbeddingGenerator, EmbeddingNetwork
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.bottleneck import GrowingBottleneck, ShrinkingBottleneck

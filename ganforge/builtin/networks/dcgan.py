@@ -10,9 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator, Generator
-from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork
+from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
 from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, norm_of_images
 from ganforge.builtin.networks.layers.pyramid import resolution_of

@@ -8,12 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Generator
-from ganforge.api.network import GeneratorNetwork
+from ganforge.api import DataError, DataSpec, Dice, Generator, GeneratorNetwork
 from ganforge.builtin.networks.one_hot import append_labels
-from ganforge.errors import DataError
 
 Layout = Literal["liu", "sauer", "lite"]
 # Channels as multiples of the width, by resolution: the authors' code.

@@ -12,12 +12,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator
-from ganforge.api.network import DiscriminatorNetwork, FeatureDiscriminator
-from ganforge.api.slots import AnyDiscriminator
+from ganforge.api import (
+    AnyDiscriminator,
+    DataError,
+    DataSpec,
+    Discriminator,
+    DiscriminatorNetwork,
+    FeatureDiscriminator,
+    RecipeError,
+)
 from ganforge.builtin.networks.layers.minibatch import MinibatchDeviation
-from ganforge.errors import DataError, RecipeError
 
 _INNER = Field(description="the discriminator whose features are looked at; it must show them (most do)")
 

@@ -9,9 +9,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator, Generator
-from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork
+from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
 from ganforge.builtin.networks.layers.norms import VECTOR_NORM, VectorNorm, norm_of_vectors
 from ganforge.builtin.networks.one_hot import append_labels

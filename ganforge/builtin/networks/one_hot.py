@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.api.data import DataSpec
+from ganforge.api import DataSpec
 
 
 def append_labels(vectors: Tensor, labels: Tensor | None, data: DataSpec) -> Tensor:

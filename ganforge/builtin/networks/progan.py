@@ -11,9 +11,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator, Generator
-from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork, GrowingNetwork
+from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork, GrowingNetwork
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE, EqualizedConv, EqualizedLinear
 from ganforge.builtin.networks.layers.growth import enlarged, shrunk

@@ -10,13 +10,10 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator, Generator
-from ganforge.api.network import FeatureDiscriminator, GeneratorNetwork
+from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork, RecipeError
 from ganforge.builtin.networks.layers.fixup import Convolution, Stage, transition
 from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import doubled, halved
-from ganforge.errors import RecipeError
 
 BASE = 24_576
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator
+from ganforge.api import DataSpec, Discriminator
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial
 from ganforge.builtin.networks.layers.ladder import nearest
 from ganforge.builtin.networks.layers.pyramid import resolution_of

@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Discriminator
+from ganforge.api import DataSpec, Discriminator
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import of_generator
 from ganforge.builtin.networks.layers.pyramid import resolution_of

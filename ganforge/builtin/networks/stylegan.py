@@ -8,10 +8,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Discriminator
-from ganforge.api.network import GrowingNetwork
+from ganforge.api import DataSpec, Dice, Discriminator, GrowingNetwork
 from ganforge.builtin.networks.layers.adaptive_norm import Epilogue
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedConv

@@ -10,10 +10,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Discriminator
-from ganforge.api.network import FeatureDiscriminator
+from ganforge.api import DataSpec, Dice, Discriminator, FeatureDiscriminator
 from ganforge.builtin.networks.layers.equalized import EqualizedConv, EqualizedLinear
 from ganforge.builtin.networks.layers.mapping import MIXING, STYLE_DECAY, DecayingStyleNetwork, Mapping, StyledGenerator
 from ganforge.builtin.networks.layers.minibatch import GROUP, MinibatchDeviation

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.network import EquivariantGenerator
+from ganforge.api import DataSpec, EquivariantGenerator
 from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedLinear
 from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
 from ganforge.builtin.networks.layers.fourier import FourierFeatures

@@ -9,13 +9,12 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api.data import DataSpec
+from ganforge.api import DataSpec, RecipeError
 from ganforge.builtin.networks.layers.equalized import EqualizedLinear
 from ganforge.builtin.networks.layers.mapping import STYLE_DECAY, DecayingStyleNetwork, StyledGenerator
 from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, channels_by_resolution
 from ganforge.builtin.networks.layers.resample import doubled
 from ganforge.builtin.networks.layers.windows import DoubleAttention, linear
-from ganforge.errors import RecipeError
 
 BASE = 32_768
 _FEWEST_HEADS, _HEAD = 4, 32  # a head has 32 channels, unless there would be fewer than four heads

@@ -12,9 +12,8 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from ganforge.api.families import Optimizer
+from ganforge.api import Optimizer, RecipeError
 from ganforge.builtin.optimizers.by_name import find, nearest
-from ganforge.errors import RecipeError
 
 _OURS = ("params", "lr")  # what is no option
 _ANY = inspect.Parameter.VAR_KEYWORD

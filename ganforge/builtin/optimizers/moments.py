@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from ganforge.api.families import Optimizer
-from ganforge.api.schedule import DecayRate, value_at
+from ganforge.api import DecayRate, Optimizer, value_at
 
 
 class Moments(Optimizer):

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ganforge.api.families import Optimizer
-from ganforge.api.schedule import DecayRate, value_at
+from ganforge.api import DecayRate, Optimizer, value_at
 
 
 class RmsProp(Optimizer):

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from ganforge.api.families import Optimizer
-from ganforge.api.schedule import DecayRate, Ramp, value_at
+from ganforge.api import DecayRate, Optimizer, Ramp, value_at
 
 
 class Sgd(Optimizer):

@@ -7,10 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.schedule import PositiveNumber, value_at
+from ganforge.api import DataSpec, Duel, PositiveNumber, Regularizer, value_at
 from ganforge.builtin.regularizers.transform import TRANSFORM, Transform, Transforms
 
 

@@ -8,11 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.duel import Duel, Role
-from ganforge.api.families import Regularizer
-from ganforge.api.network import FeatureDiscriminator
-from ganforge.api.schedule import PositiveNumber, value_at
-from ganforge.errors import RecipeError
+from ganforge.api import Duel, FeatureDiscriminator, PositiveNumber, RecipeError, Regularizer, Role, value_at
 
 
 class FeatureMatching(Regularizer):

@@ -10,12 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice, all_dice
-from ganforge.api.duel import Duel, Role
-from ganforge.api.families import Regularizer
-from ganforge.api.schedule import PositiveNumber, value_at
-from ganforge.errors import RecipeError
+from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, RecipeError, Regularizer, Role, all_dice, value_at
 
 _STD = Field(default=0.03, description="standard deviation of what is added to a latent, the paper's sigma_noise")
 

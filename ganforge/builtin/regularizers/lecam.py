@@ -8,11 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.schedule import PositiveNumber, value_at
-from ganforge.api.tally import Tally
+from ganforge.api import DataSpec, Duel, PositiveNumber, Regularizer, Tally, value_at
 
 
 class LeCam(Regularizer):

@@ -9,10 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.duel import Duel, Role
-from ganforge.api.families import Regularizer
-from ganforge.api.schedule import PositiveNumber, value_at
-from ganforge.errors import RecipeError
+from ganforge.api import Duel, PositiveNumber, RecipeError, Regularizer, Role, value_at
 
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 

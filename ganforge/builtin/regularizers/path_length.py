@@ -9,13 +9,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.duel import Duel, Role
-from ganforge.api.families import Regularizer
-from ganforge.api.network import StyleGenerator
-from ganforge.api.schedule import PositiveNumber, value_at
-from ganforge.api.tally import Tally
+from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, Role, StyleGenerator, Tally, value_at
 from ganforge.builtin.regularizers.input_gradient import input_gradient
 
 

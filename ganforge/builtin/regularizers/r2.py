@@ -7,9 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api.duel import Duel
-from ganforge.api.families import Regularizer
-from ganforge.api.schedule import PositiveNumber, value_at
+from ganforge.api import Duel, PositiveNumber, Regularizer, value_at
 
 
 class R2(Regularizer):

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Augmentation, AugmentationNetwork
-from ganforge.api.slots import AnyAugmentation
+from ganforge.api import AnyAugmentation, Augmentation, AugmentationNetwork, DataError, DataSpec, RecipeError
 from ganforge.builtin.augmentations.adaptive import Adaptive
 from ganforge.builtin.augmentations.diffaugment import DiffAugment
 from ganforge.builtin.augmentations.mirror import Mirror
-from ganforge.errors import DataError, RecipeError
 
 Transforms = tuple[AnyAugmentation, ...]
 TRANSFORM = Field(

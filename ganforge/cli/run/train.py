@@ -21,7 +21,8 @@ from ganforge.cli.terminal.view import make_view
 from ganforge.distributed.consistency import check_same_start
 from ganforge.distributed.world import World, is_peer_loss
 from ganforge.errors import CheckpointError, GanforgeError, LostError
-from ganforge.plugins.loading import Catalogue, load_catalogue
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, monitors_of, read_recipe, recipe_hash
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.storage.checkpoint import list_checkpoints, load_newest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ganforge import Discriminator, hookimpl
+from ganforge import Component, hookimpl
 from ganforge_projected.discriminator import Projected
 
 __all__ = ["Projected"]
 
 
 @hookimpl
-def ganforge_discriminators() -> list[type[Discriminator]]:
+def ganforge_components() -> list[type[Component]]:
     return [Projected]

@@ -11,8 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge import DataSpec, Dice, Discriminator, FeatureDiscriminator
-from ganforge.errors import DataError
+from ganforge import DataError, DataSpec, Dice, Discriminator, FeatureDiscriminator
 from ganforge_projected.mixing import Mixing
 from ganforge_projected.pyramid import CHANNELS, Pyramid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
+from ganforge.api import DataSpec
 
 
 class ConditionalBatchNorm(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api.dice import Dice
+from ganforge.api import Dice
 
 DROPOUT = Field(
     default=0.0, ge=0, lt=1, description="share of hidden numbers that each sample loses in training; 0 = none"

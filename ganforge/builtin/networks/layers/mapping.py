@@ -8,11 +8,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import Dice
-from ganforge.api.families import Generator
-from ganforge.api.network import StyleGenerator
-from ganforge.api.tally import Tally
+from ganforge.api import DataSpec, Dice, Generator, StyleGenerator, Tally
 from ganforge.builtin.networks.layers.equalized import EqualizedLinear
 
 MIXING = Field(default=0.9, ge=0, le=1, description="share of samples in training that mix two styles")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
+from ganforge.api import DataSpec
 
 
 class ProjectionHead(nn.Module):

@@ -6,8 +6,7 @@ import math
 
 from pydantic import Field
 
-from ganforge.api.data import DataSpec
-from ganforge.errors import DataError, RecipeError
+from ganforge.api import DataError, DataSpec, RecipeError
 
 CHANNEL_BASE_TEXT = "channels times resolution, as far as channel_max allows"
 CHANNEL_MAX = Field(default=512, ge=1, le=65_536, description="most channels a layer has")

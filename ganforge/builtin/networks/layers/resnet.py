@@ -9,9 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from ganforge.api.data import DataSpec
-from ganforge.api.families import Generator
-from ganforge.api.network import FeatureDiscriminator
+from ganforge.api import DataSpec, FeatureDiscriminator, Generator
 from ganforge.builtin.networks.layers.attention import SelfAttention
 from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
 from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator

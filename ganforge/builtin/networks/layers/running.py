@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.tally import Tally
+from ganforge.api import Tally
 
 
 class RunningMean(nn.Module):

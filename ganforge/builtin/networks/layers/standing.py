@@ -8,9 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.data import DataSpec
-from ganforge.api.dice import derive_seed
-from ganforge.api.network import GeneratorNetwork
+from ganforge.api import DataSpec, GeneratorNetwork, derive_seed
 
 Moments = tuple[Tensor, Tensor]  # mean and variance of each channel, [C] and [C]
 
