@@ -18,7 +18,8 @@ from ganforge.api.network import GeneratorNetwork
 from ganforge.api.slots import AnyDataset, AnyGenerator, AnyLoss
 from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
 from ganforge.plugins.catalogue import Catalogue, Plugin
-from ganforge.plugins.loading import Entry, load_catalogue
+from ganforge.plugins.catalogue import CatalogueEntry
+from ganforge.plugins.loading import load_catalogue
 
 DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "exchanged", "one-class", "nan"]
 GeneratorDefect = Literal["sigmoid", "grey", "deaf", "deaf-to-one-class"]
@@ -152,7 +153,7 @@ def catalogue() -> Catalogue:
     """The installed components but for other plugins', and the planted ones."""
     ours = Plugin("battery", "battery", "0")
     planted = {"datasets": (Crops, PlantedData), "generators": (PlantedGenerator,), "losses": (PlantedLoss,)}
-    entries = [Entry(family, cls.kind_name(), cls, ours) for family, classes in planted.items() for cls in classes]
+    entries = [CatalogueEntry(family, cls.kind_name(), cls, ours) for family, classes in planted.items() for cls in classes]
     installed = load_catalogue(only=[])
     assert not installed.broken, installed.broken
     return Catalogue([*installed.entries, *entries])

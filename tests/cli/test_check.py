@@ -20,7 +20,7 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     real = trial.profile
-    monkeypatch.setattr(trial, "try_out", lambda session: real(session, seconds=0.1))
+    monkeypatch.setattr(trial, "profile", lambda session: real(session, seconds=0.1))
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def test_sizes_are_read_where_a_crash_does_no_harm(tmp_path: Path, monkeypatch: 
     files = {"1.png": noise_png(1, 16), "2.png": b"signal11", "3.png": noise_png(3, 16), "4.png": b"no image"}
     path = zip_of(tmp_path / "x.zip", files)
     monkeypatch.setattr(image_sets, "Decoders", functools.partial(Decoders, command=FRAGILE))
-    assert image_sets.memory_settings(Images(path=str(path)), tmp_path / "cache") == {(16, 16): 2}
+    assert image_sets.sizes(Images(path=str(path)), tmp_path / "cache") == {(16, 16): 2}
 
 
 def test_an_interrupt_does_not_wait_for_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

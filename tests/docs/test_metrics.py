@@ -25,8 +25,8 @@ def shown(name: str) -> dict[str, Any]:
 
 def test_what_the_page_shows_measures(tmp_path: Path) -> None:
     features, metric = shown("features"), shown("metric")
-    assert features["ganforge_features"]() == [features["Colours"]]
-    (cls,) = metric["ganforge_metrics"]()
+    assert features["ganforge_components"]() == [features["Colours"]]
+    (cls,) = metric["ganforge_components"]()
     images = noise(70, 3, 4, 4) // 2
     brighter = ConstantGame((torch.from_numpy(images).float() + 51) / 127.5 - 1)  # by a fifth of the range
     exam = exam_of(brighter, ArraySource(images), tmp_path)

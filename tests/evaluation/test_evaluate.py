@@ -22,7 +22,7 @@ class OneOfTwo(World):
 
     def __init__(self, index: int) -> None:
         super().__init__()
-        self.world_size, self.index = 2, index
+        self.world_size, self.rank = 2, index
 
     def gather(self, rows: Tensor) -> Tensor:
         return torch.cat([rows, rows]).cpu()

@@ -78,7 +78,7 @@ class ClumsyPlay(GanGame):
         super().begin_round(images)
 
     def discriminator_terms(self, regularizers: Any, batch: Any) -> Any:
-        reach("ClumsyPlay.judge")
+        reach("ClumsyPlay.discriminator_terms")
         return super().discriminator_terms(regularizers, batch)
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
@@ -129,7 +129,7 @@ class ClumsyLayer(nn.Module):
     """A layer of the plugin's own, inside of its network."""
 
     def forward(self, values: Tensor) -> Tensor:
-        reach("ClumsyDiscriminatorNetwork.examine")
+        reach("ClumsyDiscriminatorNetwork.forward_features")
         return values
 
 
@@ -252,11 +252,11 @@ class ClumsyMetric(FrechetDistance):
     kind: Literal["clumsy-metric"] = "clumsy-metric"  # type: ignore[assignment]
 
     def directions(self) -> Mapping[str, Any]:
-        reach("ClumsyMetric.tells")
+        reach("ClumsyMetric.directions")
         return super().directions()
 
     def requests(self, source: Source) -> Sequence[SampleRequest]:
-        reach("ClumsyMetric.wants")
+        reach("ClumsyMetric.requests")
         return [*super().requests(source), SampleRequest(ClumsyView(), 8)]
 
     def measure(self, exam: Exam) -> Measurement:

@@ -102,7 +102,7 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             return
         for images, numbers, look in ((1, 2**17, True), (2, 2**20, True), (3, 2**20, False)):
             if not look:
-                monkeypatch.setattr(checkpoint, "need", lambda folder, wanted: None)
+                monkeypatch.setattr(checkpoint, "check_free_space", lambda folder, wanted: None)
             try:
                 save_checkpoint(tmp_path, images, Checkpoint({"game/a": torch.ones(numbers)}, {"images": images}))
                 answers.put("saved")

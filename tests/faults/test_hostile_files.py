@@ -71,7 +71,7 @@ def test_hostile_tensors_are_refused_and_nothing_runs(case: str, tmp_path: Path)
     with pytest.raises(CheckpointError, match=r"w\.safetensors cannot be read as safetensors"):
         weights_of_file(path)
     with pytest.raises(CheckpointError, match="cannot be read"):
-        checkpoint.load_checkpoint(forged(tmp_path / "c", path.read_bytes(), b'{"images": 7, "format": 2}'))
+        checkpoint.load_checkpoint(forged(tmp_path / "c", path.read_bytes(), b'{"images": 7, "format": 3}'))
     assert not mark.exists()
 
 
@@ -101,7 +101,7 @@ def good_tensors(folder: Path) -> bytes:
 
 def test_a_forged_checkpoint_is_in_the_right_form(tmp_path: Path) -> None:
     """Otherwise the tests around this one would show nothing."""
-    made = forged(tmp_path / "c", good_tensors(tmp_path), b'{"images": 7, "format": 2}')
+    made = forged(tmp_path / "c", good_tensors(tmp_path), b'{"images": 7, "format": 3}')
     assert checkpoint.load_checkpoint(made).facts["images"] == 7
 
 
@@ -117,13 +117,13 @@ def test_a_forged_checkpoint_is_in_the_right_form(tmp_path: Path) -> None:
         b'{"images": {}}',
         b'{"images": 7}',
         b"[" * 100_000,
-        b'{"images": 7, "format": 2, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"images": 7, "format": 3, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"images": ' + b"9" * 5000 + b"}",
-        b'{"images": 8, "format": 2}',
-        b'{"images": "7", "format": 2}',
+        b'{"images": 8, "format": 3}',
+        b'{"images": "7", "format": 3}',
         b'{"images": 7, "format": {}}',
         b"\xff\xfe",
-        b'{"images": 7, "format": 2, "x": "' + b"x" * 2**26 + b'"}',
+        b'{"images": 7, "format": 3, "x": "' + b"x" * 2**26 + b'"}',
     ],
     ids=lambda facts: facts[:20].decode("latin-1") + f" {len(facts)}",
 )
@@ -133,7 +133,7 @@ def test_hostile_facts_are_refused(facts: bytes, tmp_path: Path) -> None:
 
 
 def test_a_link_in_a_checkpoint_is_not_followed(tmp_path: Path) -> None:
-    made = forged(tmp_path / "c", good_tensors(tmp_path), b'{"images": 7, "format": 2}')
+    made = forged(tmp_path / "c", good_tensors(tmp_path), b'{"images": 7, "format": 3}')
     for name in (checkpoint.TENSORS, checkpoint.FACTS, checkpoint.MANIFEST):
         (made / name).rename(tmp_path / name)
         (made / name).symlink_to(tmp_path / name)

@@ -191,7 +191,7 @@ def test_integers_that_size_something_have_an_upper_bound(family: str) -> None:
 def test_networks_larger_than_memory_are_refused_before_they_are_made(
     network: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ration, "available", lambda: 2**30)
+    monkeypatch.setattr(ration, "available_memory", lambda: 2**30)
     recipe = recipe_of(gan_table(generator__network=network))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     said = r"^game.generator.network: building the networks \(a tensor of 65536 x .* and 1 GiB are free"
@@ -202,7 +202,7 @@ def test_networks_larger_than_memory_are_refused_before_they_are_made(
 
 def test_many_small_layers_are_refused_together(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(ration, "available", lambda: asked.append(1) or (2**30 if len(asked) < 3 else 0))
+    monkeypatch.setattr(ration, "available_memory", lambda: asked.append(1) or (2**30 if len(asked) < 3 else 0))
     recipe = recipe_of(gan_table(generator__network={"kind": "mlp", "width": 2048, "depth": 64}))  # 16 MiB each
     with pytest.raises(GanforgeError, match="a tensor of 2048 x 2048"):
         build_game(recipe.game, DataSpec((3, 64, 64)), 0, torch.device("cpu"))
@@ -227,7 +227,7 @@ def test_batches_larger_than_memory_are_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr(ration, "available", lambda: 2**20)
+    monkeypatch.setattr(ration, "available_memory", lambda: 2**20)
     Path("x.toml").write_text(
         "data = 'digits'\nrun = {images = 9, batch = 16_777_216}\n"
         "game = {kind = 'gan', loss = 'hinge', generator = {network = 'mlp', optimizer = {lr = 1}}, "

@@ -80,15 +80,15 @@ NAMES = {  # by what the methods' classes are called: the component that is to b
 BEFORE = """
     ClumsyLoss.check ClumsyData.open ClumsySource.__len__ ClumsyGame.build ClumsyGame.players ClumsyPlay.turns
     ClumsyGenerator.build ClumsyDiscriminator.build ClumsyPenalty.build ClumsyConstraint.attach ClumsyOptimizer.build
-    ClumsyAugmentation.build ClumsyMetric.tells ClumsyMonitor.build
+    ClumsyAugmentation.build ClumsyMetric.directions ClumsyMonitor.build
 """  # before there is a run
 AT_THE_START = "ClumsyFeatures.build"
 AT_PLAY = """
-    ClumsySource.batch ClumsySource.show ClumsyPlay.begin_round ClumsyPlay.judge ClumsyPlay.sample ClumsyPlay.readings
-    ClumsyGeneratorNetwork.forward Backward.backward ClumsyDiscriminatorNetwork.examine ClumsyLoss.discriminator
+    ClumsySource.batch ClumsySource.show ClumsyPlay.begin_round ClumsyPlay.discriminator_terms ClumsyPlay.sample ClumsyPlay.readings
+    ClumsyGeneratorNetwork.forward Backward.backward ClumsyDiscriminatorNetwork.forward_features ClumsyLoss.discriminator
     ClumsyLoss.generator ClumsyPenalty.penalty ClumsyConstraint.project ClumsyOptimizer.adjust ClumsySteps.step
     ClumsyChange.forward ClumsyChange.exchange ClumsyChange.begin_round ClumsyChange.observe ClumsyChange.readings
-    ClumsyEyes.forward ClumsyView.rows ClumsyMetric.wants ClumsyMetric.measure
+    ClumsyEyes.forward ClumsyView.rows ClumsyMetric.requests ClumsyMetric.measure
 """
 
 

@@ -49,7 +49,7 @@ def test_the_command_and_our_metrics_agree(tmp_path: Path, monkeypatch: pytest.M
         InceptionScore(features=features, samples=FAKE, splits=2),
         PrecisionRecall(features=features, samples=FAKE, real=REAL, neighbours=2),
     )
-    exam.take(want for metric in metrics for want in metric.requests(exam.source))
+    exam.gather(want for metric in metrics for want in metric.requests(exam.source))
     found = [value for metric in metrics for value in metric.measure(exam).values.values()]
 
     command = [sys.executable, "-m", "torch_fidelity.fidelity", "-c", "-j", "-i", "-f", "-k", "-r", *SETTINGS]

@@ -404,7 +404,7 @@ def test_what_is_replaced_is_there_until_the_new_one_is(tmp_path: Path, monkeypa
         watching = False
     assert len(seen) > 10
     assert load_newest(tmp_path)[0].facts["images"] == 32
-    monkeypatch.setattr(disk, "exchange", lambda one, two: False)  # a file system that cannot exchange names
+    monkeypatch.setattr(disk, "exchange_folders", lambda one, two: False)  # a file system that cannot exchange names
     save_checkpoint(tmp_path, 32, Checkpoint(content().tensors, {"images": 32, "again": True}))
     assert load_checkpoint(checkpoint_path(tmp_path, 32)).facts["again"]
     assert [path.name for path in tmp_path.iterdir()] == ["images-000000000032"]
@@ -430,7 +430,7 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     load_newest(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["save_file", "sync", "describe", "put"])
+@pytest.mark.parametrize("name", ["save_file", "fsync", "manifest_text", "replace_folder"])
 def test_a_disk_that_fills_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
     save_checkpoint(tmp_path, 16, content(16))
 

@@ -222,7 +222,7 @@ def test_a_gradient_that_is_not_finite(tmp_path: Path, action: str, monkeypatch:
         spoilt = session.images == 48 and session.rollbacks == 0
         return {name: term * float("nan") if spoilt else term for name, term in terms.items()}
 
-    monkeypatch.setattr(session.runner.game, "judge_duel", judge)
+    monkeypatch.setattr(session.runner.game, "discriminator_duel_terms", judge)
     if action == "warn":
         with pytest.raises(DivergedError, match=r"try --set game\.discriminator\.optimizer\.lr=0\.0005"):
             train(session, callbacks, lambda: False)

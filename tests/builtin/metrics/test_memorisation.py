@@ -59,12 +59,12 @@ def test_fresh_samples_are_not_called_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-def test_planted_copies_are_found_by_their_share(world: float, tmp_path: Path) -> None:
-    fakes, copies = pictures(1_000, 1), int(1_000 * world)
+def test_planted_copies_are_found_by_their_share(share: float, tmp_path: Path) -> None:
+    fakes, copies = pictures(1_000, 1), int(1_000 * share)
     fakes[:copies] = pictures(TRAIN, 0)[:copies]
     values = found(fakes, tmp_path).values
-    assert values["memorised-pixels"] == pytest.approx(world, abs=0.02)
-    if world >= 0.5:
+    assert values["memorised-pixels"] == pytest.approx(share, abs=0.02)
+    if share >= 0.5:
         assert values["nearest-train-ratio-pixels"] < 0.7
         assert values["data-copying-pixels"] < -3
 

@@ -49,7 +49,7 @@ def naive(filters: list[Tensor]) -> float:
     )
 
 
-@pytest.mark.parametrize("mover", ["generator", "discriminator"])
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
 def test_orthogonal_sums_over_filters_of_all_layers(role: Role):
     network = Many().double()
     expected = (
