@@ -1,6 +1,7 @@
 """The command line: one file for each command, loaded when it is asked for.
 
-It knows click, rich and the Python API: it parses, calls and prints. It must not know a rule about training or measuring.
+It knows click, rich and the Python API: it parses, calls and prints. It must not know a
+rule about training or measuring.
 
 Data go to stdout, narration to stderr. Exit codes: 0 done, 1 failed, 2 usage or recipe, 3 diverged, 4 ended by what a
 monitor found, 5 out of memory, 6 another process of the run ended, 128 + signal when stopped by one (130 Ctrl-C, 143

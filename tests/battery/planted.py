@@ -17,8 +17,7 @@ from ganforge.api.families import Dataset, Generator, Loss
 from ganforge.api.network import GeneratorNetwork
 from ganforge.api.slots import AnyDataset, AnyGenerator, AnyLoss
 from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
-from ganforge.plugins.catalogue import Catalogue, Plugin
-from ganforge.plugins.catalogue import CatalogueEntry
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import load_catalogue
 
 DataDefect = Literal["raw", "unit", "one", "few", "copies", "black", "scrambled", "exchanged", "one-class", "nan"]
@@ -153,7 +152,9 @@ def catalogue() -> Catalogue:
     """The installed components but for other plugins', and the planted ones."""
     ours = Plugin("battery", "battery", "0")
     planted = {"datasets": (Crops, PlantedData), "generators": (PlantedGenerator,), "losses": (PlantedLoss,)}
-    entries = [CatalogueEntry(family, cls.kind_name(), cls, ours) for family, classes in planted.items() for cls in classes]
+    entries = [
+        CatalogueEntry(family, cls.kind_name(), cls, ours) for family, classes in planted.items() for cls in classes
+    ]
     installed = load_catalogue(only=[])
     assert not installed.broken, installed.broken
     return Catalogue([*installed.entries, *entries])

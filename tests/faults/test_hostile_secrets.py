@@ -86,7 +86,9 @@ def test_passwords_in_addresses_are_not_told(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr("ganforge.tracking.folder.SidecarProcess.start", lambda *_: None)  # it would wait for the server
+    monkeypatch.setattr(
+        "ganforge.tracking.folder.SidecarProcess.start", lambda *_: None
+    )  # it would wait for the server
     (tmp_path / "ring.toml").write_text(RECIPE)
     address = "http://me:hunter2@127.0.0.1:9/x?token=hunter2"
     arguments = ["run", "ring.toml", "--device", "cpu", "--set", f"tracking.uri={address}"]
