@@ -86,7 +86,8 @@ AT_THE_START = "ClumsyFeatures.build"
 AT_PLAY = """
     ClumsySource.batch ClumsySource.show ClumsyPlay.begin_round ClumsyPlay.discriminator_terms ClumsyPlay.sample
     ClumsyPlay.readings ClumsyGeneratorNetwork.forward Backward.backward ClumsyDiscriminatorNetwork.forward_features
-    ClumsyLoss.discriminator ClumsyLoss.generator ClumsyPenalty.penalty ClumsyConstraint.project ClumsyOptimizer.adjust ClumsySteps.step
+    ClumsyLoss.discriminator ClumsyLoss.generator ClumsyPenalty.penalty
+    ClumsyConstraint.project ClumsyOptimizer.adjust ClumsySteps.step
     ClumsyChange.forward ClumsyChange.exchange ClumsyChange.begin_round ClumsyChange.observe ClumsyChange.readings
     ClumsyEyes.forward ClumsyView.rows ClumsyMetric.requests ClumsyMetric.measure
 """
