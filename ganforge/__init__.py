@@ -1,7 +1,8 @@
 """ganforge: a plugin-based experiment runner for GANs.
 
-What a component uses is here, as `ganforge.api` lists it: `from ganforge import Generator, hookimpl`. Importing
-ganforge itself loads neither torch nor mlflow; all names are loaded when the first of them is used.
+What a component uses is here, as `ganforge.api` lists it (`from ganforge import Generator, hookimpl`), and what a
+program does with recipes and runs, as `ganforge.runs.python_api` lists it (`ganforge.train("recipe.toml")`). Importing
+ganforge itself loads neither torch nor mlflow; names are loaded when the first of them is used.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from ganforge.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ganforge.api import *  # noqa: F403
+    from ganforge.runs.python_api import *  # noqa: F403
 else:
+    _LISTS = ("ganforge.api", "ganforge.runs.python_api")
 
     def __getattr__(name: str) -> object:
-        api = importlib.import_module("ganforge.api")
-        if name not in api.__all__:
-            raise AttributeError(f"module 'ganforge' has no attribute {name!r}")
-        return getattr(api, name)
+        if not name.startswith("__"):
+            for listed in map(importlib.import_module, _LISTS):
+                if name in listed.__all__:
+                    return getattr(listed, name)
+        raise AttributeError(f"module 'ganforge' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *importlib.import_module("ganforge.api").__all__})
+        return sorted({*globals(), *(name for listed in _LISTS for name in importlib.import_module(listed).__all__)})

@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(1)
     except (Exception, SystemExit) as error:
-        from ganforge.cli.crash_report import explain  # which imports torch
+        from ganforge.training.crash_report import explain  # which imports torch
 
         explained = explain(error)
         if explained is None:

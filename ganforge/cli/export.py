@@ -27,13 +27,10 @@ def command(run: Path, player: str, checkpoint: str | None, live: bool, output: 
       ganforge export runs/stylegan2_faces
       ganforge export runs/stylegan2_faces --player discriminator --output d.safetensors
     """
-    from ganforge.runs.export import weights_metadata, write_weights
-    from ganforge.storage.weights import weights_of_run
+    from ganforge.runs.export import export_weights
 
-    weights = weights_of_run(run, player, checkpoint, averaged=not live)
-    for notice in weights.notices:
+    exported = export_weights(run, player, output, checkpoint=checkpoint, live=live, force=force)
+    for notice in exported.weights.notices:
         click.echo(notice, err=True)
-    place = output or run / f"{player}.safetensors"
-    write_weights(weights, place, weights_metadata(weights, run, player), force=force)
-    click.echo(f"{len(weights.tensors)} tensors of {weights.origin}", err=True)
-    click.echo(place)
+    click.echo(f"{len(exported.weights.tensors)} tensors of {exported.weights.origin}", err=True)
+    click.echo(exported.place)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from ganforge.errors import LostError
+from ganforge.errors import GanforgeError, LostError
 
+Found = TypeVar("Found")
 # What gloo and the store say when the other end of a line is gone.
 _GONE = (
     "gloo/transport",
@@ -75,3 +79,22 @@ class World:
         if self._accelerator is None:
             return answer
         return bool(broadcast_object_list([answer])[0])
+
+    def from_main(self, work: Callable[[], Found]) -> Found:
+        """Return on every process what the main one finds; what it cannot do, it raises on all of them.
+
+        Raises:
+            GanforgeError: as the main process did.
+        """
+        if self._accelerator is None:
+            return work()
+        answer: list[Any] = [None, None]
+        if self.main:
+            try:
+                answer = [work(), None]
+            except GanforgeError as error:
+                answer = [None, error]
+        found, problem = broadcast_object_list(answer)
+        if problem is not None:
+            raise problem
+        return found  # type: ignore[no-any-return]

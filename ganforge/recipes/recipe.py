@@ -29,6 +29,7 @@ from ganforge.api.plan import Plan
 from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
 from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue
+from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.explain import LOOKED_AT, Mistake, RecipeSources, explain, report
 from ganforge.recipes.overrides import apply_overrides, parse_override
 from ganforge.recipes.parsing import find_excesses, parse_text, read_text
@@ -177,8 +178,8 @@ class Recipe(Strict):
 
 
 def read_recipe(
-    path: Path,
-    catalogue: Catalogue,
+    path: Path | str,
+    catalogue: Catalogue | None = None,
     overrides: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Recipe:
@@ -186,14 +187,15 @@ def read_recipe(
 
     Args:
         path: of the TOML file.
-        catalogue: the installed components.
+        catalogue: the installed components; None = as they are now.
         overrides: each `a.b.c=VALUE`, as given to `--set`; later ones win.
         tell: is given what a person should know though nothing is wrong, such as fields that an override left out.
 
     Raises:
         RecipeError: all that is wrong with it, each with file, line and column.
     """
-    return parse_recipe(read_text(path), str(path), catalogue, overrides, tell)
+    components = load_catalogue() if catalogue is None else catalogue
+    return parse_recipe(read_text(Path(path)), str(path), components, overrides, tell)
 
 
 def parse_recipe(

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,43 @@ from safetensors.torch import save_file
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.parsing import read_table
 from ganforge.storage.lookup import RECIPE
-from ganforge.storage.weights import PlayerWeights
+from ganforge.storage.weights import PlayerWeights, weights_of_run
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file of weights, and the weights in it."""
+
+    place: Path
+    weights: PlayerWeights
+
+
+def export_weights(
+    run: Path,
+    player: str,
+    output: Path | None = None,
+    *,
+    checkpoint: str | None = None,
+    live: bool = False,
+    force: bool = False,
+) -> Exported:
+    """Write a player's weights as safetensors, with metadata that say which run, recipe and network they are of.
+
+    Args:
+        run: its folder.
+        player: whose weights.
+        output: NAME.safetensors; None = PLAYER.safetensors in the run's folder.
+        checkpoint: images shown when it was saved, "best", or its folder; None = the newest one that is whole.
+        live: the weights as trained, without their average.
+        force: replace what is there.
+
+    Raises:
+        GanforgeError: there is no such player or checkpoint, or the file cannot be written.
+    """
+    weights = weights_of_run(run, player, checkpoint, averaged=not live)
+    place = output or run / f"{player}.safetensors"
+    write_weights(weights, place, weights_metadata(weights, run, player), force=force)
+    return Exported(place, weights)
 
 
 def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:

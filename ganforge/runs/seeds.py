@@ -14,7 +14,7 @@ from ganforge.tracking import read_run_json
 
 
 @dataclass(frozen=True)
-class SeedRuns:
+class SeedGroup:
     """Seeds of a recipe that belong together.
 
     Args:
@@ -37,8 +37,8 @@ class SeedRuns:
         return read_run_json(folder).get("status") == "finished" and shown >= images
 
 
-def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: Path | None = None) -> SeedRuns:
-    """Choose folders: `runs/NAME-seed0` and so on, then `runs/NAME-2-seed0`; those of the newest sweep to resume.
+def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: Path | None = None) -> SeedGroup:
+    """Choose folders: `runs/NAME-seed0` and so on, then `runs/NAME-2-seed0`; those of the newest group to resume.
 
     Args:
         name: of the recipe.
@@ -65,12 +65,12 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
         raise GanforgeError(
             f"{', '.join(map(str, begun))} already hold runs; go on with them by --resume, or give another --out"
         )
-    known = [str(record["sweep"]) for folder in begun if (record := read_run_json(folder)).get("sweep")]
-    return SeedRuns(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
+    known = [str(record["seed_group"]) for folder in begun if (record := read_run_json(folder)).get("seed_group")]
+    return SeedGroup(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
 
 
 def _numbers(name: str) -> set[int]:
-    """Return the numbers of the sweeps of a recipe in `runs/`: 1 for NAME-seed0, 2 for NAME-2-seed0."""
+    """Return the numbers of the groups of seeds of a recipe in `runs/`: 1 for NAME-seed0, 2 for NAME-2-seed0."""
     form = re.compile(rf"{re.escape(name)}(?:-(\d+))?-seed\d+")
     found = [form.fullmatch(path.name) for path in RUNS.iterdir()] if RUNS.is_dir() else []
     return {int(match[1] or 1) for match in found if match}

@@ -120,7 +120,7 @@ def run_tags(run: Mapping[str, Any]) -> dict[str, str]:
         "ganforge.world_size": run.get("world_size"),
         "ganforge.plugins": json.dumps(run.get("plugins", {})),
         "ganforge.folder": run.get("folder"),
-        "ganforge.sweep": run.get("sweep"),
+        "ganforge.seed_group": run.get("seed_group"),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": " ".join(run.get("command", ())),
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),

@@ -70,7 +70,7 @@ RECORD: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anyt
     "store": _PERHAPS,
     "experiment": _TEXT,
     "name": _PERHAPS,
-    "sweep": _PERHAPS,
+    "seed_group": _PERHAPS,
     "device": _TEXT,
     "data": _TEXT,
     "working_folder": _TEXT,

@@ -18,7 +18,7 @@ from support.ring import ring_recipe
 from ganforge.cli import main
 from ganforge.cli.run import seeds
 from ganforge.cli.run import train as play
-from ganforge.cli.run.options import Order
+from ganforge.cli.run.options import RunOptions
 from ganforge.errors import DivergedError, GanforgeError
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.parsing import read_text
@@ -87,9 +87,9 @@ def test_each_seed_is_played_and_their_mean_is_told(capsys):
     assert float(told[2]) == pytest.approx(statistics.stdev(values), rel=0.05)
     assert "mean ± std of 3" in err
     assert "again: ganforge compare runs/ring-seed4 runs/ring-seed5 runs/ring-seed6" in err
-    sweeps = {record(folder)["sweep"] for folder in out.split()}
-    assert len(sweeps) == 1
-    assert run_tags(record("runs/ring-seed5"))["ganforge.sweep"] == sweeps.pop(), "MLflow's tag"
+    groups = {record(folder)["seed_group"] for folder in out.split()}
+    assert len(groups) == 1
+    assert run_tags(record("runs/ring-seed5"))["ganforge.seed_group"] == groups.pop(), "MLflow's tag"
 
 
 def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
@@ -100,7 +100,7 @@ def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
     one, other = weights("runs/ring-seed5"), weights("alone")
     assert one.keys() == other.keys()
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
-    assert record("runs/ring-seed6")["sweep"] == before["sweep"], "a seed that is added belongs to the others"
+    assert record("runs/ring-seed6")["seed_group"] == before["seed_group"], "a seed that is added belongs to the others"
     assert record("runs/ring-seed4")["id"] == before["id"]
     capsys.readouterr()
     times = [Path(f"runs/ring-seed{seed}/run.json").stat().st_mtime_ns for seed in (4, 5, 6)]
@@ -130,10 +130,10 @@ def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
     assert [record(f"runs/ring-seed{seed}")["status"] for seed in (4, 5, 6)] == ["finished"] * 3
 
 
-def playing(answers: dict[int, int | Exception], played: list[Order]) -> Callable[[Order], int]:
+def playing(answers: dict[int, int | Exception], played: list[RunOptions]) -> Callable[[RunOptions], int]:
     """In the place of `play`: answers by seed."""
 
-    def fake(order: Order) -> int:
+    def fake(order: RunOptions) -> int:
         played.append(order)
         answer = answers[int(order.overrides[-1].removeprefix("seed="))]
         if isinstance(answer, Exception):
@@ -153,7 +153,7 @@ def playing(answers: dict[int, int | Exception], played: list[Order]) -> Callabl
     ],
 )
 def test_one_seed_that_fails_does_not_stop_the_others(capsys, monkeypatch, answer, code, said):
-    played: list[Order] = []
+    played: list[RunOptions] = []
     monkeypatch.setattr(seeds, "play", playing({4: 0, 5: answer, 6: 0}, played))
     assert ganforge("--seeds", "3") == code
     assert [str(order.out) for order in played] == [f"runs/ring-seed{seed}" for seed in (4, 5, 6)]
@@ -162,7 +162,7 @@ def test_one_seed_that_fails_does_not_stop_the_others(capsys, monkeypatch, answe
 
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_seed_that_a_signal_ended_is_the_last(monkeypatch, code):
-    played: list[Order] = []
+    played: list[RunOptions] = []
     monkeypatch.setattr(seeds, "play", playing({4: 0, 5: code}, played))
     assert ganforge("--seeds", "3") == code
     assert len(played) == 2
@@ -178,7 +178,9 @@ def test_several_processes_are_started_for_each_seed(monkeypatch):
     monkeypatch.setattr(seeds, "launch", launch)
     assert ganforge("--seeds", "2", "--processes", "2", "--set", "run.images=64", "--quiet") == 0
     assert [processes for _, processes in started] == [2, 2]
-    expected = "run ring.toml --device cpu --processes 2 --set run.images=64 --set seed=5 --out runs/ring-seed5 --sweep"
+    expected = (
+        "run ring.toml --device cpu --processes 2 --set run.images=64 --set seed=5 --out runs/ring-seed5 --seed-group"
+    )
     assert " ".join(started[1][0]).startswith(expected)
     assert started[1][0][-1] == "--quiet"
 

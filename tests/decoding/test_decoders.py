@@ -20,10 +20,10 @@ from support.images import encoded, noise_png, png, zip_of
 
 from ganforge.builtin.data import packed as packing
 from ganforge.builtin.data.images import Images
-from ganforge.cli.evaluate import image_sets
 from ganforge.decoding.decoders import COMMAND, Decoder, Decoders
 from ganforge.decoding.image import BadFile, decode
 from ganforge.errors import DataError
+from ganforge.runs import image_sets
 
 HARMED = """
 import ctypes, os, signal, sys, time
@@ -181,7 +181,7 @@ def test_processes_end_with_who_asked(busy: bool) -> None:
     """Killed, so that nothing can be tidied up; a decoder at work ends when its time for the image is over."""
     code = f"""
 import os, sys, threading
-from ganforge.cli.evaluate import image_sets
+from ganforge.runs import image_sets
 from ganforge.decoding.decoders import Decoder
 decoder = Decoder(threading.Lock(), (sys.executable, "-c", {HARMED!r}))
 decoder.head({NOISE!r})

@@ -9,8 +9,8 @@ import pytest
 from support.paths import RECIPE_FILES
 from support.recipes import narrowed
 
-from ganforge.cli.run.options import Order
-from ganforge.cli.run.train import play
+from ganforge.cli.run.options import RunOptions
+from ganforge.cli.run.train import run_training
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import read_recipe
 
@@ -42,7 +42,7 @@ def test_it_plays(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     out = tmp_path / "run"
-    assert play(Order(path, quick(path, tmp_path / "cache"), out=out, device="cpu", quiet=True)) == 0
+    assert run_training(RunOptions(path, quick(path, tmp_path / "cache"), out=out, device="cpu", quiet=True)) == 0
     assert capsys.readouterr().out.strip() == str(out)
     assert (out / "grids" / "real.png").stat().st_size > 0
     assert len(list((out / "grids").glob("images-*.png"))) == 2, "before the first round and after the last"

@@ -17,8 +17,8 @@ from torch import nn
 
 from ganforge.api.game import StartRecipe
 from ganforge.cli.run import train as played
-from ganforge.cli.run.options import Order
-from ganforge.cli.run.train import play
+from ganforge.cli.run.options import RunOptions
+from ganforge.cli.run.train import run_training
 from ganforge.errors import CheckpointError, RecipeError
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.runs.sampling import load_game
@@ -190,16 +190,19 @@ def test_it_happens_at_a_fresh_start_only_and_run_json_says_so(
     table = changed(gan_table(), {"generator__start": {"run": "source"}})
     recipe = tmp_path / "finetune.toml"
     recipe.write_text(recipe_to_toml(recipe_of(table, run__images=64, run__batch=16, run__log_every_images=32)))
-    assert play(Order(recipe, out=tmp_path / "out", device="cpu", overrides=("checkpoints.every_images=32",))) == 0
+    assert (
+        run_training(RunOptions(recipe, out=tmp_path / "out", device="cpu", overrides=("checkpoints.every_images=32",)))
+        == 0
+    )
     said = "generator: 8 of 8 tensors are taken over from generator of source, averaged, after 32 images"
     assert said in capsys.readouterr().err
     facts = json.loads((tmp_path / "out" / "run.json").read_text())
     assert facts["generator_began_with"] in said
     source.unlink()  # neither a resumed run nor samples need it
     longer = ("run.images=96",)
-    assert play(Order(recipe, out=tmp_path / "out", device="cpu", resume=True, overrides=longer)) == 0
+    assert run_training(RunOptions(recipe, out=tmp_path / "out", device="cpu", resume=True, overrides=longer)) == 0
     assert "taken over" not in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "run.json").read_text())["generator_began_with"] in said
     load_game(tmp_path / "out", catalogue(), torch.device("cpu"))
     with pytest.raises(RecipeError, match="source does not exist"):
-        play(Order(recipe, out=tmp_path / "again", device="cpu"))
+        run_training(RunOptions(recipe, out=tmp_path / "again", device="cpu"))

@@ -8,17 +8,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ganforge.cli.evaluate.measure import Asked
-    from ganforge.cli.evaluate.report import Evaluated
+    from ganforge.runs.evaluate import Progress
 
 
 @click.command("evaluate")
@@ -83,18 +81,50 @@ def command(
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
     from ganforge.cli.distributed_errors import one_voice
-    from ganforge.cli.evaluate.measure import Asked
     from ganforge.cli.evaluate.report import lines
+    from ganforge.distributed.world import World
+    from ganforge.plugins.loading import load_catalogue
+    from ganforge.runs.evaluate import EvaluationRequest, Evaluator
+    from ganforge.runs.sampling import choose_device
 
-    asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
-    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team):
-        found = _measure(samples, replace(asked, team=team), checkpoints, truncation, live, save)
+    request = EvaluationRequest(metrics, count, real, features, against, resolution, seed, repeat)
+    run = Path(samples)
+    of_run = (run / "recipe.toml").is_file()
+    if not of_run:
+        _check_files(samples, run.exists() or against is not None, checkpoints, live, save, truncation)
+    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team), _progress() as progress:
+        evaluator = Evaluator(
+            request,
+            load_catalogue(leave_out),
+            choose_device(device) if team is None else team.device,
+            world=World(team),
+            notify=lambda text: click.echo(text, err=True),
+            progress=progress,
+        )
+        if of_run:
+            found = evaluator.evaluate_run(run, checkpoints, truncation=truncation, live=live)
+        else:
+            found = evaluator.evaluate_files(samples)
         if team is None or team.is_main_process:
             if save:
-                _save(Path(samples), found)
+                click.echo(f"appended to {found.save(run)}", err=True)
             text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found))
             click.echo(text)
     return 0
+
+
+def _check_files(
+    samples: str, named: bool, checkpoints: tuple[str, ...], live: bool, save: bool, truncation: float
+) -> None:
+    """Refuse options that only runs have, where something else than a run was named."""
+    from ganforge.errors import RecipeError
+
+    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
+    wrong = [name for name, value in given.items() if value]
+    if wrong and named:
+        raise RecipeError(
+            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
+        )
 
 
 @contextmanager
@@ -119,49 +149,17 @@ def _hushed(team: Accelerator | None) -> AbstractContextManager[object]:
     return nullcontext() if team is None or team.is_main_process else redirect_stderr(io.StringIO())
 
 
-def _measure(
-    samples: str, asked: Asked, checkpoints: tuple[str, ...], truncation: float, live: bool, save: bool
-) -> Evaluated:
-    """Measure samples of a run, or of files."""
-    from ganforge.cli.evaluate.measure import evaluate_files, evaluate_run
-    from ganforge.errors import RecipeError
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Say how far it is, on a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
 
-    run = Path(samples)
-    if (run / "recipe.toml").is_file():
-        if asked.resolution is not None:
-            raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
-        return evaluate_run(run, asked, checkpoints, truncation, live)
-    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
-    wrong = [name for name, value in given.items() if value]
-    if wrong and (run.exists() or asked.against is not None):
-        raise RecipeError(
-            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
-        )
-    return evaluate_files(samples, asked)
+    def tell(what: str, side: str, done: int, most: int) -> None:
+        click.echo(f"\r\x1b[K  {what}: {done:,} of {most:,} {side} samples", nl=False, err=True)
 
-
-def _save(run: Path, found: Evaluated) -> None:
-    """Append a line for each checkpoint and seed; a run's log is left as it is."""
-    import time
-
-    from ganforge.errors import GanforgeError
-    from ganforge.runs.run import EVALUATIONS
-    from ganforge.tracking.jsonl import JsonlFile
-
-    place = run / EVALUATIONS
-    log = JsonlFile(place)
-    for column in found.columns:
-        for index, seed in enumerate(found.seeds):
-            line: dict[str, Any] = {
-                "images": column.images,
-                "time": time.time(),
-                "seed": seed,
-                "values": {value.name: value.values[index] for value in column.values},
-                "better": {value.name: value.better for value in column.values if value.better is not None},
-                "receipts": {value.name: value.receipts[index] for value in column.values},
-            }
-            log.append(line)
-    log.close()
-    if log.problem:
-        raise GanforgeError(log.problem)
-    click.echo(f"appended to {place}", err=True)
+    try:
+        yield tell
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)

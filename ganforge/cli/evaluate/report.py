@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,65 +10,14 @@ import click
 from ganforge.cli.terminal.tables import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
 from ganforge.evaluation.evaluate import MetricValue
 from ganforge.evaluation.receipts import describe_entry, differing
+from ganforge.runs.evaluate import Evaluation
 
 ENOUGH = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
 APART = ("metric", "images_shown", "seed", "warning", "reference", "reference-data", "reference-samples")
 
 
-@dataclass(frozen=True)
-class Column:
-    """What was measured of one checkpoint, or of one set of files."""
-
-    head: str
-    images: int | None
-    values: tuple[MetricValue, ...]
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """All that was measured.
-
-    Args:
-        samples: whose.
-        reference: what they are compared with.
-        seeds: that they were drawn with.
-        columns: one for each checkpoint.
-    """
-
-    samples: str
-    reference: str
-    seeds: tuple[int, ...]
-    columns: tuple[Column, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON takes it: not a number where a value is not finite becomes null."""
-        return {
-            "samples": self.samples,
-            "reference": self.reference,
-            "seeds": list(self.seeds),
-            "results": [
-                {
-                    "images": column.images,
-                    "metric": value.metric,
-                    "name": value.name,
-                    "better": value.better,
-                    "values": [_finite(single) for single in value.values],
-                    "mean": _finite(value.mean),
-                    "std": None if value.std is None else _finite(value.std),
-                    "receipt": dict(value.receipt),
-                }
-                for column in self.columns
-                for value in column.values
-            ],
-        }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def lines(found: Evaluated) -> Iterator[str]:
+def lines(found: Evaluation) -> Iterator[str]:
     """Say it on a terminal: values, which way they are better, and what they depend on."""
     width, marks = columns(), Marks()
     names = {value.name: value for column in found.columns for value in column.values}
@@ -87,7 +34,7 @@ def lines(found: Evaluated) -> Iterator[str]:
     after = f" after {one.images:,} images" if one is not None and one.images is not None else ""
     yield from wrapped(f"{found.samples}{after} against {found.reference}", width)
     yield ""
-    heads = [column.head for column in found.columns] if one is None else ["value"]
+    heads = [column.name for column in found.columns] if one is None else ["value"]
     yield from table(heads, rows, width, "" if one is not None else "after so many images")
     yield ""
     betters = [value.better for value in names.values()]
@@ -97,7 +44,7 @@ def lines(found: Evaluated) -> Iterator[str]:
     yield from _receipts(list(names.values()), found, width)
 
 
-def _receipts(values: Sequence[MetricValue], found: Evaluated, width: int) -> Iterator[str]:
+def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> Iterator[str]:
     """Say what values depend on: first what all have in common, then what each has of its own."""
     receipts = [value.receipt for value in values]
     common = {

@@ -28,7 +28,7 @@ import click
 )
 @click.option("--dry-run", is_flag=True, help="Read and build everything, train nothing, write nothing.")
 @click.option("--quiet", is_flag=True, help="Say only what must be read.")
-@click.option("--sweep", hidden=True, help="What several seeds have in common, for MLflow.")
+@click.option("--seed-group", hidden=True, help="What several seeds have in common, for MLflow.")
 @click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
 def command(
     recipe: Path,
@@ -40,7 +40,7 @@ def command(
     seeds: int | None,
     dry_run: bool,
     quiet: bool,
-    sweep: str | None,
+    seed_group: str | None,
     leave_out: tuple[str, ...],
 ) -> int:
     """Train what RECIPE describes.
@@ -59,18 +59,18 @@ def command(
 
     world = launched_world_size(os.environ, processes)
     if seeds is not None:
-        from ganforge.cli.run.options import Order
+        from ganforge.cli.run.options import RunOptions
         from ganforge.cli.run.seeds import play_seeds
 
-        order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
-        return play_seeds(order, seeds)
+        options = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
+        return play_seeds(options, seeds)
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
     from ganforge.cli.distributed_errors import one_voice
-    from ganforge.cli.run.options import Order
-    from ganforge.cli.run.train import play
+    from ganforge.cli.run.options import RunOptions
+    from ganforge.cli.run.train import run_training
 
-    order = Order(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, sweep)
+    options = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, seed_group)
     with one_voice():
-        return play(order)
+        return run_training(options)

@@ -1,20 +1,16 @@
-"""What `ganforge run` was asked for, and the folder that the run is in."""
+"""Options of `ganforge run`, and the folder that they name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
-
-from ganforge.cli.terminal.console import say
 from ganforge.errors import GanforgeError
 from ganforge.storage.folders import new_run, runs_of
 
 
 @dataclass(frozen=True)
-class Order:
+class RunOptions:
     """What the command line asked for; see `ganforge run --help`."""
 
     recipe: Path
@@ -26,7 +22,7 @@ class Order:
     quiet: bool = False
     leave_out: tuple[str, ...] = ()
     processes: int | None = None
-    sweep: str | None = None
+    seed_group: str | None = None
 
     @property
     def file(self) -> Path:
@@ -39,44 +35,25 @@ class Order:
         return self.recipe.resolve().name if self.recipe.is_dir() else self.recipe.stem
 
 
-def agree_on_folder(order: Order, accelerator: Accelerator) -> Path:
-    """Let the main process choose the run's folder, and tell the others."""
-    answer: list[tuple[Path | None, str]] = [(None, "")]
-    if accelerator.is_main_process:
-        try:
-            answer = [(_choose_folder(order), "")]
-        except GanforgeError as error:
-            answer = [(None, str(error))]
-    if accelerator.num_processes > 1:
-        answer = broadcast_object_list(answer)
-    folder, problem = answer[0]
+def choose_folder(options: RunOptions) -> tuple[Path, Path | None]:
+    """Return the folder of the run, and that of an earlier one where a new one was made all the same.
+
+    Raises:
+        GanforgeError: there is nothing to resume, or no folder can be made.
+    """
+    if options.out is None and not options.resume:
+        earlier = runs_of(options.name)
+        return new_run(options.name), earlier[-1] if earlier else None
+    folder = options.out
     if folder is None:
-        raise GanforgeError(problem)
-    return folder
-
-
-def _choose_folder(order: Order) -> Path:
-    if order.resume:
-        return _folder_to_resume(order)
-    if order.out is not None:
-        return order.out
-    folder = new_run(order.name)
-    earlier = [run for run in runs_of(order.name)[:-1] if run != folder]
-    if earlier and not order.quiet:
-        say(f"this is a new run in {folder}; --resume would go on with {earlier[-1]}")
-    return folder
-
-
-def _folder_to_resume(order: Order) -> Path:
-    if order.out is not None:
-        folder = order.out
-    elif order.recipe.is_dir():
-        folder = order.recipe
-    else:
-        earlier = runs_of(order.name)
-        if not earlier:
-            raise GanforgeError(f"there is no run of {order.name} in runs/ to resume; start one without --resume")
-        folder = earlier[-1]
-    if not folder.is_dir():
+        folder = options.recipe if options.recipe.is_dir() else _newest(options.name)
+    if options.resume and not folder.is_dir():
         raise GanforgeError(f"there is no run in {folder} to resume; start one without --resume")
-    return folder
+    return folder, None
+
+
+def _newest(name: str) -> Path:
+    earlier = runs_of(name)
+    if not earlier:
+        raise GanforgeError(f"there is no run of {name} in runs/ to resume; start one without --resume")
+    return earlier[-1]

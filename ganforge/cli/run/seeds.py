@@ -14,20 +14,20 @@ import click
 import torch
 
 from ganforge.cli.compare.report import lines
-from ganforge.cli.run.options import Order
-from ganforge.cli.run.train import play
+from ganforge.cli.run.options import RunOptions
+from ganforge.cli.run.train import run_training
 from ganforge.cli.terminal.console import say
 from ganforge.distributed.launch import launch
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.run import read_run
-from ganforge.runs.seeds import SeedRuns, plan_seeds
+from ganforge.runs.seeds import SeedGroup, plan_seeds
 
 SIGNALLED = 128  # exit codes above it are of processes that a signal ended
 
 
-def play_seeds(order: Order, seeds: int) -> int:
+def play_seeds(options: RunOptions, seeds: int) -> int:
     """Play a recipe with so many seeds, the recipe's own first; return the exit code.
 
     A seed that fails does not keep the others from being played: the code is that of the first that failed. A signal
@@ -38,41 +38,41 @@ def play_seeds(order: Order, seeds: int) -> int:
     """
     if "RANK" in os.environ:
         raise RecipeError("--seeds starts its own processes: leave the launcher out and use --processes")
-    recipe = read_recipe(order.file, load_catalogue(order.leave_out), order.overrides)
-    if order.dry_run:
-        return play(order)
-    sweep = plan_seeds(order.name, recipe.seed, seeds, resume=order.resume, out=order.out)
+    recipe = read_recipe(options.file, load_catalogue(options.leave_out), options.overrides)
+    if options.dry_run:
+        return run_training(options)
+    seed_group = plan_seeds(options.name, recipe.seed, seeds, resume=options.resume, out=options.out)
     codes: list[int] = []
-    for number, seed in enumerate(sweep.folders, 1):
-        code = _play_one(order, recipe, sweep, seed, f"seed {seed} ({number} of {seeds})", first=number == 1)
+    for number, seed in enumerate(seed_group.folders, 1):
+        code = _play_one(options, recipe, seed_group, seed, f"seed {seed} ({number} of {seeds})", first=number == 1)
         codes.append(code)
         if code > SIGNALLED:
-            again = shlex.join([*arguments(replace(order, resume=True)), "--seeds", str(seeds)])
+            again = shlex.join([*arguments(replace(options, resume=True)), "--seeds", str(seeds)])
             say(f"stopped at seed {seed}; go on: ganforge {again}")
             return code
-    if not order.quiet:
-        _summarise(order, list(sweep.folders.values()))
-    failed = [seed for seed, code in zip(sweep.folders, codes, strict=True) if code]
+    if not options.quiet:
+        _summarise(options, list(seed_group.folders.values()))
+    failed = [seed for seed, code in zip(seed_group.folders, codes, strict=True) if code]
     if failed:
         say(f"{len(failed)} of {seeds} seeds did not finish: {', '.join(map(str, failed))}; see above")
     return next((code for code in codes if code), 0)
 
 
-def _play_one(order: Order, recipe: Recipe, sweep: SeedRuns, seed: int, title: str, *, first: bool) -> int:
-    folder = sweep.folders[seed]
-    if order.resume and sweep.is_over(seed, recipe.run.images):
-        if not order.quiet:
+def _play_one(options: RunOptions, recipe: Recipe, seed_group: SeedGroup, seed: int, title: str, *, first: bool) -> int:
+    folder = seed_group.folders[seed]
+    if options.resume and seed_group.is_over(seed, recipe.run.images):
+        if not options.quiet:
             say(f"{title}: {folder} has finished already and is left alone")
         click.echo(folder)
         return 0
-    if not order.quiet:
+    if not options.quiet:
         say(click.style(f"\n{title}: {folder}", bold=True))
-    overrides, resume = (*order.overrides, f"seed={seed}"), order.resume and sweep.has_begun(seed)
-    one = replace(order, overrides=overrides, out=folder, resume=resume, sweep=sweep.name)
-    if (order.processes or 1) > 1:
+    overrides, resume = (*options.overrides, f"seed={seed}"), options.resume and seed_group.has_begun(seed)
+    one = replace(options, overrides=overrides, out=folder, resume=resume, seed_group=seed_group.name)
+    if (options.processes or 1) > 1:
         return launch(arguments(one), one.processes or 1, os.environ)
     try:
-        return play(one)
+        return run_training(one)
     except GanforgeError as error:
         if first and isinstance(error, RecipeError):  # all others would say the same
             raise
@@ -87,20 +87,20 @@ def _play_one(order: Order, recipe: Recipe, sweep: SeedRuns, seed: int, title: s
             torch.cuda.empty_cache()
 
 
-def arguments(order: Order) -> list[str]:
-    """Return the command line that an order was made from."""
-    found = ["run", str(order.recipe)]
-    found += ["--device", order.device] if order.device != "auto" else []
-    found += ["--processes", str(order.processes)] if (order.processes or 1) > 1 else []
-    found += [part for override in order.overrides for part in ("--set", override)]
-    found += [part for name in order.leave_out for part in ("--no-plugin", name)]
-    found += ["--out", str(order.out)] if order.out else []
-    found += ["--sweep", order.sweep] if order.sweep else []
-    return found + [flag for flag, on in (("--resume", order.resume), ("--quiet", order.quiet)) if on]
+def arguments(options: RunOptions) -> list[str]:
+    """Return the command line that an options was made from."""
+    found = ["run", str(options.recipe)]
+    found += ["--device", options.device] if options.device != "auto" else []
+    found += ["--processes", str(options.processes)] if (options.processes or 1) > 1 else []
+    found += [part for override in options.overrides for part in ("--set", override)]
+    found += [part for name in options.leave_out for part in ("--no-plugin", name)]
+    found += ["--out", str(options.out)] if options.out else []
+    found += ["--seed-group", options.seed_group] if options.seed_group else []
+    return found + [flag for flag, on in (("--resume", options.resume), ("--quiet", options.quiet)) if on]
 
 
-def _summarise(order: Order, folders: Sequence[Path]) -> None:
-    catalogue = load_catalogue(order.leave_out)
+def _summarise(options: RunOptions, folders: Sequence[Path]) -> None:
+    catalogue = load_catalogue(options.leave_out)
     runs = [read_run(folder, catalogue) for folder in folders if (folder / "recipe.toml").is_file()]
     if runs:
         say("")

@@ -1,37 +1,28 @@
-"""What a person is told when a run ends: what came out, where it is, what to do next."""
+"""The summary of a run that ended: what came out, where it is, what to do next."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli.run.options import RunOptions
+from ganforge.cli.terminal.console import say
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.tracking import Store
-
-if TYPE_CHECKING:
-    from ganforge.cli.run.options import Order
-    from ganforge.training.session import Session
-from ganforge.cli.terminal.console import say
+from ganforge.training.run import Outcome
+from ganforge.training.session import Session
 
 
-def summarise(
-    order: Order,
-    session: Session,
-    status: str,
-    seconds: float,
-    resumed_at: int | None,
-    store: Store | None,
-    remark: str | None,
-) -> None:
+def summarise(options: RunOptions, outcome: Outcome) -> None:
     """Say what the run left and where, on stderr; the run's folder alone goes to stdout."""
-    if not order.quiet:
-        shown = session.images - (resumed_at or 0)
+    session, seconds = outcome.session, outcome.seconds
+    if not options.quiet:
+        shown = session.images - (outcome.resumed_at or 0)
         rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
         say("")
-        word = "stopped" if status == "killed" else status
+        word: str = "stopped" if outcome.status == "killed" else outcome.status
         if session.decision is not None:
             rolled = f", after {session.rollbacks} roll-backs" if session.rollbacks else ""
             word = f"ended because of {session.decision.name}{rolled}"
@@ -39,13 +30,13 @@ def summarise(
         say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
         for name, value in session.metrics.items():
             say(f"  {name} {value:.4g}")
-        for label, place in _places(session, store):
+        for label, place in _places(session, outcome.store):
             say(f"  {label:<11} {place}")
         say("")
-        for text, comment in _next_steps(order, session, status):
+        for text, comment in _next_steps(options, session, outcome.status):
             say(f"  {click.style(text, bold=True)}\n      {comment}")
-    if remark:
-        say(remark)
+    if outcome.remark:
+        say(outcome.remark)
     click.echo(session.folder)
 
 
@@ -61,14 +52,14 @@ def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
     return places
 
 
-def _next_steps(order: Order, session: Session, status: str) -> list[tuple[str, str]]:
+def _next_steps(options: RunOptions, session: Session, status: str) -> list[tuple[str, str]]:
     folder: Path = session.folder
     steps = [(f"ganforge sample {folder} -n 64", "draw new samples")]
     if session.findings:
         steps.insert(0, (f"ganforge diagnose {folder}", f"what was found: {', '.join(session.findings)}"))
     if session.decision is not None:
         tries = "".join(f" --set {shlex.quote(remedy)}" for remedy in session.decision.remedies[:1])
-        steps.append((f"ganforge run {order.recipe}{tries}", "a new run, with the first of the remedies"))
+        steps.append((f"ganforge run {options.recipe}{tries}", "a new run, with the first of the remedies"))
         go_on = "go on all the same: what was found is not said again"
         if session.decision.action == "roll-back":
             go_on = "go on from the newest checkpoint; change something with --set, or it ends as it did"

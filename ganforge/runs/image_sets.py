@@ -1,33 +1,34 @@
-"""Two sets of samples that are compared: what is there, and at which size."""
+"""Sets of samples that are compared: what is there, and at which size."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import click
 
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Dataset
 from ganforge.builtin.data.images import Images
 from ganforge.builtin.data.opening import open_shelf
-from ganforge.cli.evaluate.arguments import read_data
 from ganforge.decoding.decoders import Decoders
 from ganforge.decoding.image import BadFile
 from ganforge.errors import DataError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
+from ganforge.recipes.fragments import Fragment, read_data
 
 RECIPE = "recipe.toml"
 
 
-def named(text: str, catalogue: Catalogue) -> Dataset:
-    """Return the data that a text names: a folder or ZIP of images, a kind of data set, or a TOML table.
+def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
+    """Return the data that an entry names: a folder or ZIP of images, a kind of data set, a table, or the component.
 
     Raises:
         RecipeError: there is nothing of that name.
     """
-    path = Path(text).expanduser()
+    if not isinstance(entry, str):
+        return read_data(entry, catalogue)
+    text, path = entry, Path(entry).expanduser()
     if (path / RECIPE).is_file():
         raise RecipeError(
             f"{text} is the folder of a run, and samples are compared with real ones or with files; write its samples "
@@ -94,7 +95,7 @@ def resolution_of(data: Dataset, cache: Path) -> tuple[int | None, str]:
 
 
 def open_pair(
-    samples: Dataset, against: Dataset, resolution: int | None, cache: Path
+    samples: Dataset, against: Dataset, resolution: int | None, cache: Path, notify: Callable[[str], None]
 ) -> tuple[Dataset, Source, Dataset, Source]:
     """Open two sets at one resolution, both grey or both in colour.
 
@@ -103,6 +104,7 @@ def open_pair(
         against: what they are compared with.
         resolution: of both; None = that of the files, which must be the same.
         cache: a folder for decoded data.
+        notify: is told what a person should know of them.
 
     Returns:
         Both sets as they were opened, each before its source.
@@ -127,7 +129,7 @@ def open_pair(
         sides = [sized(data, shapes[0][1], 3) for data in sides]
         sources = [data.open(cache) for data in sides]
     for notice in (notice for source in sources for notice in source.notices):
-        click.echo(notice, err=True)
+        notify(notice)
     if sources[0].spec.shape != sources[1].spec.shape:
         one, other_shape = (list(source.spec.shape) for source in sources)
         raise DataError(f"samples of shape {one} cannot be compared with others of {other_shape}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ganforge.api.metric import EvaluationInterruptedError
-from ganforge.cli.run.signals import Signals
+from ganforge.training.signals import Signals
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a person wants to have measured, from the words of a command line to components."""
+"""Fragments of a recipe that stand alone: a metric, data or features, by a kind, a table or a component."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ganforge.api.component import Component, Strict
 from ganforge.api.data import KnownModes, Source
-from ganforge.api.families import Metric
+from ganforge.api.families import Dataset, Features, Metric
 from ganforge.api.slots import AnyDataset, AnyFeatures, AnyMetric
 from ganforge.errors import OnLeftOut, RecipeError, leaving_out
 from ganforge.plugins.catalogue import Catalogue
@@ -33,41 +33,47 @@ class _Features(Strict):
     features: AnyFeatures
 
 
-def read_metric(text: str, catalogue: Catalogue) -> Metric:
-    """Read a metric from the command line: a kind, or a TOML table such as `{kind = "fid", samples = 5000}`.
+Fragment = str | Mapping[str, Any]  # a kind, a table as text of TOML, or a table
+
+
+def read_metric(entry: Fragment | Metric, catalogue: Catalogue) -> Metric:
+    """Read a metric: a kind, a table such as `{kind = "fid", samples = 5000}`, or the component itself.
 
     Raises:
         RecipeError: there is no such kind, or a field is wrong.
     """
-    found = _read(text, "metric", _Metric, catalogue)
+    found = _read(entry, "metric", _Metric, catalogue)
     assert isinstance(found, _Metric)
     return found.metric
 
 
-def read_data(text: str, catalogue: Catalogue) -> AnyDataset:
-    """Read a data set from the command line: a kind, or a TOML table with a kind. Raises as `read_metric`."""
-    found = _read(text, "data", _Data, catalogue)
+def read_data(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
+    """Read a data set; see `read_metric`."""
+    found = _read(entry, "data", _Data, catalogue)
     assert isinstance(found, _Data)
     return found.data
 
 
-def read_features(text: str, catalogue: Catalogue) -> AnyFeatures:
-    """Read features from the command line: a kind, or a TOML table with a kind. Raises as `read_metric`."""
-    found = _read(text, "features", _Features, catalogue)
+def read_features(entry: Fragment | Features, catalogue: Catalogue) -> Features:
+    """Read features; see `read_metric`."""
+    found = _read(entry, "features", _Features, catalogue)
     assert isinstance(found, _Features)
     return found.features
 
 
-def _read(text: str, key: str, shape: type[Strict], catalogue: Catalogue) -> Strict:
-    name = f"{_OPTIONS[key]} {text}"
-    entry = parse_text(f"{key} = {text}", name)[key] if text.lstrip().startswith("{") else text
-    raw = {key: entry}
+def _read(entry: Fragment | Component, key: str, shape: type[Strict], catalogue: Catalogue) -> Strict:
+    name = f"{_OPTIONS[key]} {entry}"
+    if isinstance(entry, str) and entry.lstrip().startswith("{"):
+        entry = parse_text(f"{key} = {entry}", name)[key]
+    raw = {key: dict(entry) if isinstance(entry, Mapping) else entry}
     found, error = None, None
     try:
         found = shape.model_validate(raw, context={"catalogue": catalogue})
     except ValidationError as wrong:
         error = wrong
-    said = explain(error, raw, shape, catalogue, RecipeSources(name, {}))
+    said = None
+    if not isinstance(entry, Component):
+        said = explain(error, raw, shape, catalogue, RecipeSources(name, {}))
     if said is not None or found is None:
         raise RecipeError(said or str(error)) from error
     return found

@@ -1,4 +1,4 @@
-"""Errors that nobody expected, put into words: a plugin's own mistakes, and memory that ran out."""
+"""Reports of errors that nobody expected: a plugin's own mistakes, and memory that ran out, in words."""
 
 from __future__ import annotations
 

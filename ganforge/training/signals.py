@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM: the first one asks for an end between rounds, the second one ends at once."""
+"""Signals, Ctrl-C and SIGTERM: the first one asks for an end between rounds, the second one ends at once."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -41,6 +42,8 @@ class Signals:
         return 128 + (self.number or signal.SIGTERM)
 
     def __enter__(self) -> Signals:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # only the main thread may listen: elsewhere nobody can ask for an end
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._hear)
         return self
@@ -54,7 +57,7 @@ class Signals:
         """Run work that may be dropped wherever it stands.
 
         Raises:
-            CutShortError: on the first signal, or at once where there has been one.
+            EvaluationInterruptedError: on the first signal, or at once where there has been one.
         """
         self._drops = True
         try:

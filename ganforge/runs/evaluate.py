@@ -1,0 +1,334 @@
+"""Evaluation after training: any metric of any checkpoint of a run, or of files of images."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganforge.api.data import Source
+from ganforge.api.families import Dataset, Metric
+from ganforge.api.metric import Receipt
+from ganforge.distributed.world import World
+from ganforge.errors import GanforgeError, RecipeError
+from ganforge.evaluation.batch import FeatureNetworks
+from ganforge.evaluation.evaluate import MetricValue, evaluate
+from ganforge.evaluation.receipts import describe_data, describe_reference
+from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
+from ganforge.runs.image_sets import like, named, open_pair
+from ganforge.runs.run import EVALUATIONS
+from ganforge.runs.sampling import LoadedGame, load_game
+from ganforge.storage.checkpoint import PREFIX, list_checkpoints
+from ganforge.storage.folders import cache_folder
+from ganforge.storage.lookup import CHECKPOINTS, explain_no_run
+from ganforge.tracking import read_run_json
+from ganforge.tracking.jsonl import JsonlFile
+from ganforge.training.assemble import open_reference
+
+Notify = Callable[[str], None]  # is told what a person should know
+Progress = Callable[[str, str, int, int], None]  # is told of whose samples, which side, how many, of how many
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What is to be measured, and how, whoever's samples.
+
+    Args:
+        metrics: kinds, tables or components; none = those of the run's recipe, or those usual for such samples.
+        samples: generated samples, for all metrics; None = as each metric says.
+        real: real samples, likewise.
+        features: whose features are compared, likewise.
+        against: what samples are compared with: a folder or ZIP of images, a kind of data set, a table or a component;
+            None = the recipe's reference, or its data.
+        resolution: that files of images are cut and resized to; None = their own.
+        seed: decides which samples are drawn; None = the recipe's.
+        repeat: with so many seeds, from `seed` on.
+    """
+
+    metrics: Sequence[Fragment | Metric] = ()
+    samples: int | None = None
+    real: int | None = None
+    features: Fragment | None = None
+    against: Fragment | Dataset | None = None
+    resolution: int | None = None
+    seed: int | None = None
+    repeat: int = 1
+
+    def seeds(self, usual: int) -> tuple[int, ...]:
+        """Return the seeds that samples are drawn with."""
+        first = usual if self.seed is None else self.seed
+        return tuple(range(first, first + self.repeat))
+
+
+@dataclass(frozen=True)
+class EvaluatedSamples:
+    """What was measured of one checkpoint, or of one set of files.
+
+    Args:
+        name: of the column: images shown, or "value".
+        images: shown when the checkpoint was saved; None for files.
+        values: by metric, in the order in which they were asked for.
+    """
+
+    name: str
+    images: int | None
+    values: tuple[MetricValue, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was measured.
+
+    Args:
+        samples: whose.
+        reference: what they are compared with.
+        seeds: that they were drawn with.
+        columns: one for each checkpoint.
+    """
+
+    samples: str
+    reference: str
+    seeds: tuple[int, ...]
+    columns: tuple[EvaluatedSamples, ...]
+
+    def __getitem__(self, name: str) -> MetricValue:
+        """Return a value of the first checkpoint by its name; a KeyError names those that there are."""
+        known = {value.name: value for value in self.columns[0].values}
+        if name not in known:
+            raise KeyError(f"no value is called '{name}'; there are: {', '.join(known)}")
+        return known[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON takes it: what is not finite becomes null."""
+        return {
+            "samples": self.samples,
+            "reference": self.reference,
+            "seeds": list(self.seeds),
+            "results": [
+                {
+                    "images": column.images,
+                    "metric": value.metric,
+                    "name": value.name,
+                    "better": value.better,
+                    "values": [_finite(single) for single in value.values],
+                    "mean": _finite(value.mean),
+                    "std": None if value.std is None else _finite(value.std),
+                    "receipt": dict(value.receipt),
+                }
+                for column in self.columns
+                for value in column.values
+            ],
+        }
+
+    def save(self, run: Path) -> Path:
+        """Append a line for each checkpoint and seed beside a run's log, for comparisons; return the file.
+
+        Raises:
+            GanforgeError: it cannot be written.
+        """
+        place = run / EVALUATIONS
+        log = JsonlFile(place)
+        for column in self.columns:
+            for index, seed in enumerate(self.seeds):
+                log.append(
+                    {
+                        "images": column.images,
+                        "time": time.time(),
+                        "seed": seed,
+                        "values": {value.name: value.values[index] for value in column.values},
+                        "better": {value.name: value.better for value in column.values if value.better is not None},
+                        "receipts": {value.name: value.receipts[index] for value in column.values},
+                    }
+                )
+        log.close()
+        if log.problem:
+            raise GanforgeError(log.problem)
+        return place
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class Evaluator:
+    """Measures samples of runs and of files, as a request wants it.
+
+    Args:
+        request: what is to be measured.
+        catalogue: the installed components.
+        device: to look on.
+        world: the processes that share the work; the main one has the values.
+        notify: is told what a person should know.
+        progress: is told how far it is.
+    """
+
+    def __init__(
+        self,
+        request: EvaluationRequest,
+        catalogue: Catalogue,
+        device: torch.device,
+        *,
+        world: World | None = None,
+        notify: Notify,
+        progress: Progress | None = None,
+    ) -> None:
+        self.request, self.catalogue, self.device = request, catalogue, device
+        self.world, self.notify, self.progress = world or World(), notify, progress
+        self.cache, self.networks = cache_folder(), FeatureNetworks(device)
+
+    def evaluate_run(
+        self, run: Path, checkpoints: Sequence[str] = (), *, truncation: float = 1.0, live: bool = False
+    ) -> Evaluation:
+        """Measure what checkpoints of a run draw.
+
+        Args:
+            run: its folder.
+            checkpoints: images shown when they were saved, "best", "all", or folders; none = the newest.
+            truncation: in (0, 1]; less variety, more likeness.
+            live: the weights as trained, without their average.
+
+        Raises:
+            GanforgeError: a checkpoint, the data or a metric cannot be had.
+        """
+        if self.request.resolution is not None:
+            raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
+        columns: list[EvaluatedSamples] = []
+        compared, seeds = "", self.request.seeds(0)
+        wanted: list[str | None] = [*_every(run, checkpoints)]
+        for checkpoint in wanted or [None]:
+            loaded = load_game(run, self.catalogue, self.device, checkpoint=checkpoint, live=live)
+            for notice in loaded.notices if not columns else ():
+                self.notify(notice)
+            compared, reference = self._reference(loaded)
+            seeds = self.request.seeds(loaded.recipe.seed)
+
+            def subject(seed: int, loaded: LoadedGame = loaded) -> Subject:
+                averaged = bool(loaded.averaged)
+                return GameSubject(loaded.game, loaded.spec, self.networks, seed, truncation=truncation, ema=averaged)
+
+            more: Receipt = {"images_shown": loaded.images, "reference-data": compared}
+            what = f"{run} after {loaded.images:,} images"
+            metrics = self._metrics(loaded.recipe.metrics, reference)
+            named_by_anyone = bool(self.request.metrics or loaded.recipe.metrics)
+            values = self._measure(what, subject, reference, seeds, metrics, more, all_needed=named_by_anyone)
+            name = f"{loaded.images:,}" + (f" ({checkpoint})" if checkpoint == "best" else "")
+            columns.append(EvaluatedSamples(name, loaded.images, values))
+        return Evaluation(str(run), compared, seeds, tuple(columns))
+
+    def evaluate_files(self, samples: Fragment | Dataset) -> Evaluation:
+        """Measure the images of a folder or ZIP, or another data set, against others.
+
+        Raises:
+            GanforgeError: one side cannot be read, they are not alike, or a metric cannot be measured of files.
+        """
+        if self.request.against is None:
+            raise _nothing_to_compare_with(samples)
+        data, source, real, reference = open_pair(
+            named(samples, self.catalogue),
+            named(self.request.against, self.catalogue),
+            self.request.resolution,
+            self.cache,
+            self.notify,
+        )
+        if source.fingerprint == reference.fingerprint:
+            self.notify("both sides hold the very same images")
+        compared, seeds = describe_data(real), self.request.seeds(0)
+        more: Receipt = {"samples-data": describe_data(data), "reference-data": compared}
+
+        def subject(seed: int) -> Subject:
+            return SourceSubject(source, self.networks, seed, order=seed)
+
+        metrics = self._metrics((), reference)
+        if len(seeds) > 1 and all(dict(metric).get("samples", 0) >= len(source) for metric in metrics):
+            self.notify(
+                f"all {len(source):,} images are looked at with every seed: values differ only by what metrics draw at "
+                "random; fewer samples take others each time"
+            )
+        values = self._measure(
+            describe_data(data), subject, reference, seeds, metrics, more, all_needed=bool(self.request.metrics)
+        )
+        return Evaluation(describe_data(data), compared, seeds, (EvaluatedSamples("value", None, values),))
+
+    def _measure(
+        self,
+        what: str,
+        subject: Callable[[int], Subject],
+        reference: Source,
+        seeds: Sequence[int],
+        metrics: Sequence[Metric],
+        more: Receipt,
+        *,
+        all_needed: bool,
+    ) -> tuple[MetricValue, ...]:
+        progress = self.progress
+        return tuple(
+            evaluate(
+                subject,
+                reference,
+                metrics,
+                seeds,
+                self.networks,
+                self.cache,
+                more=more,
+                tell=None if progress is None else lambda side, done, most: progress(what, side, done, most),
+                on_left_out=None if all_needed else self._leave_out,
+                world=self.world,
+            )
+        )
+
+    def _metrics(self, of_recipe: Sequence[Metric], reference: Source) -> tuple[Metric, ...]:
+        """Return the metrics: those asked for, or else the recipe's, or else what is usual for such samples."""
+        asked = self.request
+        metrics = tuple(read_metric(entry, self.catalogue) for entry in asked.metrics) or tuple(of_recipe)
+        features = None if asked.features is None else read_features(asked.features, self.catalogue)
+        changes: dict[str, Any] = {"samples": asked.samples, "real": asked.real, "features": features}
+        if metrics:
+            return adjusted(metrics, self.catalogue, **changes)
+        return adjusted(usual_metrics(reference, self.catalogue), self.catalogue, self._leave_out, **changes)
+
+    def _leave_out(self, reason: str) -> None:
+        self.notify(f"left out: {reason}")
+
+    def _reference(self, loaded: LoadedGame) -> tuple[str, Source]:
+        """Open what a run's samples are compared with; return it with its name."""
+        recipe, against = loaded.recipe, self.request.against
+        if against is not None:
+            data = like(named(against, self.catalogue), loaded.spec)
+            return describe_data(data), open_reference(data, loaded.spec, self.cache, "against")
+        key = "data" if recipe.reference is None else "reference"
+        try:
+            source = open_reference(recipe.reference or recipe.data, loaded.spec, self.cache, key)
+        except GanforgeError as error:
+            record: Mapping[str, Any] = read_run_json(loaded.run)
+            place = f" ({record['working_folder']})" if record.get("working_folder") else ""
+            raise RecipeError(
+                f"{loaded.run}: the real samples that it is compared with cannot be opened: {error}; go to the folder "
+                f"where it was trained{place}, or name others with --against"
+            ) from error
+        return describe_reference(recipe.data, recipe.reference), source
+
+
+def _every(run: Path, checkpoints: Sequence[str]) -> Iterator[str]:
+    for checkpoint in dict.fromkeys(checkpoints):
+        if checkpoint == "all":
+            yield from (str(int(path.name.removeprefix(PREFIX))) for path in list_checkpoints(run / CHECKPOINTS))
+        else:
+            yield checkpoint
+
+
+def _nothing_to_compare_with(samples: Fragment | Dataset) -> RecipeError:
+    if isinstance(samples, str) and not Path(samples).exists():
+        return RecipeError(
+            f"{explain_no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare "
+            "it with"
+        )
+    return RecipeError(
+        f"{samples} is not the folder of a run; images are compared with others: name these with --against"
+    )
