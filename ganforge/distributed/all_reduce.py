@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.api.tally import Tally
+from ganforge.distributed.sync_batchnorm import BatchNorm
 
 
 def all_reduce(
-    parameters: Sequence[nn.Parameter], tallies: Sequence[Tally], norms: Sequence[_BatchNorm], accelerator: Accelerator
+    parameters: Sequence[nn.Parameter], tallies: Sequence[Tally], norms: Sequence[BatchNorm], accelerator: Accelerator
 ) -> None:
     """Put means over all processes in the place of gradients and running statistics, sums in that of tallies.
 

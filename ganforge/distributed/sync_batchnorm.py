@@ -9,8 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ganforge.api.collective import Collective
 from ganforge.errors import RecipeError
 
+BatchNorm = _BatchNorm  # the base of all three, which torch.nn does not export
 
-class _Shared(_BatchNorm):
+
+class _SyncBatchNorm(BatchNorm):
     """Takes mean and variance over all processes while they play a turn together; by itself it is PyTorch's own.
 
     Each process gives the mean and variance of its rows, of which as many belong to each; so one gather does, and no
@@ -43,24 +45,24 @@ class _Shared(_BatchNorm):
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
-        world = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, world)
-        self.running_var.lerp_(variance * (count / (count - 1)), world)
+        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * (count / (count - 1)), momentum)
 
 
-class SyncBatchNorm1d(_Shared, nn.BatchNorm1d):
+class SyncBatchNorm1d(_SyncBatchNorm, nn.BatchNorm1d):
     """Of [B, C] or [B, C, L]."""
 
 
-class SyncBatchNorm2d(_Shared, nn.BatchNorm2d):
+class SyncBatchNorm2d(_SyncBatchNorm, nn.BatchNorm2d):
     """Of [B, C, H, W]."""
 
 
-class SyncBatchNorm3d(_Shared, nn.BatchNorm3d):
+class SyncBatchNorm3d(_SyncBatchNorm, nn.BatchNorm3d):
     """Of [B, C, D, H, W]."""
 
 
-_SHARED: dict[type[_BatchNorm], type[_Shared]] = {
+_SYNCHRONISED: dict[type[BatchNorm], type[_SyncBatchNorm]] = {
     nn.BatchNorm1d: SyncBatchNorm1d,
     nn.BatchNorm2d: SyncBatchNorm2d,
     nn.BatchNorm3d: SyncBatchNorm3d,
@@ -73,24 +75,24 @@ def convert_batchnorms(module: nn.Module) -> int:
     Raises:
         RecipeError: one is of a kind of its own, of which we do not know what it computes.
     """
-    made: dict[_BatchNorm, _Shared] = {}
+    made: dict[BatchNorm, _SyncBatchNorm] = {}
     for path, parent in list(module.named_modules()):
         for name, child in list(parent.named_children()):
-            if not isinstance(child, _BatchNorm):
+            if not isinstance(child, BatchNorm):
                 continue
-            if type(child) not in _SHARED:
+            if type(child) not in _SYNCHRONISED:
                 raise RecipeError(
                     f"run.sync_batchnorm: {path}.{name} is a {type(child).__name__}, and only PyTorch's own BatchNorm "
                     "can be shared over processes; leave sync_batchnorm out, or choose another norm"
                 )
             if child not in made:
-                made[child] = _shared(child)
+                made[child] = _synchronised(child)
             setattr(parent, name, made[child])
     return len(made)
 
 
-def _shared(norm: _BatchNorm) -> _Shared:
-    made = _SHARED[type(norm)](
+def _synchronised(norm: BatchNorm) -> _SyncBatchNorm:
+    made = _SYNCHRONISED[type(norm)](
         norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, device="meta"
     )
     made.weight, made.bias = norm.weight, norm.bias
@@ -101,7 +103,9 @@ def _shared(norm: _BatchNorm) -> _Shared:
     return made
 
 
-def local_batchnorms(module: nn.Module) -> list[_BatchNorm]:
+def local_batchnorms(module: nn.Module) -> list[BatchNorm]:
     """Return every BatchNorm below `module` that keeps statistics of this process's rows alone."""
-    norms = [child for child in module.modules() if isinstance(child, _BatchNorm) and not isinstance(child, _Shared)]
+    norms = [
+        child for child in module.modules() if isinstance(child, BatchNorm) and not isinstance(child, _SyncBatchNorm)
+    ]
     return [norm for norm in norms if norm.track_running_stats]

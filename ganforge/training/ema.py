@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganforge.api.game import EmaRecipe
 from ganforge.api.schedule import value_at
@@ -57,7 +58,7 @@ class Ema:
         """Take in the live weights after a round."""
         average, live = self._weights
         if average:
-            torch._foreach_lerp_(average, live, 1 - self.decay(images, batch))
+            get_ema_multi_avg_fn(self.decay(images, batch))(average, live, None)  # type: ignore[no-untyped-call]
         for target, source in zip(*self._buffers, strict=True):
             target.copy_(source)
 
