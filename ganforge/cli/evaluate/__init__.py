@@ -82,12 +82,12 @@ def command(
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.distributed_errors import one_voice
+    from ganforge.cli.distributed_errors import errors_told_once
     from ganforge.cli.evaluate.measure import Asked
     from ganforge.cli.evaluate.report import lines
 
     asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
-    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team):
+    with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team):
         found = _measure(samples, replace(asked, team=team), checkpoints, truncation, live, save)
         if team is None or team.is_main_process:
             if save:

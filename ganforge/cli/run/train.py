@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 from ganforge.api.families import metric_directions
 from ganforge.cli.crash_report import explain, keep_traceback
-from ganforge.cli.distributed_errors import one_voice
+from ganforge.cli.distributed_errors import errors_told_once
 from ganforge.cli.run.options import Order, agree_on_folder
 from ganforge.cli.run.signals import Signals
 from ganforge.cli.run.summary import summarise
@@ -62,7 +62,7 @@ def play(order: Order) -> int:
     with Signals(talks=accelerator.is_main_process) as signals:
         tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
         try:
-            with one_voice():
+            with errors_told_once():
                 try:
                     return _play(order, recipe, catalogue, accelerator, folder, tracker, signals)
                 except (RuntimeError, MemoryError, OSError) as error:  # before the run began
