@@ -9,6 +9,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,11 +18,14 @@ from support.installed import catalogue
 from support.toys import gan_table, recipe_of
 
 from ganforge.cli import main
-from ganforge.cli.terminal.tables import Row, broken, plus_minus, table
+from ganforge.cli.terminal.formats import format_mean
+from ganforge.cli.terminal.tables import Row, table_lines
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.toml_writer import recipe_to_toml
-from ganforge.runs.comparison import differences, group_seeds, mean_of, merge_orders
+from ganforge.runs.comparison import mean_of
+from ganforge.runs.recipe_differences import differences, merge_orders
 from ganforge.runs.run import flatten_recipe, read_run
+from ganforge.runs.run_groups import group_seeds
 
 RECEIPT = {"metric": "mode-coverage", "reference": "a" * 32, "reference-data": "ring", "fake": 500, "truncation": 1.0}
 FINDING = {
@@ -259,8 +263,8 @@ def test_more_runs_than_fit_are_told_in_pages(capsys):
     [
         (["nothing"], "nothing does not exist"),
         (["a", "a/"], "a is named twice; name each run once"),
-        (["a", "--out", "x.jpg"], "--out x.jpg: the grids are written as a PNG; expected a name that ends in .png"),
-        (["bare", "--out", "x.png"], "--out x.png: none of these runs has drawn a grid yet"),
+        (["a", "--out", "x.jpg"], "x.jpg: the grids are written as a PNG; expected a name that ends in .png"),
+        (["bare", "--out", "x.png"], "x.png is not written: none of these runs has drawn a grid yet"),
         ([], "Missing argument 'RUN...'"),
     ],
 )
@@ -278,7 +282,7 @@ def test_where_a_run_is_tracked_makes_no_difference():
     one = write_run(Path("a"), [(200, 0.5)])
     two = write_run(Path("b"), [(200, 0.5)], seed=1, tracking={"kind": "none", "name": "second"})
     runs = [read_run(folder, catalogue()) for folder in (one, two)]
-    assert [len(group) for group in group_seeds(runs)] == [2]
+    assert [len(group.runs) for group in group_seeds(runs)] == [2]
     assert differences(runs) == {"seed": [0, 1]}
 
 
@@ -303,17 +307,38 @@ def test_recipes_are_flattened_and_their_keys_merged():
 
 
 def test_numbers_and_their_spread():
-    assert plus_minus(94.3494, 0.4123) == "94.35 ± 0.41"
-    assert plus_minus(1234.5, 120.0) == "1,234 ± 120"
-    assert plus_minus(0.5, None) == "0.5000"
-    assert plus_minus(8.0, 0.0) == "8.000 ± 0"
-    assert plus_minus(float("nan"), 1.0) == "nan"
+    assert format_mean(94.3494, 0.4123) == "94.35 ± 0.41"
+    assert format_mean(1234.5, 120.0) == "1,234 ± 120"
+    assert format_mean(0.5, None) == "0.5000"
+    assert format_mean(8.0, 0.0) == "8.000 ± 0"
+    assert format_mean(float("nan"), 1.0) == "nan"
     assert mean_of([2.0]).std is None
     assert mean_of([1.0, 3.0]).std == pytest.approx(math.sqrt(2))
 
 
 def test_long_entries_go_on_in_the_next_line():
-    assert broken("/a/long/path.zip", 8) == ["/a/long/", "path.zip"]
-    told = list(table(["one", "two"], [Row("name", ("x" * 100, "short"))], 60))
+    told = [click.unstyle(line) for line in table_lines(["one", "two"], [Row("name", ("x" * 100, "short"))], 60)]
     assert max(map(len, told)) <= 60
     assert "".join(told).count("x") == 100
+    assert told == [line.rstrip() for line in told]
+
+
+def test_what_looks_like_markup_is_printed_as_it_is():
+    told = list(table_lines(["[bold]head[/bold]"], [Row("[red]name", ("[/nothing]:smile:",))], 80, "[i]"))
+    assert click.unstyle(told[0]).split() == ["[i]", "[bold]head[/bold]"]
+    assert click.unstyle(told[1]).split() == ["[red]name", "[/nothing]:smile:"]
+
+
+def test_twelve_columns_are_whole_in_pages_of_a_narrow_terminal():
+    heads = [f"run-{number:02d}" for number in range(12)]
+    rows = [Row("metrics"), Row("fid ↓", tuple(f"{number}.25 ± 0.5" for number in range(12)), bold=7)]
+    told = list(table_lines(heads, rows, 80))
+    text = click.unstyle("\n".join(told))
+    pages = text.split("\n\n")
+    assert len(pages) > 1
+    assert all(page.splitlines()[1] == "metrics" for page in pages)
+    shown = [page.splitlines() for page in pages]
+    assert [head for page in shown for head in page[0].split()] == heads
+    assert [cell for page in shown for cell in re.findall(r"\d+\.25 ± 0\.5", page[2])] == list(rows[1].cells)
+    bold = re.findall(r"\x1b\[1m([^\x1b]*)\x1b", "".join(line for line in told if "fid" in line))
+    assert [cell.strip() for cell in bold if cell.strip()] == ["7.25 ± 0.5"]

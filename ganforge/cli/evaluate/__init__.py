@@ -84,7 +84,8 @@ def command(
     end_with_launcher(os.environ)
     from ganforge.cli.distributed_errors import errors_told_once
     from ganforge.cli.evaluate.measure import Asked
-    from ganforge.cli.evaluate.report import lines
+    from ganforge.cli.evaluate.report import evaluation_lines
+    from ganforge.cli.terminal.tables import terminal_width
 
     asked = Asked(metrics, count, real, features, against, resolution, seed, repeat, device, leave_out)
     with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team):
@@ -92,8 +93,10 @@ def command(
         if team is None or team.is_main_process:
             if save:
                 _save(Path(samples), found)
-            text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found))
-            click.echo(text)
+            if as_json:
+                click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+            else:
+                click.echo("\n".join(evaluation_lines(found, terminal_width())))
     return 0
 
 

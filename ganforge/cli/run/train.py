@@ -100,7 +100,7 @@ def _play(
     source = recipe.data.open(cache)
     talks = accelerator.is_main_process
     better = metric_directions(recipe.metrics)
-    with make_view(recipe.run.images, 0, order.quiet, mute=not talks, better=better) as view:
+    with make_view(recipe.run.images, order.quiet, mute=not talks, better=better) as view:
         fresh = not (order.resume and list_checkpoints(folder / "checkpoints"))
         session, callbacks = assemble(
             recipe,
@@ -208,7 +208,7 @@ def _dry_run(order: Order, recipe: Recipe, accelerator: Accelerator) -> int:
     """Build everything, write nothing but decoded data, and say what would be trained."""
     source = recipe.data.open(cache_folder())
     tracker: Tracker = NoTracker()
-    with make_view(recipe.run.images, 0, True) as view:
+    with make_view(recipe.run.images, True) as view:
         session, _ = assemble(
             recipe, accelerator, source, folder=Path("-"), cache=cache_folder(), tracker=tracker, reporter=view
         )
