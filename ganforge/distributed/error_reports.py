@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import torch.distributed
-from torch.distributed import PrefixStore, Store, TCPStore
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]  # documented, not re-exported
 
 from ganforge.distributed.launch import LAUNCHER
 from ganforge.distributed.world import is_peer_loss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 GAP = 2  # columns of the terminal between two of the table
 LONGEST_NAME = 34  # a name on the left goes on in the next line beyond
 NARROWEST = 12  # a column that does not fit is made no narrower than this; it moves to the next page
-UNLIMITED = 10_000  # width off a terminal for what programs read line by line
+UNLIMITED = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Row:
 def terminal_width() -> int:
     """Return how wide the terminal is; 80 where there is none."""
     return max(40, shutil.get_terminal_size().columns)
+
+
+def listing_width() -> int:
+    """Return the width of a listing; off a terminal programs read it, which want each entry on one line."""
+    return terminal_width() if sys.stdout.isatty() else UNLIMITED
 
 
 def render(renderable: RenderableType, width: int) -> list[str]:
