@@ -60,7 +60,7 @@ def check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         begin = size(memory["peak_before_the_first_round"])
         yield f"           at most {size(memory['peak'])} for the whole process ({begin} before round 1)"
     rate, mean = format_rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
-    yield f"speed      {rate} images/s, by {speed['rounds_timed']} rounds of {mean}"
+    yield f"speed      {rate} images/s, by {speed['rounds_timed']:,} rounds of {mean}"
     time = format_duration(run["seconds"])
     yield f"time       about {time} for {run['images']:,} images; metrics and grids come on top"
     each, kept = size(disk["checkpoint"]), disk["checkpoints_kept"]

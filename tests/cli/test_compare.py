@@ -320,6 +320,8 @@ def test_long_entries_go_on_in_the_next_line():
     told = [click.unstyle(line) for line in table_lines(["one", "two"], [Row("name", ("x" * 100, "short"))], 60)]
     assert max(map(len, told)) <= 60
     assert "".join(told).count("x") == 100
+    told = [click.unstyle(line).strip() for line in table_lines(["ring-lr-variant-00"], [Row("n" * 25, ("1",))], 40)]
+    assert told[:2] == ["ring-lr-", "variant-00"], "rather after a sign than anywhere"
     assert told == [line.rstrip() for line in told]
 
 

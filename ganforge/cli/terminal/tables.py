@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,7 @@ from ganforge.cli.terminal.formats import wrapped
 
 ARROWS = {"lower": "↓", "higher": "↑"}
 GAP = 2  # columns of the terminal between two of the table
-LONGEST_NAME = 34  # a name on the left goes on in the next line beyond
+LONGEST_NAME = 34  # beyond, a name goes on in the next line, where columns need the room
 NARROWEST = 12  # a column that does not fit is made no narrower than this; it moves to the next page
 UNLIMITED = 10_000
 
@@ -57,11 +56,12 @@ def table_lines(heads: Sequence[str], rows: Sequence[Row], width: int, corner: s
 
     Entries that are wider than their column go on in the next line. `corner` stands above the names.
     """
-    names = min(max(map(cell_len, [corner, *(row.name for row in rows)])) + GAP, LONGEST_NAME)
-    room = width - names
+    names = GAP + max(map(cell_len, [corner, *(row.name for row in rows)]))
     widths = [
         GAP + max(map(cell_len, [head, *(row.cells[at] for row in rows if row.cells)])) for at, head in enumerate(heads)
     ]
+    names = min(names, max(LONGEST_NAME, width - sum(widths)))
+    room = width - names
     if sum(widths) > room:
         fair = max(room // len(widths), NARROWEST + GAP)
         widths = [min(column, fair, room) for column in widths]
@@ -72,18 +72,35 @@ def table_lines(heads: Sequence[str], rows: Sequence[Row], width: int, corner: s
         pages[-1].append(at)
     for number, page in enumerate(pages):
         yield from ("",) if number else ()
-        table = Table(box=None, padding=0, pad_edge=False, header_style="bold")
-        table.add_column(_indented(corner), width=names, overflow="fold")
+        table = Table(box=None, padding=(0, 0, 0, GAP), pad_edge=False, header_style="bold")
+        table.add_column(_name(corner, names), width=names)
         for at in page:
-            table.add_column(_indented(heads[at]), width=widths[at], justify="right", overflow="fold")
+            table.add_column(_entry(heads[at], widths[at]), width=widths[at] - GAP, justify="right")
         for row in rows:
-            cells = [_indented(row.cells[at], "bold" if at == row.bold else "") for at in page if row.cells]
-            table.add_row(_indented(row.name) if row.cells else Text(row.name, "cyan"), *cells)
+            name = _name(row.name, names) if row.cells else Text(row.name, "cyan")
+            cells = [_entry(row.cells[at], widths[at], bold=at == row.bold) for at in page if row.cells]
+            table.add_row(name, *cells)
         yield from render(table, width)
 
 
-def _indented(text: str, style: str = "") -> Padding:
-    return Padding(Text(text, style), (0, 0, 0, GAP))
+def _name(text: str, width: int) -> Text:
+    lines = _broken(text, width - GAP)
+    lines = lines if len(lines) == 1 else _broken(text, width - 2 * GAP)
+    return Text(" " * GAP + f"\n{' ' * 2 * GAP}".join(lines))
+
+
+def _entry(text: str, width: int, *, bold: bool = False) -> Text:
+    return Text("\n".join(_broken(text, width - GAP)), "bold" if bold else "")
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Return a text in lines: broken after a space or a sign, as rich does not do, else anywhere."""
+    lines = [""]
+    for part in re.findall(rf".{{0,{width - 1}}}?[ ,/_.=-]|.{{1,{width}}}", text):
+        if cell_len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
 
 
 class Footnotes:
