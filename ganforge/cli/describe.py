@@ -70,7 +70,8 @@ def _explanation(entry: CatalogueEntry) -> RenderableType:
         table.add_column(name, overflow="fold")
     for row in rows(entry.cls):
         table.add_row(*(Text(cell) for cell in row))
-    return Group(heading, Padding(Text("\n".join([doc, *links])), (0, 0, 1, 2)), table, Text())
+    fields = table if table.row_count else Text("  it has no fields", style="dim")
+    return Group(heading, Padding(Text("\n".join([doc, *links])), (0, 0, 1, 2)), fields, Text())
 
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:

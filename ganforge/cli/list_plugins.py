@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +128,5 @@ def _as_json(catalogue: Catalogue) -> dict[str, Any]:
             }
             for plugin, entries in by_plugin(catalogue).items()
         ],
-        "broken": [
-            {
-                "name": plugin.name,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "reason": plugin.reason,
-            }
-            for plugin in catalogue.broken
-        ],
+        "broken": [asdict(plugin) for plugin in catalogue.broken],
     }

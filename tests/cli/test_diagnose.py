@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.run_folders import write_run
 from support.toys import gan_table, recipe_of
 
 from ganforge.cli.diagnose import command
@@ -104,6 +105,11 @@ def test_metrics_show_their_best(tmp_path: Path):
     )
     said = diagnose(folder).output
     assert re.search(r"fid +[▁▂▃▄▅▆▇█]+ +6\.000  4\.000 to 9\.000", said), "nobody says which way it is better"
+
+
+def test_the_best_of_a_metric_that_the_recipe_measures(tmp_path: Path):
+    folder = write_run(tmp_path / "run", [(100, 0.5), (200, 0.1), (300, None), (400, 0.3)])
+    assert re.search(r"reverse-kl +[▁▂▃▄▅▆▇█ ]+ +0\.3000  best 0\.1000 at 200", diagnose(folder).output)
 
 
 def test_a_recipe_that_cannot_be_read_any_more(tmp_path: Path):
