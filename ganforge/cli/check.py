@@ -6,14 +6,11 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from ganforge.api.game import EmaRecipe
-    from ganforge.training.profiling import Profile
-    from ganforge.training.session import Session
+from ganforge.cli.terminal.formats import format_duration, format_rate
 
 
 @click.command("check")
@@ -29,111 +26,32 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     disk the run will take. Nothing is written but decoded data in the cache.
     """
     from ganforge.cli.terminal.view import SilentView
-    from ganforge.errors import MemoryShortageError
     from ganforge.plugins.loading import load_catalogue
     from ganforge.recipes.recipe import read_recipe
-    from ganforge.storage.folders import cache_folder
-    from ganforge.tracking import NoTracker
-    from ganforge.training.assemble import assemble
-    from ganforge.training.build import make_accelerator
-    from ganforge.training.out_of_memory import explain_memory_shortage
-    from ganforge.training.profiling import profile
+    from ganforge.training.check import check_recipe
 
     file = recipe / "recipe.toml" if recipe.is_dir() else recipe
     catalogue = load_catalogue(leave_out)
     read = read_recipe(file, catalogue, overrides, lambda text: click.echo(text, err=True))
     for plugin in catalogue.broken:
         click.echo(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}", err=True)
-    cache = cache_folder()
-    session: Session | None = None
-    try:
-        source = read.data.open(cache)
-        accelerator = make_accelerator(device, read.run.precision)
-        session, _ = assemble(
-            read, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), reporter=SilentView()
-        )
-        click.echo("playing a few rounds ...", err=True)
-        trial = profile(session)
-    except (RuntimeError, MemoryError, MemoryShortageError) as error:
-        short = explain_memory_shortage(error, read, session)
-        if short is None or short is error:
-            raise
-        raise short from error
-    facts = describe(session, trial) | {"recipe": str(file)}
-    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts)))
+    facts = check_recipe(read, device, SilentView())
+    if as_json:
+        click.echo(json.dumps(facts | {"recipe": str(file)}, indent=2))
+    else:
+        click.echo("\n".join([f"{file} is in order", *check_lines(facts)]))
 
 
-def describe(session: Session, trial: Profile) -> dict[str, Any]:
-    """Return all that was found out, as JSON takes it; memory in bytes, times in seconds."""
-    recipe, runner, spec = session.recipe, session.runner, session.source.spec
-    players = {}
-    for name, player in runner.players.items():
-        player.recipe.optimizer.adjust(
-            player.optimizer, 0, player.step_fraction
-        )  # the trial left it as at the run's end
-        group = player.optimizer.param_groups[0]
-        players[name] = {
-            "parameters": sum(parameter.numel() for parameter in player.parameters),
-            "optimizer": player.recipe.optimizer.kind,
-            "lr": player.recipe.optimizer.lr_at(0),
-            "lazy_correction": player.step_fraction,
-            "corrected_lr": float(group["lr"]),
-            "corrected_betas": [float(beta) for beta in group["betas"]] if "betas" in group else None,
-            "averaged": _averaged(player.recipe.ema) if player.recipe.ema else None,
-            "begins_with": session.start_weights.get(name),
-            "turns": [
-                {"name": turn.name, "every": turn.every, "lazy": turn.lazy, "after_images": turn.after_images}
-                for turn in runner.turns
-                if turn.player == name
-            ],
-        }
-    keep = recipe.checkpoints
-    kept = keep.keep + (keep.best is not None)
-    kept += recipe.run.images // keep.for_good_every_images if keep.for_good_every_images else 0
-    return {
-        "data": {
-            "kind": recipe.data.kind,
-            "samples": len(session.source),
-            "shape": list(spec.shape),
-            "classes": spec.classes,
-            "conditions": spec.conditions,
-        },
-        "game": recipe.game.kind,
-        "players": players,
-        "batch": runner.batch,
-        "device": runner.accelerator.device.type,
-        "precision": recipe.run.precision,
-        "memory": {
-            "weights": trial.weights,
-            "optimizers": trial.optimizers,
-            "averages": trial.averages,
-            "peak": trial.peak,
-            "peak_before_the_first_round": trial.before,
-        },
-        "speed": {
-            "images_per_second": trial.images_per_second,
-            "seconds_per_round": trial.seconds,
-            "seconds_of_the_slowest_round": trial.slowest,
-            "rounds_timed": trial.rounds,
-        },
-        "run": {"images": recipe.run.images, "seconds": recipe.run.images / trial.images_per_second},
-        "disk": {"checkpoint": trial.checkpoint, "checkpoints_kept": kept, "checkpoints": trial.checkpoint * kept},
-    }
-
-
-def lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Say it on a screen of 80 columns."""
-    from ganforge.cli.terminal.progress import duration, rate
-
+def check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the report in lines of 80 columns."""
     data, memory, speed, run, disk = (facts[key] for key in ("data", "memory", "speed", "run", "disk"))
     labels = f"{data['classes']} classes" if data["classes"] else "no labels"
     labels = f"conditions of {data['conditions']} numbers" if data["conditions"] else labels
-    yield f"{facts['recipe']} is in order"
     yield f"data       {data['kind']}: {data['samples']:,} samples of shape {data['shape']}, {labels}"
     precision = "" if facts["precision"] == "no" else f" in {facts['precision']}"
     yield f"game       {facts['game']}, rounds of {facts['batch']:,} images on {facts['device']}{precision}"
     for name, player in facts["players"].items():
-        yield from _player(name, player)
+        yield from _player_lines(name, player)
     parts = ", ".join(f"{name} {size(memory[name])}" for name in ("weights", "optimizers", "averages"))
     yield f"memory     {parts}"
     if facts["device"] == "cuda":
@@ -141,14 +59,15 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     else:
         begin = size(memory["peak_before_the_first_round"])
         yield f"           at most {size(memory['peak'])} for the whole process ({begin} before round 1)"
-    pace, mean = rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
-    yield f"speed      {pace} images/s, by {speed['rounds_timed']} rounds of {mean}"
-    yield f"time       about {duration(run['seconds'])} for {run['images']:,} images; metrics and grids come on top"
+    rate, mean = format_rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
+    yield f"speed      {rate} images/s, by {speed['rounds_timed']:,} rounds of {mean}"
+    time = format_duration(run["seconds"])
+    yield f"time       about {time} for {run['images']:,} images; metrics and grids come on top"
     each, kept = size(disk["checkpoint"]), disk["checkpoints_kept"]
     yield f"disk       {size(disk['checkpoints'])} for {kept} checkpoints of {each}"
 
 
-def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
+def _player_lines(name: str, player: Mapping[str, Any]) -> Iterator[str]:
     yield f"player     {name}: {player['parameters']:,} parameters"
     for turn in player["turns"]:
         when = "every round" if turn["every"] == 1 else f"every {turn['every']} rounds"
@@ -165,18 +84,6 @@ def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
     if player["begins_with"]:
         said = textwrap.shorten(f"at the start, {player['begins_with']}", 400, placeholder=" ...")
         yield from textwrap.wrap(said, 79, initial_indent=" " * 11, subsequent_indent=" " * 13)
-
-
-def _averaged(ema: EmaRecipe) -> str:
-    from ganforge.api.schedule import value_at
-
-    half_lives = {value_at(ema.half_life_images, images) for images in (0, 2**62)}
-    words = {
-        "exponential": f"with a half-life of {' to '.join(f'{value:,.0f}' for value in sorted(half_lives))} images",
-        "power": "over all of its training, the newest weights most",
-        "uniform": "over all of its training alike",
-    }
-    return words[ema.shape] + (f", from {ema.after_images:,} images on" if ema.after_images else "")
 
 
 def _seconds(value: float) -> str:

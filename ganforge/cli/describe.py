@@ -1,24 +1,23 @@
-"""`ganforge describe`: what a component is, and what can be set."""
+"""`ganforge describe`: a component, its paper and its fields."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli.list_plugins import entries_of
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from ganforge.plugins.catalogue import Catalogue, CatalogueEntry
 
 ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
-WIDE = 10_000  # columns off a terminal: programs that read it want one line for each field
 
 
 @click.command("describe")
@@ -30,28 +29,21 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
     Where several families have that kind, as the generator and the discriminator of one paper, all are explained.
     """
+    from rich.console import Group
+
+    from ganforge.cli.terminal.tables import listing_width, render
     from ganforge.plugins.loading import load_catalogue
 
     entries = find(load_catalogue(leave_out), kind, family)
-    from rich.console import Console
-
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
-    for number, entry in enumerate(entries):
-        if number:
-            console.print()
-        _explain(entry, console)
+    click.echo("\n".join(render(Group(*map(_explanation, entries)), listing_width())).rstrip())
 
 
 def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[CatalogueEntry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
     from ganforge.errors import RecipeError
-    from ganforge.plugins.catalogue import FAMILIES
     from ganforge.recipes.fields import nearest
 
-    if family is not None and family not in FAMILIES:
-        near = nearest(family, FAMILIES)
-        raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
-    known = [entry for entry in catalogue.entries if family in (None, entry.family)]
+    known = entries_of(catalogue, family)
     found = [entry for entry in known if entry.kind == kind]
     if found:
         return found
@@ -64,23 +56,22 @@ def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence
     raise RecipeError(f"no component is called '{kind}'{nearest(kind, kinds)} {installed}{''.join(broken)}")
 
 
-def _explain(entry: CatalogueEntry, console: Console) -> None:
+def _explanation(entry: CatalogueEntry) -> RenderableType:
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    noun = entry.family
-    console.print(Text.assemble((entry.kind, "bold cyan"), f"  of {noun}", (f"  from {entry.plugin.origin}", "dim")))
+    heading = Text.assemble((entry.kind, "bold cyan"), f"  of {entry.family}", (f"  from {entry.plugin.origin}", "dim"))
     doc = inspect.getdoc(entry.cls) or ""
-    console.print(Text(textwrap.indent(doc, "  ")))
-    for number in dict.fromkeys(ARXIV.findall(doc)):
-        console.print(f"  https://arxiv.org/abs/{number}")
+    links = [f"https://arxiv.org/abs/{number}" for number in dict.fromkeys(ARXIV.findall(doc))]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("  field", "default", "takes", "meaning"):
-        table.add_column(heading, overflow="fold")
+    for name in ("  field", "default", "takes", "meaning"):
+        table.add_column(name, overflow="fold")
     for row in rows(entry.cls):
         table.add_row(*(Text(cell) for cell in row))
-    console.print()
-    console.print(table)
+    fields = table if table.row_count else Text("  it has no fields", style="dim")
+    return Group(heading, Padding(Text("\n".join([doc, *links])), (0, 0, 1, 2)), fields, Text())
 
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:

@@ -1,9 +1,9 @@
-"""`ganforge list-plugins`: what is installed, and what is broken and why."""
+"""`ganforge list-plugins`: installed plugins and their components, and what is broken and why."""
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
-
-WIDE = 10_000  # columns off a terminal: programs that read it want one line for each component
 
 
 @click.command(name="list-plugins")
@@ -26,37 +24,39 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
 
     Plugins that could not be used come last, with the reason. `ganforge describe KIND` tells more about a component.
     """
+    from ganforge.plugins.catalogue import Catalogue
     from ganforge.plugins.loading import load_catalogue
 
     catalogue = load_catalogue(no_plugin)
     if family is not None:
-        catalogue = only(catalogue, family)
+        catalogue = Catalogue(entries_of(catalogue, family), catalogue.broken)
     if as_json:
         click.echo(json.dumps(_as_json(catalogue), indent=2))
         return
-    from rich.console import Console
+    from rich.console import Group
 
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
-    with console.capture() as text:
-        for plugin, entries in by_plugin(catalogue).items():
-            console.print(_table(plugin, entries))
-        for plugin in catalogue.broken:
-            console.print(_broken(plugin))
-    click.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
+    from ganforge.cli.terminal.tables import listing_width, render
+
+    listed = [_table(plugin, entries) for plugin, entries in by_plugin(catalogue).items()]
+    click.echo("\n".join(render(Group(*listed, *map(_broken, catalogue.broken)), listing_width())))
     if catalogue.broken:
         click.echo("Everything else works. Reinstall what is broken, or leave it out: --no-plugin NAME", err=True)
 
 
-def only(catalogue: Catalogue, family: str) -> Catalogue:
-    """Return the components of one family; a `RecipeError` with the nearest name where there is no such family."""
+def entries_of(catalogue: Catalogue, family: str | None) -> list[CatalogueEntry]:
+    """Return the components of one family, or of all.
+
+    Raises:
+        RecipeError: there is no such family; it names the nearest.
+    """
     from ganforge.errors import RecipeError
-    from ganforge.plugins.catalogue import FAMILIES, Catalogue
+    from ganforge.plugins.catalogue import FAMILIES
     from ganforge.recipes.fields import nearest
 
-    if family not in FAMILIES:
+    if family is not None and family not in FAMILIES:
         near = nearest(family, FAMILIES)
         raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
-    return Catalogue((entry for entry in catalogue.entries if entry.family == family), catalogue.broken)
+    return [entry for entry in catalogue.entries if family in (None, entry.family)]
 
 
 def by_plugin(catalogue: Catalogue) -> dict[Plugin, list[CatalogueEntry]]:
@@ -128,13 +128,5 @@ def _as_json(catalogue: Catalogue) -> dict[str, Any]:
             }
             for plugin, entries in by_plugin(catalogue).items()
         ],
-        "broken": [
-            {
-                "name": plugin.name,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "reason": plugin.reason,
-            }
-            for plugin in catalogue.broken
-        ],
+        "broken": [asdict(plugin) for plugin in catalogue.broken],
     }

@@ -82,3 +82,19 @@ def comparable_groups(receipts: Sequence[Mapping[str, Any] | None]) -> list[int]
         found.append(known[0] if known else len(kinds) - 1)
     order = sorted(range(len(kinds)), key=lambda number: (-found.count(number), number))
     return [-1 if number < 0 else order.index(number) for number in found]
+
+
+def explain_differences(receipts: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """Return in words in what each receipt differs from the most frequent kind; nothing for those of that kind."""
+    kinds = comparable_groups(receipts)
+    usual = next((receipt for receipt, kind in zip(receipts, kinds, strict=True) if kind == 0), None)
+    return ["" if kind == 0 else _difference(receipt, usual) for receipt, kind in zip(receipts, kinds, strict=True)]
+
+
+def _difference(receipt: Mapping[str, Any] | None, usual: Mapping[str, Any] | None) -> str:
+    if receipt is None or usual is None:
+        return "" if usual is None else "it has no receipt that says how it came about"
+    return "; ".join(
+        f"{describe_entry(name, receipt)}, not {describe_entry(name, usual).removeprefix(name.replace('_', ' ') + ' ')}"
+        for name in differing(usual, receipt)
+    )

@@ -1,14 +1,23 @@
-"""Runs side by side: what their recipes do not have in common, what came out, several seeds as one."""
+"""Comparison of runs: what differs in their recipes, what came out, several seeds as one."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
 
+from ganforge.api.plan import Direction
+from ganforge.errors import RecipeError
 from ganforge.evaluation.evaluate import sample_std
-from ganforge.runs.run import Run, is_irrelevant_key
+from ganforge.evaluation.receipts import comparable_groups, differing, explain_differences
+from ganforge.runs.recipe_differences import differences
+from ganforge.runs.run import MetricReading, Run
+from ganforge.runs.run_groups import RunGroup, group_seeds, short_names
+
+ReadingKind = Literal["final", "best", "evaluated"]  # of a metric: the newest, the best, measured afterwards
 
 
 @dataclass(frozen=True)
@@ -20,56 +29,130 @@ class Mean:
     count: int
 
 
-def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """Return, by key, the entries of recipes that are not the same in all runs; None where a recipe has no such entry.
+@dataclass(frozen=True)
+class MetricComparison:
+    """A metric of several groups.
 
-    Keys are in the order of the recipes; where runs are tracked is left out.
+    Args:
+        name: of the value.
+        better: which way.
+        readings: of each group, those of its runs that count.
+        caveats: of each group, why its values must not be compared with the others.
+        best: index of the group whose mean is best among those that may be compared; None where there is no choice.
     """
-    keys = [key for key in merge_orders([list(run.recipe) for run in runs]) if not is_irrelevant_key(key)]
-    found = {key: [run.recipe.get(key) for run in runs] for key in keys}
-    return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
+
+    name: str
+    better: Direction | None
+    readings: tuple[tuple[MetricReading, ...], ...]
+    caveats: tuple[tuple[str, ...], ...]
+    best: int | None
+
+    @property
+    def means(self) -> list[Mean | None]:
+        """The mean of each group; None where it has no such value."""
+        return [mean_of([reading.value for reading in group]) if group else None for group in self.readings]
 
 
-def merge_orders(orders: Sequence[Sequence[str]]) -> list[str]:
-    """Return all keys of several lists, each new one after the one that it follows in its own list."""
-    found: list[str] = []
-    for order in orders:
-        at = 0
-        for key in order:
-            if key in found:
-                at = found.index(key) + 1
-            else:
-                found.insert(at, key)
-                at += 1
-    tables = list(dict.fromkeys(_table(key) for key in found))
-    return sorted(found, key=lambda key: tables.index(_table(key)))  # a stable sort: within a table nothing moves
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side; see `compare`."""
+
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def recipes(self) -> list[RunGroup]:
+        """The runs by recipe: those that differ by their seed alone are one group."""
+        return group_seeds(self.runs)
+
+    @cached_property
+    def groups(self) -> list[RunGroup]:
+        """What is set side by side: recipes; the seeds of a single recipe one by one, and all of them together."""
+        if len(self.recipes) > 1 or len(self.runs) == 1:
+            return self.recipes
+        (whole,) = self.recipes
+        single = [RunGroup(name, (run,)) for run, name in zip(whole.runs, short_names(whole.runs), strict=True)]
+        return [*single, RunGroup(f"mean ± std of {len(whole.counted)}", whole.runs, summary=True)]
+
+    @cached_property
+    def differences(self) -> dict[str, list[Any]]:
+        """The entries of recipes in which groups differ, one for each group; of the summary there is none."""
+        shown = [group for group in self.groups if not group.summary]
+        found = differences([group.runs[0] for group in shown])
+        if any(len(group.runs) > 1 for group in shown):
+            found.pop("seed", None)
+        return found
+
+    @cached_property
+    def better(self) -> Mapping[str, Direction]:
+        """Which way metrics get better."""
+        return {name: way for run in self.runs for name, way in run.better.items()}
+
+    def metrics(self, kind: ReadingKind) -> Iterator[MetricComparison]:
+        """Yield the metrics that any run has; best values only where one is not the newest of its run."""
+        for name in dict.fromkeys(name for run in self.runs for name in _readings(run, kind)):
+            runs = [run for run in self.runs if name in run.final]
+            if kind != "best" or any(run.best.get(name) != run.final[name] for run in runs):
+                yield self._metric(name, kind)
+
+    def _metric(self, name: str, kind: ReadingKind) -> MetricComparison:
+        readings = tuple(
+            tuple(_readings(run, kind)[name] for run in group.counted if name in _readings(run, kind))
+            for group in self.groups
+        )
+        caveats = iter(explain_differences([reading.receipt for group in readings for reading in group]))
+        of_groups = tuple(tuple(dict.fromkeys(filter(None, (next(caveats) for _ in group)))) for group in readings)
+        better = self.better.get(name)
+        return MetricComparison(name, better, readings, of_groups, self._best(readings, of_groups, better))
+
+    def _best(
+        self,
+        readings: Sequence[Sequence[MetricReading]],
+        caveats: Sequence[Sequence[str]],
+        better: Direction | None,
+    ) -> int | None:
+        means = {
+            index: statistics.fmean(reading.value for reading in readings[index])
+            for index, group in enumerate(self.groups)
+            if readings[index] and not caveats[index] and not group.summary
+        }
+        finite = {index: mean for index, mean in means.items() if math.isfinite(mean)}
+        if better is None or len(finite) < 2:
+            return None
+        return (min if better == "lower" else max)(finite, key=lambda index: finite[index])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all there is to tell, as JSON takes it."""
+        names = list(dict.fromkeys(name for run in self.runs for name in run.final))
+        return {
+            "runs": [run.to_json() for run in self.runs],
+            "recipe": {
+                key: {str(run.folder): value for run, value in zip(self.runs, values, strict=True)}
+                for key, values in differences(self.runs).items()
+            },
+            "groups": [
+                {
+                    "runs": [str(run.folder) for run in group.runs],
+                    "seeds": [run.seed for run in group.runs],
+                    "of": [str(run.folder) for run in group.counted],
+                    "metrics": {name: _means(group.counted, name) for name in names},
+                }
+                for group in self.recipes
+            ],
+            "receipts_differ": {name: found for name in names if (found := _receipts_that_differ(self.runs, name))},
+        }
 
 
-def _table(key: str) -> str:
-    """Return the table that a key is told with, such as game.discriminator."""
-    steps = key.split(".")
-    return ".".join(steps[: min(2, len(steps) - 1)])
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Set runs side by side.
 
-
-def group_seeds(runs: Sequence[Run]) -> list[list[Run]]:
-    """Put runs together that differ by their seed alone, in the order in which they come.
-
-    A seed that was played twice by the same rules tells nothing about chance: the second run is in a group of its own.
+    Raises:
+        RecipeError: a run is there twice.
     """
-    found: list[list[Run]] = []
-    for run in runs:
-        fitting = [group for group in found if group[0].rules == run.rules]
-        free = [group for group in fitting if all(other.seed != run.seed for other in group)]
-        if free:
-            free[0].append(run)
-        else:
-            found.append([run])
-    return [sorted(group, key=lambda run: run.seed) for group in found]
-
-
-def counted_runs(group: Sequence[Run]) -> list[Run]:
-    """Return those runs of a group that means are taken over: the finished ones, or all where none is."""
-    return [run for run in group if run.status == "finished"] or list(group)
+    folders = [run.folder.resolve() for run in runs]
+    twice = [str(run.folder) for number, run in enumerate(runs) if folders[number] in folders[:number]]
+    if twice:
+        raise RecipeError(f"{', '.join(twice)} is named twice; name each run once")
+    return Comparison(tuple(runs))
 
 
 def mean_of(values: Sequence[float]) -> Mean:
@@ -77,8 +160,26 @@ def mean_of(values: Sequence[float]) -> Mean:
     return Mean(statistics.fmean(values), sample_std(values), len(values))
 
 
-def short_names(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a short name for each run: its folder's, with the folders above it where two have the same."""
-    short = [run.folder.resolve().name for run in runs]
-    for run, name in zip(runs, short, strict=True):
-        yield name if short.count(name) == 1 else str(run.folder)
+def _readings(run: Run, kind: ReadingKind) -> Mapping[str, MetricReading]:
+    return {"final": run.final, "best": run.best, "evaluated": run.evaluated}[kind]
+
+
+def _means(runs: Sequence[Run], name: str) -> dict[str, Any]:
+    kinds: tuple[ReadingKind, ...] = ("final", "best")
+    found = {kind: [_readings(run, kind)[name].value for run in runs if name in _readings(run, kind)] for kind in kinds}
+    return {
+        kind: asdict(mean_of(values)) for kind, values in found.items() if values and all(map(math.isfinite, values))
+    }
+
+
+def _receipts_that_differ(runs: Sequence[Run], name: str) -> list[dict[str, Any]]:
+    """Return whose receipts differ from that of the most runs, and in what."""
+    those = [run for run in runs if name in run.final]
+    receipts = [run.final[name].receipt for run in those]
+    kinds = comparable_groups(receipts)
+    usual = next((receipt for receipt, kind in zip(receipts, kinds, strict=True) if kind == 0), None)
+    return [
+        {"run": str(run.folder), "in": "no receipt" if receipt is None or usual is None else differing(usual, receipt)}
+        for run, receipt, kind in zip(those, receipts, kinds, strict=True)
+        if kind != 0
+    ]

@@ -13,7 +13,7 @@ from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.changes import change_recipe
 from ganforge.recipes.recipe import Recipe, read_recipe
-from ganforge.runs.comparison import differences
+from ganforge.runs import comparison
 from ganforge.runs.evaluate import Evaluation, EvaluationRequest, Evaluator
 from ganforge.runs.progress_bar import ProgressBar
 from ganforge.runs.trained_run import TrainedRun
@@ -38,7 +38,7 @@ __all__ = [
     "SilentReporter",
     "TrainedRun",
     "change_recipe",
-    "differences",
+    "compare",
     "load",
     "load_catalogue",
     "read_recipe",
@@ -101,3 +101,8 @@ def train(
 def load(folder: Path | str, catalogue: Catalogue | None = None) -> TrainedRun:
     """Return the run in a folder, finished or not; a `RecipeError` that names the nearest one where there is none."""
     return TrainedRun(folder, catalogue)
+
+
+def compare(*runs: TrainedRun) -> comparison.Comparison:
+    """Set runs side by side: what differs in their recipes, what came out, several seeds as one."""
+    return comparison.compare([run.summary() for run in runs])

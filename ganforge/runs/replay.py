@@ -1,14 +1,15 @@
-"""A run read again from its folder: what was logged, and what monitors make of it now."""
+"""Replay of a run from its folder: what was logged, and what monitors make of it now."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ganforge.api.families import Monitor
-from ganforge.api.monitor import Finding, LogLine, log_lines
+from ganforge.api.monitor import Finding, log_lines
 from ganforge.api.plan import Plan
 from ganforge.diagnosis.panel import Case, Panel, replay_log
 from ganforge.errors import GanforgeError, RecipeError
@@ -44,6 +45,53 @@ class Replay:
     def images(self) -> int:
         """Images shown, as far as the log tells."""
         return max((line.images for line in self.panel.lines), default=0)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of what was logged, in the order in which they came."""
+        return list(dict.fromkeys(name for line in self.panel.lines for name in line.values))
+
+    def values(self, name: str) -> tuple[list[int], list[float]]:
+        """Return images and values of one name, line by line, NaN where it was not finite."""
+        found = [(line.images, line.values[name]) for line in self.panel.lines if name in line.values]
+        return [images for images, _ in found], [value for _, value in found]
+
+    def best_line(self, name: str) -> int | None:
+        """Return which of a metric's values is best, by its index; None where nobody says what is better."""
+        finite = [(value, index) for index, value in enumerate(self.values(name)[1]) if math.isfinite(value)]
+        better = self.plan.direction(name)
+        if better is None or not finite:
+            return None
+        return (min if better == "lower" else max)(finite, key=lambda found: found[0])[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all there is to tell, as JSON takes it."""
+        readings = {}
+        for name in sorted(self.names):
+            finite = [value for value in self.values(name)[1] if math.isfinite(value)]
+            if finite:
+                readings[name] = {"last": finite[-1], "least": min(finite), "most": max(finite), "lines": len(finite)}
+        return {
+            "folder": str(self.folder),
+            "status": self.run.get("status"),
+            "reason": self.run.get("reason"),
+            "images": self.images,
+            "budget": self.plan.images,
+            "roll_backs": self.panel.rollbacks,
+            "findings": [
+                {
+                    **asdict(case.finding),
+                    "monitor": case.monitor,
+                    "first": case.first,
+                    "last": case.last,
+                    "holds": case.holds,
+                    "rollbacks": case.rollbacks,
+                }
+                for case in self.cases
+            ],
+            "readings": readings,
+            "notices": list(self.notices),
+        }
 
 
 def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Replay:
@@ -116,9 +164,3 @@ def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Cas
         )
         cases.setdefault(finding.name, case).last = images
     return list(cases.values())
-
-
-def values_of(lines: Sequence[LogLine], name: str) -> tuple[list[int], list[float]]:
-    """Return images and values of one name, line by line, NaN where it was not finite."""
-    found = [(line.images, line.values[name]) for line in lines if name in line.values]
-    return [images for images, _ in found], [value for _, value in found]

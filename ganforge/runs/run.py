@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class MetricReading:
     value: float
     images: int
     receipt: Mapping[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON takes it: a value that is not finite becomes null."""
+        return {**asdict(self), "value": self.value if math.isfinite(self.value) else None}
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,33 @@ class Run:
         """What all seeds of one recipe share."""
         played = {key: entry for key, entry in self.recipe.items() if key != SEED and not is_irrelevant_key(key)}
         return json.dumps(played, sort_keys=True, default=str)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a comparison tells of it, as JSON takes it; its recipe is left out."""
+        return {
+            "folder": str(self.folder),
+            "status": self.status,
+            "reason": self.facts.get("reason"),
+            "seed": self.seed,
+            "images": self.images,
+            "seconds": self.seconds,
+            "images_per_second": self.speed,
+            "device": self.facts.get("device"),
+            "metrics": {
+                name: {
+                    "better": self.better.get(name),
+                    "final": final.to_json(),
+                    "best": self.best[name].to_json() if name in self.best else None,
+                }
+                for name, final in self.final.items()
+            },
+            "evaluated": {
+                name: {"better": self.better.get(name), **reading.to_json()} for name, reading in self.evaluated.items()
+            },
+            "findings": [asdict(finding) for finding in self.findings],
+            "grid": None if self.grid is None else str(self.grid),
+            "notices": list(self.notices),
+        }
 
 
 def read_run(folder: Path, catalogue: Catalogue) -> Run:

@@ -11,7 +11,7 @@ from ganforge.cli.check import command, size
 from ganforge.errors import RecipeError
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.toml_writer import recipe_to_toml
-from ganforge.training import profiling as trial
+from ganforge.training import check as check_module
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +19,8 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setattr(plugins, "load_catalogue", lambda leave_out=(): catalogue())
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    real = trial.profile
-    monkeypatch.setattr(trial, "profile", lambda session: real(session, seconds=0.1))
+    real = check_module.profile
+    monkeypatch.setattr(check_module, "profile", lambda session: real(session, seconds=0.1))
 
 
 @pytest.fixture

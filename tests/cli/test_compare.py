@@ -7,68 +7,17 @@ import math
 import re
 import statistics
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.images import png_of
 from support.installed import catalogue
-from support.toys import gan_table, recipe_of
+from support.run_folders import save_evaluation, write_run
+from support.toys import gan_table
 
 from ganforge.cli import main
-from ganforge.cli.terminal.tables import Row, broken, plus_minus, table
 from ganforge.plugins import loading as plugins
-from ganforge.recipes.toml_writer import recipe_to_toml
-from ganforge.runs.comparison import differences, group_seeds, mean_of, merge_orders
-from ganforge.runs.run import flatten_recipe, read_run
-
-RECEIPT = {"metric": "mode-coverage", "reference": "a" * 32, "reference-data": "ring", "fake": 500, "truncation": 1.0}
-FINDING = {
-    "name": "mode-collapse",
-    "symptom": "samples are alike",
-    "evidence": "variance 0.001",
-    "cause": "a weak discriminator",
-    "remedies": [],
-    "severity": "failure",
-}
-
-
-def write_run(
-    folder: Path,
-    values: list[tuple[int, float | None]],
-    *,
-    seed: int = 0,
-    status: str = "finished",
-    receipt: dict[str, Any] | None = None,
-    finding: int | None = None,
-    **changes: Any,
-) -> Path:
-    """Write a run's folder by hand: one metric at so many images shown, and what is drawn and said beside it."""
-    folder.mkdir(parents=True)
-    metrics = [{"kind": "mode-coverage", "samples": 500, "every_images": 100}]
-    recipe = recipe_of(data={"kind": "ring"}, metrics=metrics, seed=seed, **changes)
-    (folder / "recipe.toml").write_text(recipe_to_toml(recipe))
-    record = {"id": f"{seed:032x}", "status": status, "start": 1000.0, "end": 1060.0, "device": "cpu"}
-    (folder / "run.json").write_text(json.dumps(record))
-    how = {**RECEIPT, "seed": seed, **(receipt or {})}
-    log = [
-        {
-            "images": images,
-            "round": images // 16,
-            "time": 1000.0,
-            "values": {"reverse-kl": value},
-            "receipts": {"reverse-kl": {"images_shown": images, **how}},
-        }
-        for images, value in values
-    ]
-    log.insert(0, {"images": 100, "round": 6, "time": 1.0, "values": {"speed/images_per_second": 640.0 + seed}})
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    event = {"images": finding, "time": 1.0, "kind": "finding", "text": "", "details": FINDING}
-    (folder / "events.jsonl").write_text("" if finding is None else json.dumps(event) + "\n")
-    (folder / "grids").mkdir()
-    Image.fromarray(np.full((20, 30), 40 * seed, np.uint8)).save(folder / "grids" / f"images-{values[-1][0]:012d}.png")
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -168,22 +117,6 @@ def test_a_value_without_a_receipt_is_marked(capsys):
     assert "a  it has no receipt that says how it came about" in told
 
 
-def test_what_a_roll_back_has_undone_does_not_count(capsys):
-    write_run(Path("a"), [(100, 0.5), (200, 0.1), (150, 0.4), (200, 0.3)])
-    assert read_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
-    write_run(Path("b"), [(100, None), (200, 0.3)])
-    assert read_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
-
-
-def save_evaluation(folder: Path, name: str, values: list[float], images: int, **receipt: Any) -> None:
-    """Append what `ganforge evaluate --save` would."""
-    with (folder / "evaluations.jsonl").open("a") as file:
-        for seed, value in enumerate(values):
-            how = {**RECEIPT, "metric": name, "seed": seed, "images_shown": images, **receipt}
-            line = {"images": images, "time": 1.0, "seed": seed, "values": {name: value}, "better": {name: "lower"}}
-            file.write(json.dumps({**line, "receipts": {name: how}}) + "\n")
-
-
 def test_what_was_evaluated_afterwards_is_lined_up_too(capsys):
     """The newest evaluation, as the mean over its seeds; the log alone is compared where nothing was evaluated."""
     write_run(Path("a"), [(200, 0.5)])
@@ -259,8 +192,8 @@ def test_more_runs_than_fit_are_told_in_pages(capsys):
     [
         (["nothing"], "nothing does not exist"),
         (["a", "a/"], "a is named twice; name each run once"),
-        (["a", "--out", "x.jpg"], "--out x.jpg: the grids are written as a PNG; expected a name that ends in .png"),
-        (["bare", "--out", "x.png"], "--out x.png: none of these runs has drawn a grid yet"),
+        (["a", "--out", "x.jpg"], "x.jpg: the grids are written as a PNG; expected a name that ends in .png"),
+        (["bare", "--out", "x.png"], "x.png is not written: none of these runs has drawn a grid yet"),
         ([], "Missing argument 'RUN...'"),
     ],
 )
@@ -274,46 +207,9 @@ def test_errors_say_what_is_wrong(capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
-def test_where_a_run_is_tracked_makes_no_difference():
-    one = write_run(Path("a"), [(200, 0.5)])
-    two = write_run(Path("b"), [(200, 0.5)], seed=1, tracking={"kind": "none", "name": "second"})
-    runs = [read_run(folder, catalogue()) for folder in (one, two)]
-    assert [len(group) for group in group_seeds(runs)] == [2]
-    assert differences(runs) == {"seed": [0, 1]}
-
-
 def test_a_seed_that_was_played_twice_is_not_averaged(capsys):
     for name in ("a", "b"):
         write_run(Path(name), [(200, 0.5)])
     told = compare(capsys, "a", "b")
     assert row(told, "reverse-kl ↓") == ["0.5000", "0.5000"]
     assert "±" not in told
-
-
-def test_recipes_are_flattened_and_their_keys_merged():
-    assert flatten_recipe({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]}) == {
-        "a.b": 1,
-        "c.0.d": 2,
-        "c.1.d": 3,
-        "e": [1, 2],
-    }
-    assert merge_orders([["g.x.a", "g.x.c", "m.0.a"], ["g.x.a", "g.x.b", "g.x.c", "m.0.z", "g.x.y"]]) == [
-        "g.x.a", "g.x.b", "g.x.c", "g.x.y", "m.0.z", "m.0.a",
-    ]  # fmt: skip
-
-
-def test_numbers_and_their_spread():
-    assert plus_minus(94.3494, 0.4123) == "94.35 ± 0.41"
-    assert plus_minus(1234.5, 120.0) == "1,234 ± 120"
-    assert plus_minus(0.5, None) == "0.5000"
-    assert plus_minus(8.0, 0.0) == "8.000 ± 0"
-    assert plus_minus(float("nan"), 1.0) == "nan"
-    assert mean_of([2.0]).std is None
-    assert mean_of([1.0, 3.0]).std == pytest.approx(math.sqrt(2))
-
-
-def test_long_entries_go_on_in_the_next_line():
-    assert broken("/a/long/path.zip", 8) == ["/a/long/", "path.zip"]
-    told = list(table(["one", "two"], [Row("name", ("x" * 100, "short"))], 60))
-    assert max(map(len, told)) <= 60
-    assert "".join(told).count("x") == 100

@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 from support.catalogues import CATALOGUE, FAMILIES, TOY_RECIPE
+from support.installed import catalogue
 
 from ganforge.cli import describe, recipe, schema
 from ganforge.errors import GanforgeError, RecipeError
@@ -48,6 +49,14 @@ def test_describe_looks_into_tables():
     said = invoke(describe.command, "gan").stdout
     for field in ("generator.network", "generator.ema.half_life_images", "discriminator.augmentation"):
         assert f"  {field} " in said
+
+
+def test_a_component_without_fields_says_so(monkeypatch):
+    monkeypatch.setattr(plugins, "load_catalogue", lambda leave_out=(): catalogue())
+    said = invoke(describe.command, "hinge").stdout
+    assert "it has no fields" in said
+    assert "default" not in said
+    assert "it has no fields" not in invoke(describe.command, "adam").stdout
 
 
 def test_every_component_can_be_described():

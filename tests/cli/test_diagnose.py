@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.run_folders import write_run
 from support.toys import gan_table, recipe_of
 
 from ganforge.cli.diagnose import command
-from ganforge.cli.terminal.plots import BLOCKS, curve, means, place
+from ganforge.cli.terminal.plots import LEVELS, column_of, resample, sparkline
 from ganforge.recipes.toml_writer import recipe_to_toml
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -106,6 +107,11 @@ def test_metrics_show_their_best(tmp_path: Path):
     assert re.search(r"fid +[▁▂▃▄▅▆▇█]+ +6\.000  4\.000 to 9\.000", said), "nobody says which way it is better"
 
 
+def test_the_best_of_a_metric_that_the_recipe_measures(tmp_path: Path):
+    folder = write_run(tmp_path / "run", [(100, 0.5), (200, 0.1), (300, None), (400, 0.3)])
+    assert re.search(r"reverse-kl +[▁▂▃▄▅▆▇█ ]+ +0\.3000  best 0\.1000 at 200", diagnose(folder).output)
+
+
 def test_a_recipe_that_cannot_be_read_any_more(tmp_path: Path):
     folder = run_of(tmp_path / "run", [(1_000, STRONG)])
     text = (folder / "recipe.toml").read_text()
@@ -135,7 +141,7 @@ def test_no_run(tmp_path: Path):
 @pytest.mark.parametrize(
     ("values", "width", "expected"),
     [
-        ([0, 1, 2, 3, 4, 5, 6, 7], 8, BLOCKS),
+        ([0, 1, 2, 3, 4, 5, 6, 7], 8, LEVELS),
         ([0, 7], 4, "▁▁██"),
         ([0, 0, 7, 7], 2, "▁█"),
         ([3.0], 5, "▁"),
@@ -147,11 +153,11 @@ def test_no_run(tmp_path: Path):
     ],
 )
 def test_curves(values, width, expected):
-    assert curve(values, width) == expected
+    assert sparkline(values, width) == expected
 
 
 def test_places_of_values_in_curves():
-    assert means([1, 3, 5, 7], 2) == [2, 6]
-    assert [place(index, 4, 2) for index in range(4)] == [0, 0, 1, 1]
-    assert [place(index, 2, 4) for index in range(2)] == [0, 2]
-    assert place(0, 1, 30) == 0
+    assert resample([1, 3, 5, 7], 2) == [2, 6]
+    assert [column_of(index, 4, 2) for index in range(4)] == [0, 0, 1, 1]
+    assert [column_of(index, 2, 4) for index in range(2)] == [0, 2]
+    assert column_of(0, 1, 30) == 0

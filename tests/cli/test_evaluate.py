@@ -15,7 +15,7 @@ from PIL import Image
 from support.installed import catalogue
 
 from ganforge.cli import main
-from ganforge.cli.evaluate.report import lines
+from ganforge.cli.evaluate.report import evaluation_lines
 from ganforge.evaluation.evaluate import MetricValue
 from ganforge.evaluation.receipts import differing
 from ganforge.plugins import loading as plugins
@@ -347,14 +347,18 @@ def test_values_of_other_receipts_are_marked_and_explained():
         EvaluatedSamples(f"{at}", at, (value("fid", 10 + at, images_shown=at, **more),))
         for at, more in ((1, {}), (2, {}), (3, {"fake": 20_000, "truncation": 0.5}))
     )
-    told = "\n".join(lines(Evaluation("run", "digits", (0,), columns)))
+    told = "\n".join(evaluation_lines(Evaluation("run", "digits", (0,), columns), 80))
     assert re.search(r"fid ↓ +11\.00 +12\.00 +13\.00 a\n", told)
     assert "a  fake 20,000, not 50,000; truncation 0.5, not not said" in told
 
 
 def test_few_samples_are_warned_of_and_many_are_not():
     few, many = (
-        "\n".join(lines(Evaluation("run", "digits", (0,), (EvaluatedSamples("1", 1, (value("fid", 1, fake=count),)),))))
+        "\n".join(
+            evaluation_lines(
+                Evaluation("run", "digits", (0,), (EvaluatedSamples("1", 1, (value("fid", 1, fake=count),)),)), 80
+            )
+        )
         for count in (9_999, 10_000)
     )
     assert "! 9,999 samples are fewer than 10,000" in few
@@ -364,7 +368,7 @@ def test_few_samples_are_warned_of_and_many_are_not():
 def test_a_feature_network_is_told_once():
     network = {"features": "net", "weights-sha256": "f" * 64, "resizer": "none"}
     values = (value("fid", 1, **network), value("precision", 1, neighbours=3, **network), value("variance", 1))
-    told = "\n".join(lines(Evaluation("run", "digits", (0,), (EvaluatedSamples("1", 1, values),))))
+    told = "\n".join(evaluation_lines(Evaluation("run", "digits", (0,), (EvaluatedSamples("1", 1, values),)), 80))
     assert told.count("features net, weights-sha256 ffffffffffff..., resizer none") == 1
     assert re.findall(r"  (?:fid|precision|variance): .*", told) == [
         "  fid: features net", "  precision: neighbours 3, features net", "  variance: nothing else",

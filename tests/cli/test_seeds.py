@@ -154,7 +154,7 @@ def playing(answers: dict[int, int | Exception], played: list[RunOptions]) -> Ca
 )
 def test_one_seed_that_fails_does_not_stop_the_others(capsys, monkeypatch, answer, code, said):
     played: list[RunOptions] = []
-    monkeypatch.setattr(seeds, "play", playing({4: 0, 5: answer, 6: 0}, played))
+    monkeypatch.setattr(seeds, "run_training", playing({4: 0, 5: answer, 6: 0}, played))
     assert ganforge("--seeds", "3") == code
     assert [str(order.out) for order in played] == [f"runs/ring-seed{seed}" for seed in (4, 5, 6)]
     assert said in capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_one_seed_that_fails_does_not_stop_the_others(capsys, monkeypatch, answe
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_seed_that_a_signal_ended_is_the_last(monkeypatch, code):
     played: list[RunOptions] = []
-    monkeypatch.setattr(seeds, "play", playing({4: 0, 5: code}, played))
+    monkeypatch.setattr(seeds, "run_training", playing({4: 0, 5: code}, played))
     assert ganforge("--seeds", "3") == code
     assert len(played) == 2
 

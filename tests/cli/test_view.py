@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from ganforge.api.monitor import Finding
+from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
 from ganforge.cli.terminal.live import LiveView
-from ganforge.cli.terminal.progress import Pace, Scores, duration, number, rate
-from ganforge.cli.terminal.view import PlainView, SilentView, make_view, terms
+from ganforge.cli.terminal.progress import MetricHistory, RunProgress
+from ganforge.cli.terminal.view import PlainView, SilentView, format_terms, make_view
 
 LOGGED = {
     "discriminator/adversarial": 1.2345,
@@ -32,48 +33,48 @@ class Clock:
         return self.now
 
 
-def paced(total=10_000, start=0):
+def paced(total=10_000):
     clock = Clock()
-    return Pace(total, start, clock), clock
+    return RunProgress(total, clock), clock
 
 
 def test_speed_and_time_left_of_a_steady_run():
-    pace, clock = paced()
-    assert pace.left is None
+    run, clock = paced()
+    assert run.seconds_left is None
     for images in range(0, 4001, 32):
-        pace.note(images)
+        run.update(images)
         clock.now += 0.32  # 100 images/s
     clock.now -= 0.32
-    assert pace.speed == pytest.approx(100, rel=1e-6)
-    assert pace.left == pytest.approx((10_000 - 4000) / 100, rel=1e-6)
+    assert run.speed == pytest.approx(100, rel=1e-6)
+    assert run.seconds_left == pytest.approx((10_000 - 4000) / 100, rel=1e-6)
 
 
 def test_time_left_counts_what_happens_between_rounds_and_only_this_process():
-    pace, clock = paced(start=0)
-    pace.note(8_000)  # resumed there
+    run, clock = paced()
+    run.update(8_000)  # resumed there
     clock.now += 5
-    pace.note(8_500)
+    run.update(8_500)
     clock.now += 5  # a metric
-    assert pace.left == pytest.approx(1_500 / 50)
+    assert run.seconds_left == pytest.approx(1_500 / 50)
 
 
 def test_speed_follows_a_change_within_half_a_minute():
-    pace, clock = paced(10**9)
+    run, clock = paced(10**9)
     images = 0
     for speed, seconds in ((100, 60), (10, 30)):
         for _ in range(seconds):
             clock.now += 1
             images += speed
-            pace.note(images)
-    assert pace.speed == pytest.approx(10, rel=0.5)
+            run.update(images)
+    assert run.speed == pytest.approx(10, rel=0.5)
 
 
 def test_looks_are_at_most_four_a_second():
-    pace, clock = paced(10**9)
+    run, clock = paced(10**9)
     looks = 0
     for images in range(1, 1001):
         clock.now += 0.01
-        looks += pace.note(images)
+        looks += run.update(images)
     assert 30 <= looks <= 41
 
 
@@ -81,7 +82,7 @@ def test_looks_are_at_most_four_a_second():
     ("seconds", "said"), [(0, "0:00"), (59.6, "1:00"), (252, "4:12"), (3723, "1:02:03"), (90_000, "1 day 1 h")]
 )
 def test_duration(seconds, said):
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -100,38 +101,38 @@ def test_duration(seconds, said):
     ],
 )
 def test_number(value, said):
-    assert number(value) == said
+    assert format_number(value) == said
     assert len(said) <= 9
 
 
 def test_rate_has_a_decimal_where_it_tells_something():
-    assert (rate(1234.5), rate(2.46)) == ("1,234", "2.5")
+    assert (format_rate(1234.5), format_rate(2.46)) == ("1,234", "2.5")
 
 
 def test_terms_are_short_and_the_opponents_come_first():
-    assert [(name, value.strip()) for name, value in terms(LOGGED)] == [
+    assert [(name, value.strip()) for name, value in format_terms(LOGGED)] == [
         ("D", "1.234"),
         ("G", "0.8760"),
         ("augmentation p", "0.1000"),
         ("r1", "0.0123"),
     ]
-    twins = terms({"generator/cycle": 1.0, "other/cycle": 2.0, "other/adversarial": 3.0})
+    twins = format_terms({"generator/cycle": 1.0, "other/cycle": 2.0, "other/adversarial": 3.0})
     assert [name for name, _ in twins] == ["other", "cycle", "other cycle"]
 
 
 def test_best_goes_the_way_of_the_metric():
-    scores = Scores({"fid": "lower", "coverage": "higher"})
+    history = MetricHistory({"fid": "lower", "coverage": "higher"})
     for images, value in ((1, 5.0), (2, 3.0), (3, float("nan")), (4, 4.0)):
-        scores.note(images, {"fid": value, "coverage": value, "other": value})
-    assert scores.best == {"fid": (3.0, 2), "coverage": (5.0, 1)}
-    assert scores.newest["other"] == (4.0, 4)
-    scores.note(5, {"fid-of-real": 1.0, "fids": 1.0})
-    assert set(scores.best) == {"fid", "coverage"}, "a yardstick has no best, whatever its name begins with"
+        history.update(images, {"fid": value, "coverage": value, "other": value})
+    assert history.best == {"fid": (3.0, 2), "coverage": (5.0, 1)}
+    assert history.newest["other"] == (4.0, 4)
+    history.update(5, {"fid-of-real": 1.0, "fids": 1.0})
+    assert set(history.best) == {"fid", "coverage"}, "a yardstick has no best, whatever its name begins with"
 
 
 def test_plain_lines_are_aligned(capsys):
-    pace, clock = paced(50_000)
-    view = PlainView(pace, Scores({"fid": "lower"}))
+    run, clock = paced(50_000)
+    view = PlainView(run, MetricHistory({"fid": "lower"}))
     for images in (0, 3_200, 12_800):
         view.progress(images)
         if images:
@@ -152,7 +153,7 @@ def test_plain_lines_are_aligned(capsys):
 
 
 def test_quiet_says_only_what_must_be_read(capsys):
-    with make_view(100, 0, True) as view:
+    with make_view(100, True) as view:
         assert isinstance(view, SilentView)
         view.progress(50)
         view.values(50, LOGGED)
@@ -162,14 +163,14 @@ def test_quiet_says_only_what_must_be_read(capsys):
 
 def test_off_a_terminal_lines_are_plain_even_when_colour_is_forced(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with make_view(100, 0, False) as view:
+    with make_view(100, False) as view:
         assert isinstance(view, PlainView)
 
 
 def live(width=80, **settings):
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=24, legacy_windows=False, **settings)
-    pace, clock = paced(50_000)
-    return LiveView(console, pace, Scores({"fid": "lower"})), console, clock
+    run, clock = paced(50_000)
+    return LiveView(console, run, MetricHistory({"fid": "lower"})), console, clock
 
 
 def frame(view, console):
@@ -245,7 +246,7 @@ def test_a_finding_is_told_above_the_view_and_its_remedies_can_be_pasted():
 
 
 def test_plain_and_quiet_views_tell_findings_too(capsys):
-    with make_view(100, 0, True) as view:
+    with make_view(100, True) as view:
         view.finding(0, FINDING)
     said = capsys.readouterr().err
     assert "! mode-collapse  before the first round" in said

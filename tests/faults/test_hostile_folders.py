@@ -118,7 +118,7 @@ def test_what_would_not_be_words_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     raise_in: list[Path] = []
     monkeypatch.setattr(folders, "damaged", broken)
     monkeypatch.setattr(folders, "questions", questions)
-    monkeypatch.setattr("ganforge.cli.diagnose.story", lambda *_: 1 / 0)
+    monkeypatch.setattr("ganforge.cli.diagnose.replay_lines", lambda *_: 1 / 0)
     (wrong,) = folders.play(tmp_path, 1, 0)
     assert wrong.startswith("0: run.json = b'{}', diagnose -> ")
     assert "ZeroDivisionError" in wrong

@@ -24,23 +24,19 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
       ganforge compare runs/stylegan2_faces runs/stylegan2_faces-2
       ganforge compare runs/dcgan-seed* runs/wgan-seed* --out grids.png
     """
-    from ganforge.cli.compare.contact_sheet import write
-    from ganforge.cli.compare.report import lines
-    from ganforge.cli.compare.report_json import content
-    from ganforge.errors import RecipeError
+    from ganforge.cli.compare.report import comparison_lines
+    from ganforge.cli.terminal.tables import terminal_width
     from ganforge.plugins.loading import load_catalogue
+    from ganforge.runs.comparison import compare
+    from ganforge.runs.contact_sheet import write_contact_sheet
     from ganforge.runs.run import read_run
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise RecipeError(f"--out {out}: the grids are written as a PNG; expected a name that ends in .png")
-    twice = [
-        str(run) for number, run in enumerate(runs) if run.resolve() in [other.resolve() for other in runs[:number]]
-    ]
-    if twice:
-        raise RecipeError(f"{', '.join(twice)} is named twice; name each run once")
     catalogue = load_catalogue(leave_out)
-    found = [read_run(run, catalogue) for run in runs]
+    comparison = compare([read_run(run, catalogue) for run in runs])
     if out is not None:
-        write(found, out)
+        write_contact_sheet(comparison.runs, out)
         click.echo(f"wrote {out}", err=True)
-    click.echo(json.dumps(content(found), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+    if as_json:
+        click.echo(json.dumps(comparison.to_json(), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(comparison_lines(comparison, terminal_width())))

@@ -80,8 +80,9 @@ def command(
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.distributed_errors import one_voice
-    from ganforge.cli.evaluate.report import lines
+    from ganforge.cli.distributed_errors import errors_told_once
+    from ganforge.cli.evaluate.report import evaluation_lines
+    from ganforge.cli.terminal.tables import terminal_width
     from ganforge.distributed.world import World
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.evaluate import EvaluationRequest, Evaluator
@@ -92,7 +93,7 @@ def command(
     of_run = (run / "recipe.toml").is_file()
     if not of_run:
         _check_files(samples, run.exists() or against is not None, checkpoints, live, save, truncation)
-    with one_voice(), _team(device, world) as team, one_voice(), _hushed(team), _progress() as progress:
+    with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team), _progress() as progress:
         evaluator = Evaluator(
             request,
             load_catalogue(leave_out),
@@ -108,8 +109,10 @@ def command(
         if team is None or team.is_main_process:
             if save:
                 click.echo(f"appended to {found.save(run)}", err=True)
-            text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else "\n".join(lines(found))
-            click.echo(text)
+            if as_json:
+                click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+            else:
+                click.echo("\n".join(evaluation_lines(found, terminal_width())))
     return 0
 
 

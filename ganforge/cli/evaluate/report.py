@@ -1,4 +1,4 @@
-"""How `ganforge evaluate` tells what was measured: values, which way they are better, and what they depend on."""
+"""Report of an evaluation on a terminal: values, which way they are better, and what they depend on."""
 
 from __future__ import annotations
 
@@ -7,40 +7,48 @@ from typing import Any
 
 import click
 
-from ganforge.cli.terminal.tables import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
+from ganforge.cli.terminal.formats import format_mean, wrapped
+from ganforge.cli.terminal.tables import Footnotes, Row, explain_arrows, table_lines, with_arrow
 from ganforge.evaluation.evaluate import MetricValue
-from ganforge.evaluation.receipts import describe_entry, differing
+from ganforge.evaluation.receipts import describe_entry, differing, explain_differences
 from ganforge.runs.evaluate import Evaluation
 
-ENOUGH = 10_000  # generated samples below which a value is told with a warning
+FEW_SAMPLES = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
-APART = ("metric", "images_shown", "seed", "warning", "reference", "reference-data", "reference-samples")
+TOLD_ELSEWHERE = (  # entries of receipts
+    "metric",
+    "images_shown",
+    "seed",
+    "warning",
+    "reference",
+    "reference-data",
+    "reference-samples",
+)
 
 
-def lines(found: Evaluation) -> Iterator[str]:
-    """Say it on a terminal: values, which way they are better, and what they depend on."""
-    width, marks = columns(), Marks()
+def evaluation_lines(found: Evaluation, width: int) -> Iterator[str]:
+    """Yield the report, line by line: values, which way they are better, and what they depend on."""
+    footnotes, single = Footnotes(), len(found.columns) == 1
     names = {value.name: value for column in found.columns for value in column.values}
     rows = []
     for name, first in names.items():
-        values = [next((value for value in column.values if value.name == name), None) for column in found.columns]
-        letters = marks.line([None if value is None else value.receipt for value in values])
-        cells = [
-            "-" if value is None else f"{plus_minus(value.mean, value.std)} {letter}".rstrip()
-            for value, letter in zip(values, letters, strict=True)
-        ]
-        rows.append(Row(direction(name, first.better), tuple(cells)))
-    one = found.columns[0] if len(found.columns) == 1 else None
-    after = f" after {one.images:,} images" if one is not None and one.images is not None else ""
+        values = {at: value for at, column in enumerate(found.columns) for value in column.values if value.name == name}
+        caveats = dict(zip(values, explain_differences([value.receipt for value in values.values()]), strict=True))
+        cells = ["-"] * len(found.columns)
+        for at, value in values.items():
+            cells[at] = footnotes.mark(format_mean(value.mean, value.std), [caveats[at]] if caveats[at] else [])
+        rows.append(Row(with_arrow(name, first.better), tuple(cells)))
+    images = found.columns[0].images if single else None
+    after = "" if images is None else f" after {images:,} images"
     yield from wrapped(f"{found.samples}{after} against {found.reference}", width)
     yield ""
-    heads = [column.name for column in found.columns] if one is None else ["value"]
-    yield from table(heads, rows, width, "" if one is not None else "after so many images")
+    heads = ["value"] if single else [column.name for column in found.columns]
+    yield from table_lines(heads, rows, width, "" if single else "after so many images")
     yield ""
-    betters = [value.better for value in names.values()]
-    more = [f"mean ± standard deviation over {len(found.seeds)} seeds"] if len(found.seeds) > 1 else []
-    yield "  " + "; ".join([legend(betters), *more])
-    yield from marks.say(width)
+    arrows = explain_arrows([value.better for value in names.values()])
+    spread = f"mean ± standard deviation over {len(found.seeds)} seeds" if len(found.seeds) > 1 else ""
+    yield from wrapped("; ".join(filter(None, (arrows, spread))), width, "  ", "  ")
+    yield from footnotes.lines(width)
     yield from _receipts(list(names.values()), found, width)
 
 
@@ -50,7 +58,7 @@ def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> I
     common = {
         name: entry
         for name, entry in receipts[0].items()
-        if name not in APART and all(other.get(name) == entry for other in receipts)
+        if name not in TOLD_ELSEWHERE and all(other.get(name) == entry for other in receipts)
     }
     yield ""
     seeds = f"seed {found.seeds[0]}" if len(found.seeds) == 1 else f"seeds {found.seeds[0]} to {found.seeds[-1]}"
@@ -71,7 +79,9 @@ def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> I
             told = dict(zip(NETWORK, network, strict=True))
             yield from wrapped(", ".join(describe_entry(name, told) for name in NETWORK), width, "  ", "    ")
     for names, receipt in seen if len(seen) > 1 else ():
-        own = [describe_entry(name, receipt) for name in receipt if name not in {*common, *APART, *NETWORK[1:]}]
+        own = [
+            describe_entry(name, receipt) for name in receipt if name not in {*common, *TOLD_ELSEWHERE, *NETWORK[1:]}
+        ]
         yield from wrapped(f"{', '.join(names)}: {', '.join(own) or 'nothing else'}", width, "  ", "    ")
     yield from _warnings(receipts, width)
 
@@ -79,9 +89,11 @@ def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> I
 def _warnings(receipts: Sequence[Mapping[str, Any]], width: int) -> Iterator[str]:
     said = [str(receipt["warning"]) for receipt in receipts if receipt.get("warning")]
     few = [
-        receipt["fake"] for receipt in receipts if not receipt.get("warning") and receipt.get("fake", ENOUGH) < ENOUGH
+        receipt["fake"]
+        for receipt in receipts
+        if not receipt.get("warning") and receipt.get("fake", FEW_SAMPLES) < FEW_SAMPLES
     ]
     if few:
-        said.append(f"{min(few):,} samples are fewer than {ENOUGH:,}: compare at equal counts only")
+        said.append(f"{min(few):,} samples are fewer than {FEW_SAMPLES:,}: compare at equal counts only")
     for text in dict.fromkeys(said):
         yield from (click.style(line, fg="yellow") for line in wrapped(f"! {text}", width, "  ", "    "))

@@ -67,10 +67,10 @@ def command(
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.distributed_errors import one_voice
+    from ganforge.cli.distributed_errors import errors_told_once
     from ganforge.cli.run.options import RunOptions
     from ganforge.cli.run.train import run_training
 
     options = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, seed_group)
-    with one_voice():
+    with errors_told_once():
         return run_training(options)

@@ -13,14 +13,16 @@ from pathlib import Path
 import click
 import torch
 
-from ganforge.cli.compare.report import lines
+from ganforge.cli.compare.report import comparison_lines
 from ganforge.cli.run.options import RunOptions
 from ganforge.cli.run.train import run_training
 from ganforge.cli.terminal.console import say
+from ganforge.cli.terminal.tables import terminal_width
 from ganforge.distributed.launch import launch
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
+from ganforge.runs.comparison import compare
 from ganforge.runs.run import read_run
 from ganforge.runs.seeds import SeedGroup, plan_seeds
 
@@ -104,6 +106,6 @@ def _summarise(options: RunOptions, folders: Sequence[Path]) -> None:
     runs = [read_run(folder, catalogue) for folder in folders if (folder / "recipe.toml").is_file()]
     if runs:
         say("")
-        for line in lines(runs):
+        for line in comparison_lines(compare(runs), terminal_width()):
             say(line)
         say(f"\n  again: ganforge compare {' '.join(str(run.folder) for run in runs)}")

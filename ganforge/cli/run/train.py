@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.api.families import metric_directions
-from ganforge.cli.distributed_errors import one_voice
+from ganforge.cli.distributed_errors import errors_told_once
 from ganforge.cli.run.options import RunOptions, choose_folder
 from ganforge.cli.run.summary import summarise
 from ganforge.cli.terminal.console import say
@@ -47,7 +47,7 @@ def run_training(options: RunOptions) -> int:
     better = metric_directions(recipe.metrics)
     with Signals(talks=main) as signals:
         try:
-            with one_voice(), make_view(recipe.run.images, 0, options.quiet, mute=not main, better=better) as view:
+            with errors_told_once(), make_view(recipe.run.images, options.quiet, mute=not main, better=better) as view:
                 outcome = train_run(
                     recipe,
                     folder,

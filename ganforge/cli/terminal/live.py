@@ -1,4 +1,4 @@
-"""The live view: bar, speed, time left, the terms of each player, the newest and the best metrics."""
+"""Live view: bar, speed, time left, the terms of each player, the newest and the best metrics."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.file_proxy import FileProxy
 from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from ganforge.api.monitor import Finding
-from ganforge.cli.terminal.findings import block
-from ganforge.cli.terminal.progress import BEHIND, Pace, Scores, duration, metrics_of, number, rate
+from ganforge.cli.terminal.findings import format_finding
+from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
+from ganforge.cli.terminal.progress import HIDDEN_GROUPS, MetricHistory, RunProgress, metrics_of
 
-MARGIN, LABEL, CELL = 2, 15, 26  # columns
+MARGIN, LABEL_WIDTH, CELL_WIDTH = 2, 15, 26  # columns
 
 
-class _Above(FileProxy):
+class _PrintAbove(FileProxy):
     """What anybody prints meanwhile scrolls away above the view; click, too, which otherwise writes to `buffer`."""
 
     buffer = None
@@ -29,12 +32,12 @@ class LiveView:
 
     Args:
         console: on a terminal.
-        pace: of the run.
-        scores: newest and best metrics.
+        run: how far it is.
+        history: newest and best metrics.
     """
 
-    def __init__(self, console: Console, pace: Pace, scores: Scores) -> None:
-        self.console, self.pace, self.scores = console, pace, scores
+    def __init__(self, console: Console, run: RunProgress, history: MetricHistory) -> None:
+        self.console, self.run, self.history = console, run, history
         self.logged: dict[str, float] = {}
         self._live = Live(self, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._streams = sys.stdout, sys.stderr
@@ -42,8 +45,8 @@ class LiveView:
     def __enter__(self) -> LiveView:
         self._streams = sys.stdout, sys.stderr
         if sys.stdout.isatty():
-            sys.stdout = _Above(self.console, sys.stdout)
-        sys.stderr = _Above(self.console, sys.stderr)
+            sys.stdout = _PrintAbove(self.console, sys.stdout)
+        sys.stderr = _PrintAbove(self.console, sys.stderr)
         self._live.start(refresh=True)
         return self
 
@@ -58,12 +61,12 @@ class LiveView:
 
     def progress(self, images: int) -> None:
         """Note it, and redraw when it is time."""
-        if self.pace.note(images):
+        if self.run.update(images):
             self._live.refresh()
 
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Take in terms, readings or metrics; the next redraw shows them."""
-        self.scores.note(images, metrics_of(values))
+        self.history.update(images, metrics_of(values))
         self.logged |= {name: value for name, value in values.items() if "/" in name and _shown(name)}
         if metrics_of(values):
             self._live.refresh()
@@ -74,37 +77,31 @@ class LiveView:
 
     def finding(self, images: int, finding: Finding) -> None:
         """Tell it above the view; what is to be pasted stays on its line."""
-        self.console.print(Text.from_ansi(block(images, finding, self.console.width)), soft_wrap=True)
+        self.console.print(Text.from_ansi(format_finding(images, finding, self.console.width)), soft_wrap=True)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         width = options.max_width
         yield Text()
         yield self._headline(width)
-        yield self._bar(width, ascii_only=options.ascii_only)
+        bar = ProgressBar(self.run.total, self.run.images, complete_style="green", finished_style="green")
+        yield Padding(bar, (0, MARGIN))
         if not self.logged:
             hint = "losses follow here, every run.log_every_images images"
             yield _line(Text(" " * MARGIN + hint, style="dim"), width)
         for group, cells in self._groups().items():
             yield from _rows(group, cells, width)
-        for name in self.scores.newest:
+        for name in self.history.newest:
             yield self._metric(name, width)
 
     def _headline(self, width: int) -> Text:
-        pace = self.pace
-        left = pace.left
-        parts = [f"{pace.images:,} of {pace.total:,} images", f"{int(100 * pace.share)} %"]
-        parts += [f"{rate(pace.speed)} images/s"] if pace.speed else []
-        if pace.images >= pace.total:
-            parts.append(f"took {duration(pace.elapsed)}")
+        run, left = self.run, self.run.seconds_left
+        parts = [f"{run.images:,} of {run.total:,} images", f"{int(100 * run.fraction_done)} %"]
+        parts += [f"{format_rate(run.speed)} images/s"] if run.speed else []
+        if run.images >= run.total:
+            parts.append(f"took {format_duration(run.elapsed)}")
         else:
-            parts.append("starting" if left is None else f"{duration(left)} left")
+            parts.append("starting" if left is None else f"{format_duration(left)} left")
         return _line(Text(" " * MARGIN + "   ".join(parts), style="bold"), width)
-
-    def _bar(self, width: int, *, ascii_only: bool) -> Text:
-        room = max(width - 2 * MARGIN, 1)
-        full = int(room * self.pace.share)
-        done, rest = ("=", " ") if ascii_only else ("━", "─")
-        return Text.assemble(" " * MARGIN, (done * full, "green"), (rest * (room - full), "dim"), no_wrap=True)
 
     def _groups(self) -> dict[str, list[tuple[str, str]]]:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -112,31 +109,33 @@ class LiveView:
             group, _, term = name.partition("/")
             if term.endswith("/gradient_norm"):  # of a lazy turn: no room
                 continue
-            groups.setdefault(group, []).append((term.replace("_", " "), number(self.logged[name])))
+            groups.setdefault(group, []).append((term.replace("_", " "), format_number(self.logged[name])))
         return dict(sorted(groups.items(), key=lambda item: (item[0] not in ("generator", "discriminator"), item[0])))
 
     def _metric(self, name: str, width: int) -> Text:
-        value, images = self.scores.newest[name]
-        line = Text.assemble(" " * MARGIN, (f"{name:<{LABEL - 1}} ", "bold"), (number(value), "bold green"))
+        value, images = self.history.newest[name]
+        line = Text.assemble(
+            " " * MARGIN, (f"{name:<{LABEL_WIDTH - 1}} ", "bold"), (format_number(value), "bold green")
+        )
         line.append(f" at {images:,} images", style="dim")
-        if name in self.scores.best:
-            best, then = self.scores.best[name]
-            line.append(f"   best {number(best)}")
+        if name in self.history.best:
+            best, then = self.history.best[name]
+            line.append(f"   best {format_number(best)}")
             line.append(f" at {then:,}", style="dim")
         return _line(line, width)
 
 
 def _shown(name: str) -> bool:
-    return name.partition("/")[0] not in BEHIND and not name.endswith("_score_std")
+    return name.partition("/")[0] not in HIDDEN_GROUPS and not name.endswith("_score_std")
 
 
 def _rows(group: str, cells: list[tuple[str, str]], width: int) -> Iterator[Text]:
-    columns = max(1, (width - MARGIN - LABEL) // CELL)
+    columns = max(1, (width - MARGIN - LABEL_WIDTH) // CELL_WIDTH)
     for start in range(0, len(cells), columns):
-        line = Text.assemble(" " * MARGIN, (f"{'' if start else group:<{LABEL - 1}} ", "bold"))
+        line = Text.assemble(" " * MARGIN, (f"{'' if start else group:<{LABEL_WIDTH - 1}} ", "bold"))
         for name, value in cells[start : start + columns]:
             line.append(f"{name} ", style="dim")
-            line.append(f"{value:<{max(CELL - len(name) - 1, len(value) + 1)}}")
+            line.append(f"{value:<{max(CELL_WIDTH - len(name) - 1, len(value) + 1)}}")
         yield _line(line, width)
 
 

@@ -1,52 +1,52 @@
-"""How fast it goes and how long it will take, and how to write that for people."""
+"""Progress of a run: how fast it goes, how long it will take, the newest and the best metrics."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Direction = Literal["lower", "higher"]
-MEMORY = 10.0  # seconds over which the speed is smoothed
-LOOK = 0.25  # seconds between looks at the clock's consequences
-BEHIND = ("speed", "grid", "real", "data", "weights", "run")  # readings that are there for monitors to read
+if TYPE_CHECKING:
+    from ganforge.api.plan import Direction
+
+SMOOTHING_SECONDS = 10.0  # of the speed
+REDRAW_SECONDS = 0.25
+HIDDEN_GROUPS = ("speed", "grid", "real", "data", "weights", "run")  # readings that are there for monitors to read
 
 
-class Pace:
+class RunProgress:
     """Images shown over time.
 
     Args:
         total: images shown when the run is over.
-        start: images shown before this process began, as far as known when it does: the first note tells.
         clock: seconds.
     """
 
-    def __init__(self, total: int, start: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.images = total, start
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.images = total, 0
         self.clock, self.began = clock, clock()
         self.speed = 0.0  # images per second, smoothed
-        self._seen: tuple[float, int] | None = None
-        self._first = (self.began, start)
+        self._first: tuple[float, int] | None = None  # after the first round, which also warms up
+        self._last = (self.began, 0)
 
-    def note(self, images: int) -> bool:
-        """Note how many images were shown; return whether a look is due, which is at most four times a second."""
+    def update(self, images: int) -> bool:
+        """Take in how many images were shown; return whether to redraw, which is at most four times a second."""
         self.images = images
         now = self.clock()
-        if self._seen is None:  # after the first round, which also warms up
-            self._seen = self._first = (now, images)
+        if self._first is None:
+            self._first = self._last = (now, images)
             return True
-        then, before = self._seen
-        if now - then < LOOK:
+        then, before = self._last
+        if now - then < REDRAW_SECONDS:
             return False
-        speed, gone = (images - before) / (now - then), now - then
-        keep = math.exp(-gone / MEMORY) if self.speed else 0.0
-        self.speed = keep * self.speed + (1 - keep) * speed
-        self._seen = (now, images)
+        weight = 1 - math.exp((then - now) / SMOOTHING_SECONDS) if self.speed else 1.0
+        self.speed += weight * ((images - before) / (now - then) - self.speed)
+        self._last = (now, images)
         return True
 
     @property
-    def share(self) -> float:
+    def fraction_done(self) -> float:
         """What was done of the run, from 0 to 1."""
         return min(self.images / self.total, 1.0)
 
@@ -56,14 +56,15 @@ class Pace:
         return self.clock() - self.began
 
     @property
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds until the end at the mean speed so far, metrics and pictures included; None while unknown."""
+        if self._first is None or self.images <= self._first[1]:
+            return None
         then, before = self._first
-        done = self.images - before
-        return None if done <= 0 else max(self.total - self.images, 0) * (self.clock() - then) / done
+        return max(self.total - self.images, 0) * (self.clock() - then) / (self.images - before)
 
 
-class Scores:
+class MetricHistory:
     """The newest and the best value of each metric, and the images shown then.
 
     Args:
@@ -75,7 +76,7 @@ class Scores:
         self.newest: dict[str, tuple[float, int]] = {}
         self.best: dict[str, tuple[float, int]] = {}
 
-    def note(self, images: int, values: Mapping[str, float]) -> None:
+    def update(self, images: int, values: Mapping[str, float]) -> None:
         """Take in new values."""
         for name, value in values.items():
             self.newest[name] = (value, images)
@@ -90,27 +91,3 @@ class Scores:
 def metrics_of(values: Mapping[str, float]) -> dict[str, float]:
     """Return what was measured on samples; terms and readings have a slash in their names."""
     return {name: value for name, value in values.items() if "/" not in name}
-
-
-def duration(seconds: float) -> str:
-    """Return 0:07, 4:12, 1:02:03 or 3 days 4 h."""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86_400)
-    hours, minutes, seconds_left = rest // 3600, rest // 60 % 60, rest % 60
-    if days:
-        return f"{days} day{'s' if days > 1 else ''} {hours} h"
-    return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
-
-
-def number(value: float) -> str:
-    """Return a value in four figures, in at most nine characters."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:.0f}"
-    if 1e-3 <= abs(value) < 9999.5:
-        return f"{value:.{max(0, min(4, 3 - math.floor(math.log10(abs(value)))))}f}"
-    return f"{value:,.0f}" if 9999.5 <= abs(value) < 999_999.5 else f"{value:.2e}"
-
-
-def rate(speed: float) -> str:
-    """Return images per second, with a decimal where it tells something."""
-    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"

@@ -1,4 +1,4 @@
-"""What a person sees while it trains: a live view on a terminal, plain lines elsewhere, next to nothing when quiet."""
+"""Views of a run at work: live on a terminal, plain lines elsewhere, next to nothing when quiet."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.cli.terminal.findings import block
-from ganforge.cli.terminal.progress import BEHIND, Direction, Pace, Scores, duration, metrics_of, number, rate
+from ganforge.cli.terminal.findings import format_finding
+from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
+from ganforge.cli.terminal.progress import HIDDEN_GROUPS, MetricHistory, RunProgress, metrics_of
+from ganforge.training.reporter import SilentReporter
 
 if TYPE_CHECKING:
     from ganforge.api.monitor import Finding
+    from ganforge.api.plan import Direction
     from ganforge.training.reporter import Reporter
-from ganforge.training.reporter import SilentReporter
 
-SHORT = {"discriminator": "D", "generator": "G"}
-APART = ("gradient_norm", "_score", "_score_std", "separation", "overfit")  # readings that a line has no room for
+ABBREVIATIONS = {"discriminator": "D", "generator": "G"}
+HIDDEN_TERMS = ("gradient_norm", "_score", "_score_std", "separation", "overfit")  # a line has no room for these
 
 
 @contextmanager
 def make_view(
     total_images: int,
-    start_images: int,
     quiet: bool,
     *,
     mute: bool = False,
@@ -34,12 +35,11 @@ def make_view(
 
     Args:
         total_images: images shown when the run is over.
-        start_images: images shown before this process began.
         quiet: tell only what a person must read.
         mute: tell nothing.
         better: which way metrics get better, by the name of a value; of others no best value is told.
     """
-    pace, scores = Pace(total_images, start_images), Scores(better or {})
+    run, history = RunProgress(total_images), MetricHistory(better or {})
     if quiet or mute:
         yield SilentReporter() if mute else SilentView()
         return
@@ -47,11 +47,11 @@ def make_view(
 
     console = Console(stderr=True, highlight=False)
     if not sys.stderr.isatty() or console.is_dumb_terminal:
-        yield PlainView(pace, scores)
+        yield PlainView(run, history)
         return
     from ganforge.cli.terminal.live import LiveView
 
-    with LiveView(console, pace, scores) as view:
+    with LiveView(console, run, history) as view:
         yield view
 
 
@@ -64,58 +64,50 @@ class SilentView(SilentReporter):
 
     def finding(self, images: int, finding: Finding) -> None:
         """Tell it on stderr."""
-        click.echo(block(images, finding), err=True)
+        click.echo(format_finding(images, finding), err=True)
 
 
-class PlainView:
+class PlainView(SilentView):
     """One line every log interval, for files, pipes and terminals that cannot be drawn on."""
 
-    def __init__(self, pace: Pace, scores: Scores) -> None:
-        self.pace, self.scores = pace, scores
+    def __init__(self, run: RunProgress, history: MetricHistory) -> None:
+        self.run, self.history = run, history
 
     def progress(self, images: int) -> None:
         """Note it; nothing is written."""
-        self.pace.note(images)
+        self.run.update(images)
 
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Write a line of terms, or of metrics."""
-        measured, shown = metrics_of(values), terms(values)
-        self.scores.note(images, measured)
-        total = f"{self.pace.total:,}"
+        measured, shown = metrics_of(values), format_terms(values)
+        self.history.update(images, measured)
+        total = f"{self.run.total:,}"
         parts = [f"{images:>{len(total)},}/{total} images"]
         if measured:
             parts += [self._metric(name) for name in measured]
         elif not shown:
             return
         else:
-            speed = values.get("speed/images_per_second", self.pace.speed)
-            left = self.pace.left
-            parts += [f"{rate(speed):>5} img/s", f"{'?' if left is None else duration(left):>7} left"]
+            speed = values.get("speed/images_per_second", self.run.speed)
+            left = self.run.seconds_left
+            parts += [f"{format_rate(speed):>5} img/s", f"{'?' if left is None else format_duration(left):>7} left"]
             parts += [f"{label} {value}" for label, value in shown]
         click.echo(f"  {'  '.join(parts)}", err=True)
 
     def _metric(self, name: str) -> str:
-        value, _ = self.scores.newest[name]
-        best = self.scores.best.get(name)
-        return f"{name} {number(value)}" + (f" (best {number(best[0])} at {best[1]:,})" if best else "")
-
-    def say(self, text: str) -> None:
-        """Say it on stderr."""
-        click.echo(text, err=True)
-
-    def finding(self, images: int, finding: Finding) -> None:
-        """Tell it on stderr."""
-        click.echo(block(images, finding), err=True)
+        value, _ = self.history.newest[name]
+        best = self.history.best.get(name)
+        return f"{name} {format_number(value)}" + (f" (best {format_number(best[0])} at {best[1]:,})" if best else "")
 
 
-def terms(values: Mapping[str, float]) -> list[tuple[str, str]]:
+def format_terms(values: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return short labels and values of the terms, the discriminator's first: D 1.234, G 0.8760, r1 0.0123."""
     found: dict[str, str] = {}
     for name in sorted(values, key=lambda name: (not name.endswith("/adversarial"), name)):
         group, _, term = name.partition("/")
-        if not term or group in BEHIND or term.endswith(APART):
+        if not term or group in HIDDEN_GROUPS or term.endswith(HIDDEN_TERMS):
             continue
-        label = SHORT.get(group, group) if term == "adversarial" else term
+        label = ABBREVIATIONS.get(group, group) if term == "adversarial" else term
         label = f"{group} {term}" if label in found or (len(label) == 1 and term != "adversarial") else label
-        found[label] = f"{number(values[name]):<6}"
+        found[label] = f"{format_number(values[name]):<6}"
     return list(found.items())

@@ -1,4 +1,4 @@
-"""The newest grids of several runs in one picture."""
+"""Contact sheet: the newest grids of several runs in one picture."""
 
 from __future__ import annotations
 
@@ -8,42 +8,36 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ganforge.decoding.image import BadFile, picture
-from ganforge.errors import GanforgeError
-from ganforge.runs.comparison import short_names
+from ganforge.errors import GanforgeError, RecipeError
 from ganforge.runs.run import Run
+from ganforge.runs.run_groups import short_names
 
 CELL = 512  # pixels of a grid's longer side, at most
-ACROSS = 4  # grids beside each other
-LINE = 18  # pixels of a line of text
+COLUMNS = 4  # grids beside each other
+LINE_HEIGHT = 18  # pixels of a line of text
 GAP = 12
-TEXT = 14
+FONT_SIZE = 14
 
 
-def write(runs: Sequence[Run], out: Path) -> None:
+def write_contact_sheet(runs: Sequence[Run], out: Path) -> None:
     """Write the grids side by side, each below the name of its run and the images that were shown.
 
     Raises:
         GanforgeError: no run has a grid, or the file cannot be written.
+        RecipeError: the file is no PNG.
     """
+    if out.suffix.lower() != ".png":
+        raise RecipeError(f"{out}: the grids are written as a PNG; expected a name that ends in .png")
     grids = [(run, name) for run, name in zip(runs, short_names(runs), strict=True) if run.grid is not None]
     if not grids:
-        raise GanforgeError(f"--out {out}: none of these runs has drawn a grid yet")
+        raise GanforgeError(f"{out} is not written: none of these runs has drawn a grid yet")
     cells = [_cell(run, name) for run, name in grids]
-    rows = [cells[start : start + ACROSS] for start in range(0, len(cells), ACROSS)]
-    wide = max(cell.width for cell in cells)
-    sheet = Image.new(
-        "RGB",
-        (
-            GAP + (wide + GAP) * max(len(row) for row in rows),
-            GAP + sum(max(cell.height for cell in row) + GAP for row in rows),
-        ),
-        "white",
-    )
-    top = GAP
-    for row in rows:
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    heights = [max(cell.height for cell in row) + GAP for row in rows]
+    sheet = Image.new("RGB", (GAP + (CELL + GAP) * len(rows[0]), GAP + sum(heights)), "white")
+    for number, row in enumerate(rows):
         for column, cell in enumerate(row):
-            sheet.paste(cell, (GAP + column * (wide + GAP), top))
-        top += max(cell.height for cell in row) + GAP
+            sheet.paste(cell, (GAP + column * (CELL + GAP), GAP + sum(heights[:number])))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(out)
@@ -66,9 +60,9 @@ def _cell(run: Run, name: str) -> Image.Image:
         factor = CELL // longest
         grid = grid.resize((grid.width * factor, grid.height * factor), Image.Resampling.NEAREST)
     shown = int(run.grid.stem.removeprefix("images-"))
-    cell = Image.new("RGB", (CELL, grid.height + 2 * LINE), "white")
-    draw, font = ImageDraw.Draw(cell), ImageFont.load_default(size=TEXT)
+    cell = Image.new("RGB", (CELL, grid.height + 2 * LINE_HEIGHT), "white")
+    draw, font = ImageDraw.Draw(cell), ImageFont.load_default(size=FONT_SIZE)
     draw.text((0, 0), name, fill="black", font=font)
-    draw.text((0, LINE), f"{run.status}, {shown:,} images shown", fill="grey", font=font)
-    cell.paste(grid, (0, 2 * LINE))
+    draw.text((0, LINE_HEIGHT), f"{run.status}, {shown:,} images shown", fill="grey", font=font)
+    cell.paste(grid, (0, 2 * LINE_HEIGHT))
     return cell
