@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganforge.api import Batch, Dataset, DataSpec, KnownConditions, Source, derive_seed, picture_grid
-from ganforge.builtin.data.pixels import digest
+from ganforge.builtin.data.sources.pixels import digest
 
 Shape = Literal["disc", "square", "diamond"]
 _NORMS: dict[Shape, Callable[[Tensor, Tensor], Tensor]] = {  # of the plane, whose balls they are

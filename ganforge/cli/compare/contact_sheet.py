@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ganforge.decoding.image import BadFile, picture
+from ganforge.decoding.image import BadImageError, decode_rgb
 from ganforge.errors import GanforgeError
 from ganforge.runs.comparison import short_names
 from ganforge.runs.run import Run
@@ -55,8 +55,8 @@ def _cell(run: Run, name: str) -> Image.Image:
     """Return a grid, enlarged by a whole factor or reduced to fit, below its title."""
     assert run.grid is not None
     try:
-        grid = picture(run.grid.read_bytes())
-    except (OSError, BadFile) as error:
+        grid = decode_rgb(run.grid.read_bytes())
+    except (OSError, BadImageError) as error:
         raise GanforgeError(f"{run.grid} cannot be read: {error}") from error
     longest = max(grid.size)
     if longest > CELL:

@@ -17,7 +17,7 @@ from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.faces import Faces
 from ganforge.builtin.data.gaussians import Grid, Ring
 from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.scatter import ASTRAY, DOT
+from ganforge.builtin.data.sources.scatter import ASTRAY, DOT
 
 
 def everything(source: object) -> dict[str, torch.Tensor]:

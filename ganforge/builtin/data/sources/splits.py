@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from ganforge.api import DataError, derive_seed
-from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
+from ganforge.builtin.data.sources.pixels import Check, ImageDataset, PixelSource
 
 Part = Literal["all", "train", "test"]
 TEST = 5  # one in so many samples is held out
 UNKNOWN = -1  # the label of a sample whose class nobody knows
 
 
-class PartedDataset(ImageDataset):
+class SplitDataset(ImageDataset):
     """Images of which a part can be held out, and of which few labels can be known."""
 
     labels: bool = Field(default=False, description="label each image with its class")

@@ -12,7 +12,7 @@ from support.images import noise_png, zip_of
 
 from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.parts import forget, rows_of
+from ganforge.builtin.data.sources.splits import forget, rows_of
 from ganforge.errors import DataError
 
 
