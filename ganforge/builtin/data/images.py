@@ -14,14 +14,14 @@ import PIL
 from pydantic import Field, PositiveInt
 
 from ganforge.api import DECODING_VERSION, BadImageError, DataError, DecoderPool, printable
-from ganforge.builtin.data.files.decoded import decode_once
+from ganforge.builtin.data.files.decoded import ImageDecoding
 from ganforge.builtin.data.files.image_files import SUFFIXES, BadImage, ImageEntry, ImageFiles
 from ganforge.builtin.data.files.labels import read_labels
 from ganforge.builtin.data.files.opening import open_image_files
 from ganforge.builtin.data.sources.pixels import PixelSource, digest
 from ganforge.builtin.data.sources.splits import SplitDataset
 
-NAMED = 5  # bad files that a message names
+MAX_NAMED = 5  # bad files that a message names
 
 
 class Images(SplitDataset):
@@ -75,7 +75,7 @@ class Images(SplitDataset):
             ) from error
 
     def _open(self, files: ImageFiles, cache: Path) -> PixelSource:
-        entries, bad = _spread(files.entries, self.limit), list(files.bad)
+        entries, bad = _subsample(files.entries, self.limit), list(files.bad)
         if not entries and not bad:
             raise DataError(
                 f"no images in '{self.path}' ({files.ignored} other files); expected names that end in "
@@ -89,9 +89,10 @@ class Images(SplitDataset):
         content = digest(content.encode(), repr((self.resolution, self.channels)).encode())
         decoder = f"{DECODING_VERSION}, Pillow {PIL.__version__}"
         file = cache / f"images-{digest(content.encode(), decoder.encode())}.npy"
-        decoded = decode_once(files, entries, self.resolution, None if self.channels == "auto" else self.channels, file)
+        channels = None if self.channels == "auto" else self.channels
+        decoded = ImageDecoding(files, entries, self.resolution, channels, file).open()
         bad += decoded.bad
-        notices = self._judge(bad, len(decoded.kept))
+        notices = self._check_share(bad, len(decoded.kept))
         if len(decoded.kept) < len(entries):  # which could be read is a matter of the day
             content = digest(content.encode(), decoded.kept.astype("<i8").tobytes())
         tags = None if labels is None else np.array([labels.of[entries[row].name] for row in decoded.kept], np.int64)
@@ -107,13 +108,13 @@ class Images(SplitDataset):
         source.notices = notices
         return source
 
-    def _judge(self, bad: Sequence[BadImage], good: int) -> tuple[str, ...]:
+    def _check_share(self, bad: Sequence[BadImage], good: int) -> tuple[str, ...]:
         """Return what is to be said of images that are left out; a `DataError` where they are too many."""
         if not bad:
             return ()
         share = len(bad) / (len(bad) + good)
-        named = ", ".join(str(item) for item in bad[:NAMED])
-        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        named = ", ".join(str(item) for item in bad[:MAX_NAMED])
+        more = f" and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
         where = f"'{printable(self.path)}': {len(bad):,} of {len(bad) + good:,} images cannot be used"
         if good and share <= self.bad_share:
             return (f"{where} and are left out: {named}{more}",)
@@ -124,7 +125,7 @@ class Images(SplitDataset):
         raise DataError(f"{where}: {named}{more}; {fix}")
 
 
-def _spread(entries: Sequence[ImageEntry], limit: int | None) -> list[ImageEntry]:
+def _subsample(entries: Sequence[ImageEntry], limit: int | None) -> list[ImageEntry]:
     """Return at most `limit` entries, evenly spread, so that sorted classes keep their shares."""
     if limit is None or limit >= len(entries):
         return list(entries)

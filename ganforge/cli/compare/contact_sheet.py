@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ganforge.decoding.image import BadImageError, decode_rgb
+from ganforge.api.pictures import read_picture
 from ganforge.errors import GanforgeError
 from ganforge.runs.comparison import short_names
 from ganforge.runs.run import Run
@@ -54,10 +54,7 @@ def write(runs: Sequence[Run], out: Path) -> None:
 def _cell(run: Run, name: str) -> Image.Image:
     """Return a grid, enlarged by a whole factor or reduced to fit, below its title."""
     assert run.grid is not None
-    try:
-        grid = decode_rgb(run.grid.read_bytes())
-    except (OSError, BadImageError) as error:
-        raise GanforgeError(f"{run.grid} cannot be read: {error}") from error
+    grid = read_picture(run.grid)
     longest = max(grid.size)
     if longest > CELL:
         size = (max(1, grid.width * CELL // longest), max(1, grid.height * CELL // longest))

@@ -9,7 +9,8 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,9 @@ PATIENCE = 10.0  # seconds until a wait for another process is said
 _log = logging.getLogger(__name__)
 
 
-def decode_once(
-    files: ImageFiles, entries: Sequence[ImageEntry], resolution: int, channels: Channels | None, file: Path
-) -> DecodedImages:
-    """Return the decoded entries, from `file` where it is whole, or else decode them into it.
+@dataclass(frozen=True)
+class ImageDecoding:
+    """Images that are decoded once into a file.
 
     Processes that want the same file at once wait for the first of them. The file appears in one move, so that a
     killed process leaves none; one that is torn or damaged, or was made by something else, is made again, and so is one
@@ -43,104 +43,104 @@ def decode_once(
         channels: 1, 3 or 4; None = those of the first image that can be read.
         file: whose name depends on the content of the entries and on the settings.
     """
-    found = _load(files, entries, resolution, channels, file)
-    if found is not None:
+
+    files: ImageFiles
+    entries: Sequence[ImageEntry]
+    resolution: int
+    channels: Channels | None
+    file: Path
+
+    def open(self) -> DecodedImages:
+        """Return the decoded entries, from the file where it is whole, or else decode them into it."""
+        found = self._load()
+        if found is not None:
+            return found
+        try:
+            with _locked(self.file.with_suffix(".lock")):
+                found = self._load()
+                if found is None:
+                    self._write()
+                    found = load_decoded(self.file, self.entries, self.resolution, self.channels)
+        except OSError as error:
+            need = len(self.entries) * self.resolution**2 * (self.channels or 3) / 2**20
+            raise DataError(
+                f"cannot write the decoded images to '{self.file}': {error.strerror or error}; up to {need:,.0f} MiB "
+                "are needed; make room there, or choose another folder for the cache"
+            ) from error
+        if found is None:
+            raise DataError(
+                f"the decoded images were written to '{self.file}' and cannot be read back; is that disk damaged?"
+            )
         return found
-    try:
-        with _locked(file.with_suffix(".lock")):
-            if _load(files, entries, resolution, channels, file) is None:
-                _decode_into(file, files, entries, resolution, channels)
-    except OSError as error:
-        need = len(entries) * resolution**2 * (channels or 3) / 2**20
-        raise DataError(
-            f"cannot write the decoded images to '{file}': {error.strerror or error}; up to {need:,.0f} MiB are "
-            "needed; make room there, or choose another folder for the cache"
-        ) from error
-    made = load_decoded(file, entries, resolution, channels)
-    if made is None:
-        raise DataError(f"the decoded images were written to '{file}' and cannot be read back; is that disk damaged?")
-    return made
 
+    def _load(self) -> DecodedImages | None:
+        """Return what the file holds, unless images that could not be read when it was made can be read now."""
+        found = load_decoded(self.file, self.entries, self.resolution, self.channels)
+        for entry in () if found is None else found.unread:
+            with suppress(BadImageError):
+                self.files.read_image(entry)
+                return None
+        return found
 
-def _load(
-    files: ImageFiles, entries: Sequence[ImageEntry], resolution: int, channels: Channels | None, file: Path
-) -> DecodedImages | None:
-    """Return what `file` holds, unless images that could not be read when it was made can be read now."""
-    found = load_decoded(file, entries, resolution, channels)
-    return None if found is not None and any(_can_be_read(files, entry) for entry in found.unread) else found
+    def _write(self) -> None:
+        """Write pixels, then their index."""
+        crcs: list[int] = []
+        bad: list[tuple[int, str, bool]] = []
+        draft = self.file.with_suffix(".tmp")
+        count = max(min(os.cpu_count() or 1, MAX_DECODERS, len(self.entries) // IMAGES_PER_DECODER), 1)
+        with draft.open("wb") as stream, DecoderPool(count) as decoders:
+            channels = self.channels or self._first_channels(decoders)
 
+            def write_header() -> None:  # as long for any number of images
+                shape = (len(crcs), self.resolution, self.resolution, channels)
+                write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
-def _can_be_read(files: ImageFiles, entry: ImageEntry) -> bool:
-    try:
-        files.read_image(entry)
-    except BadImageError:
-        return False
-    return True
+            write_header()
+            for row, result in enumerate(self._decode(decoders, channels)):
+                if isinstance(result, BadImageError):
+                    bad.append((row, str(result), isinstance(result, UnreadableFileError)))
+                else:
+                    pixels = result.tobytes()
+                    crcs.append(zlib.crc32(pixels))
+                    stream.write(pixels)
+            stream.seek(0)
+            write_header()
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, self.file)
+        save_index(index_of(self.file), {"crcs": crcs, "bad": bad})
 
+    def _decode(self, decoders: DecoderPool, channels: Channels) -> Iterator[np.ndarray | BadImageError]:
+        """Yield every entry decoded, or why not, in order; each decoder has a thread, which reads the files."""
 
-def _decode_into(
-    file: Path, files: ImageFiles, entries: Sequence[ImageEntry], resolution: int, channels: Channels | None
-) -> None:
-    """Write pixels, then their index."""
-    crcs: list[int] = []
-    bad: list[tuple[int, str, bool]] = []
-    draft = file.with_suffix(".tmp")
-    count = max(min(os.cpu_count() or 1, MAX_DECODERS, len(entries) // IMAGES_PER_DECODER), 1)
-    with draft.open("wb") as stream, DecoderPool(count) as decoders:
-        depth = channels or _first_channels(files, entries, decoders)
-        header = {"descr": "|u1", "fortran_order": False, "shape": (0, resolution, resolution, depth)}
-        write_array_header_1_0(stream, header)
-        for row, result in enumerate(_decoded(files, entries, decoders, resolution, depth)):
-            if isinstance(result, BadImageError):
-                bad.append((row, str(result), isinstance(result, UnreadableFileError)))
-            else:
-                pixels = result.tobytes()
-                crcs.append(zlib.crc32(pixels))
-                stream.write(pixels)
-        stream.seek(0)
-        write_array_header_1_0(stream, {**header, "shape": (len(crcs), resolution, resolution, depth)})  # as long
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, file)
-    save_index(index_of(file), {"crcs": crcs, "bad": bad})
+        def several(some: Sequence[ImageEntry]) -> list[np.ndarray | BadImageError]:
+            found: list[np.ndarray | BadImageError] = []
+            with decoders.borrow() as decoder:
+                for entry in some:
+                    try:
+                        found.append(decoder.decode(self.files.read_image(entry), self.resolution, channels))
+                    except BadImageError as error:
+                        found.append(error.with_traceback(None))  # which would keep the image in memory
+            return found
 
-
-def _decoded(
-    files: ImageFiles, entries: Sequence[ImageEntry], decoders: DecoderPool, resolution: int, channels: Channels
-) -> Iterator[np.ndarray | BadImageError]:
-    """Yield every entry decoded, or why not, in order; each decoder has a thread, which reads the files."""
-
-    def several(some: Sequence[ImageEntry]) -> list[np.ndarray | BadImageError]:
-        found: list[np.ndarray | BadImageError] = []
-        with decoders.borrow() as decoder:
-            for entry in some:
+        ahead = min(max(MAX_BYTES_AHEAD // (self.resolution**2 * channels), 1), MAX_AHEAD)
+        with ThreadPoolExecutor(len(decoders)) as pool:
+            for start in range(0, len(self.entries), ahead):
+                due = self.entries[start : start + ahead]
+                tasks = [due[first : first + IMAGES_PER_TASK] for first in range(0, len(due), IMAGES_PER_TASK)]
                 try:
-                    found.append(decoder.decode(files.read_image(entry), resolution, channels))
-                except BadImageError as error:
-                    found.append(error.with_traceback(None))  # which would keep the image in memory
-        return found
+                    for done in pool.map(several, tasks):
+                        yield from done
+                except BaseException:  # Ctrl-C, a full disk: nobody waits for a decoder that is at work
+                    decoders.stop()
+                    raise
 
-    ahead = min(max(MAX_BYTES_AHEAD // (resolution**2 * channels), 1), MAX_AHEAD)
-    with ThreadPoolExecutor(len(decoders)) as pool:
-        for start in range(0, len(entries), ahead):
-            due = entries[start : start + ahead]
-            tasks = [due[first : first + IMAGES_PER_TASK] for first in range(0, len(due), IMAGES_PER_TASK)]
-            try:
-                for done in pool.map(several, tasks):
-                    yield from done
-            except BaseException:  # Ctrl-C, a full disk: nobody waits for a decoder that is at work
-                decoders.stop()
-                raise
-
-
-def _first_channels(files: ImageFiles, entries: Sequence[ImageEntry], decoders: DecoderPool) -> Channels:
-    with decoders.borrow() as decoder:
-        for entry in entries:
-            try:
-                return decoder.read_header(files.read_image(entry)).channels
-            except BadImageError:
-                continue  # it is named when it is decoded
-    return 3
+    def _first_channels(self, decoders: DecoderPool) -> Channels:
+        with decoders.borrow() as decoder:
+            for entry in self.entries:
+                with suppress(BadImageError):  # it is named when it is decoded
+                    return decoder.read_header(self.files.read_image(entry)).channels
+        return 3
 
 
 @contextmanager

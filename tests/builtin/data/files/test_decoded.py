@@ -63,8 +63,8 @@ def test_a_second_opening_decodes_nothing(recipe: Images, tmp_path: Path, monkey
 
 def open_at_once(recipe: Images, cache: Path, start: Any, answers: Any) -> None:
     made: list[int] = []
-    inner = decoding._decode_into
-    decoding._decode_into = lambda *asked: (
+    inner = decoding.ImageDecoding._write
+    decoding.ImageDecoding._write = lambda *asked: (
         made.append(1),
         time.sleep(0.2),
         inner(*asked),
@@ -265,6 +265,22 @@ def test_an_image_that_could_not_be_read_comes_back(tmp_path: Path, packed_as: s
     better = recipe.open(tmp_path / "cache")
     assert (len(better), better.notices, better.fingerprint) == (40, (), good.fingerprint)
     assert worse.fingerprint != good.fingerprint
+
+
+def test_an_image_that_comes_back_at_once_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out where it could not be read when it was decoded, and there the next time."""
+    recipe = Images(path=str(zip_of(tmp_path / "x.zip", FILES)), resolution=16, bad_share=1)
+    inner, tries = archive.ImageArchive.read, []
+
+    def failing_once(self: ImageFiles, name: str, limit: int = 2**20) -> bytes:
+        tries.append(name)
+        if name == "07.png" and tries.count(name) == 1:
+            raise UnreadableFileError("Input/output error")
+        return inner(self, name, limit)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(archive.ImageArchive, "read", failing_once)
+    assert len(recipe.open(tmp_path / "cache")) == 39
+    assert len(recipe.open(tmp_path / "cache")) == 40
 
 
 def test_an_image_that_changes_while_it_is_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
