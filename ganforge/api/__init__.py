@@ -95,8 +95,8 @@ from ganforge.api.slots import (
     Slot,
 )
 from ganforge.api.tally import Tally
-from ganforge.decoding.decoders import Decoders
-from ganforge.decoding.image import DECODING_VERSION, BadFile, Channels
+from ganforge.decoding.decoders import DecoderPool
+from ganforge.decoding.image import DECODING_VERSION, BadImageError, Channels
 from ganforge.errors import DataError, GanforgeError, RecipeError, at_key, printable
 
 __all__ = [
@@ -118,7 +118,7 @@ __all__ = [
     "AnyRegularizer",
     "Augmentation",
     "AugmentationNetwork",
-    "BadFile",
+    "BadImageError",
     "Batch",
     "Better",
     "Channels",
@@ -130,7 +130,7 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "DecayRate",
-    "Decoders",
+    "DecoderPool",
     "Dice",
     "Discriminator",
     "DiscriminatorNetwork",

@@ -156,6 +156,10 @@ class Dataset(Component):
     def open(self, cache: Path) -> Source:
         """Open the data; `cache` is a folder for decoded copies, safe to share between processes."""
 
+    def sizes(self, cache: Path) -> Mapping[tuple[int, int], int] | None:
+        """Return how many images have which width and height; None where data come in any size that is asked for."""
+        return None
+
 
 class Features(Component):
     """A pretrained network whose features metrics compare."""

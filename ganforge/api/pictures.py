@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from ganforge.api.data import DataSpec, to_float, to_uint8
+from ganforge.decoding.image import BadImageError, decode_rgb
+from ganforge.errors import GanforgeError
 
 WIDTH = 512  # pixels: grids of small images are enlarged to about this
 GUTTER = 2  # pixels between images
@@ -34,6 +37,18 @@ def to_picture(pixels: np.ndarray) -> Image.Image:
     """Return uint8 pixels [H, W, C], C = 1, 3 or 4, as a picture."""
     channels = pixels.shape[2]
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels, MODES[channels])
+
+
+def read_picture(file: Path) -> Image.Image:
+    """Return the picture in a file as RGB.
+
+    Raises:
+        GanforgeError: there is none, or it is damaged.
+    """
+    try:
+        return decode_rgb(file.read_bytes())
+    except (OSError, BadImageError) as error:
+        raise GanforgeError(f"{file} cannot be read: {error}") from error
 
 
 def picture_grid(samples: Tensor) -> Image.Image:

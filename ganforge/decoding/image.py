@@ -35,8 +35,8 @@ DAMAGE = (  # what Pillow's readers raise on damaged files
 Channels = Literal[1, 3, 4]
 
 
-class Head(NamedTuple):
-    """What the header of an image says.
+class ImageHeader(NamedTuple):
+    """The header of an image.
 
     Args:
         channels: 1 where it is stored grey, 3 for any other.
@@ -49,29 +49,39 @@ class Head(NamedTuple):
     height: int
 
 
-class BadFile(Exception):  # noqa: N818
-    """One file cannot be used; its text is the reason."""
+class BadImageError(Exception):
+    """One image file cannot be used; its text is the reason."""
 
 
-def head_of(image: Image.Image) -> Head:
-    """Return what the header says; only that was read."""
-    return Head(1 if image.mode in GREY or image.mode.startswith("I;16") else 3, *image.size)
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image; `BadImageError` where it is none, or has too many pixels."""
+    if not data:
+        raise BadImageError("an empty file")
+    if not Image.OPEN.keys() >= set(FORMATS):
+        Image.init()
+    try:
+        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
+    except DAMAGE as error:
+        raise BadImageError(_reason(error)) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+    return image
 
 
-def decode(data: bytes, resolution: int, channels: Channels) -> np.ndarray:
-    """Return an image as uint8 [resolution, resolution, channels]; see `pixels`."""
-    return pixels(open_image(data), resolution, channels)
+def read_header(image: Image.Image) -> ImageHeader:
+    """Return what the header of an opened image says; nothing else of it is read."""
+    return ImageHeader(1 if image.mode in GREY or image.mode.startswith("I;16") else 3, *image.size)
 
 
-def pixels(image: Image.Image, resolution: int, channels: Channels) -> np.ndarray:
-    """Return an image that was opened as uint8 [resolution, resolution, channels].
+def decode_image(image: Image.Image, resolution: int, channels: Channels) -> np.ndarray:
+    """Return an opened image as uint8 [resolution, resolution, channels].
 
     The first frame, turned as its EXIF says, is converted, cut to the central square and resized by Lanczos (which
     averages when it reduces). Palettes, CMYK and the like become RGB; colour becomes grey by ITU-R 601-2; 16 bits are
     scaled to 8; transparency is kept with four channels, and laid on white with fewer. Colour profiles are ignored.
 
     Raises:
-        BadFile: the image is damaged, or of a depth whose range is unknown.
+        BadImageError: the image is damaged, or of a depth whose range is unknown.
     """
     try:
         image = _convert(image, channels)
@@ -84,30 +94,15 @@ def pixels(image: Image.Image, resolution: int, channels: Channels) -> np.ndarra
             image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
         return np.asarray(image).reshape(resolution, resolution, channels)
     except DAMAGE as error:
-        raise BadFile(_why(error)) from error
+        raise BadImageError(_reason(error)) from error
 
 
-def picture(data: bytes) -> Image.Image:
-    """Return an image as RGB, in its own size; `BadFile` where it cannot be read."""
+def decode_rgb(data: bytes) -> Image.Image:
+    """Return an image as RGB, in its own size; `BadImageError` where it cannot be read."""
     try:
         return open_image(data).convert("RGB")
     except DAMAGE as error:
-        raise BadFile(_why(error)) from error
-
-
-def open_image(data: bytes) -> Image.Image:
-    """Read the header of an image; `BadFile` where it is none, or has too many pixels."""
-    if not data:
-        raise BadFile("an empty file")
-    if not Image.OPEN.keys() >= set(FORMATS):
-        Image.init()
-    try:
-        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
-    except DAMAGE as error:
-        raise BadFile(_why(error)) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise BadFile(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-    return image
+        raise BadImageError(_reason(error)) from error
 
 
 def _convert(image: Image.Image, channels: Channels) -> Image.Image:
@@ -116,7 +111,7 @@ def _convert(image: Image.Image, channels: Channels) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and stored_as in DEEP_FORMATS):
         image = Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
     elif image.mode in ("I", "F"):
-        raise BadFile(f"{stored_as} of 32 bits a channel, whose range is unknown; convert it to 8 or 16 bits")
+        raise BadImageError(f"{stored_as} of 32 bits a channel, whose range is unknown; convert it to 8 or 16 bits")
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     if transparent:
         image = image.convert("RGBA")
@@ -128,7 +123,7 @@ def _convert(image: Image.Image, channels: Channels) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _why(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or its head is damaged"
     if isinstance(error, Image.DecompressionBombError):

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import resource
 import signal
-import socket
 import struct
 import traceback
 import warnings
-from typing import BinaryIO
+from multiprocessing.connection import Connection
 
-from ganforge.decoding.image import LARGE, BadFile, head_of, open_image, pixels
+from ganforge.decoding.image import LARGE, BadImageError, decode_image, open_image, read_header
 
-REQUEST = struct.Struct("<cHBQ")  # what is wanted, resolution, channels, how many bytes follow
-ANSWER = struct.Struct("<cQ")  # what it is, how many bytes follow
-PIXELS, HEAD = b"P", b"H"  # what is wanted
+REQUEST = struct.Struct("<cHB")  # what is wanted, resolution, channels; the image follows as a message of its own
 HEADER = struct.Struct("<BQQ")  # channels, width, height
-GOOD, BAD, BROKEN, LARGE_ONE = b"G", b"B", b"!", b"L"  # what comes: as wanted, a reason, a traceback, a wish to go on
+WANT_PIXELS, WANT_HEADER = b"P", b"H"
+FOUND, BAD, BROKEN, LARGE_IMAGE = b"F", b"B", b"!", b"L"  # as wanted, a reason, a traceback, may it be decoded now?
 SECONDS = 60  # of processor time for one image
 MEMORY = 4 * 2**30  # bytes that this process may address
 
@@ -34,29 +32,32 @@ def main() -> None:
     for nothing in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):  # it writes no files
         resource.setrlimit(nothing, (0, 0))
     warnings.simplefilter("ignore")  # Pillow warns of what is decided here: large images, odd palettes
-    with socket.socket(fileno=0) as line, line.makefile("rb") as stream:
-        while len(head := stream.read(REQUEST.size)) == REQUEST.size:
-            _answer(line, stream, *REQUEST.unpack(head))
+    with Connection(0) as connection:
+        while True:
+            try:
+                request, data = connection.recv_bytes(), connection.recv_bytes()
+            except (OSError, EOFError):
+                return
+            _answer(connection, data, *REQUEST.unpack(request))
 
 
-def _answer(line: socket.socket, stream: BinaryIO, wanted: bytes, resolution: int, channels: int, size: int) -> None:
-    data = stream.read(size)
+def _answer(connection: Connection, data: bytes, wanted: bytes, resolution: int, channels: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # at its end SIGPROF ends this process; to wait takes none of it
     try:
         image = open_image(data)
-        if wanted == HEAD:
-            found = HEADER.pack(*head_of(image))
+        if wanted == WANT_HEADER:
+            found = HEADER.pack(*read_header(image))
         else:
             if image.width * image.height > LARGE:
-                line.sendall(ANSWER.pack(LARGE_ONE, 0))
-                stream.read(1)
-            found = pixels(image, resolution, channels).tobytes()  # type: ignore[arg-type]
-        kind = GOOD
-    except BadFile as error:
+                connection.send_bytes(LARGE_IMAGE)
+                connection.recv_bytes()
+            found = decode_image(image, resolution, channels).tobytes()  # type: ignore[arg-type]
+        kind = FOUND
+    except BadImageError as error:
         kind, found = BAD, str(error).encode()
     except Exception:  # noqa: BLE001 - told to who asked, and raised there
         kind, found = BROKEN, traceback.format_exc().encode()
-    line.sendall(ANSWER.pack(kind, len(found)) + found)
+    connection.send_bytes(kind + found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ganforge.decoding.image import BadFile, picture
+from ganforge.api.pictures import read_picture
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.runs.run import Run
 from ganforge.runs.run_groups import short_names
@@ -48,10 +48,7 @@ def write_contact_sheet(runs: Sequence[Run], out: Path) -> None:
 def _cell(run: Run, name: str) -> Image.Image:
     """Return a grid, enlarged by a whole factor or reduced to fit, below its title."""
     assert run.grid is not None
-    try:
-        grid = picture(run.grid.read_bytes())
-    except (OSError, BadFile) as error:
-        raise GanforgeError(f"{run.grid} cannot be read: {error}") from error
+    grid = read_picture(run.grid)
     longest = max(grid.size)
     if longest > CELL:
         size = (max(1, grid.width * CELL // longest), max(1, grid.height * CELL // longest))

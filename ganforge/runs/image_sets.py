@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Dataset
-from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.opening import open_shelf
-from ganforge.decoding.decoders import Decoders
-from ganforge.decoding.image import BadFile
 from ganforge.errors import DataError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, read_data
@@ -39,7 +34,12 @@ def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     if not path.exists() and "/" not in text and not path.suffix:
         kinds = ", ".join(sorted(catalogue.family("datasets")))
         raise RecipeError(f"there is no folder or ZIP '{text}', and no data set of that kind (kinds: {kinds})")
-    return Images(path=text)
+    images = catalogue.family("datasets").get("images")
+    if images is None:
+        raise RecipeError(f"'{text}' is read by data of the kind 'images', and none is installed or it was left out")
+    found = images.model_validate({"path": text})
+    assert isinstance(found, Dataset)
+    return found
 
 
 def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
@@ -54,41 +54,31 @@ def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
     return type(data).model_validate({**{name: getattr(data, name) for name in said}, **new}) if new else data
 
 
-def sizes(data: Images, cache: Path) -> Counter[tuple[int, int]]:
-    """Return how many images have which width and height, by their headers; damaged ones are left out."""
-    found: Counter[tuple[int, int]] = Counter()
-    cache.mkdir(parents=True, exist_ok=True)
-    with open_shelf(data.path, cache) as shelf, Decoders(1) as decoders, decoders.one() as decoder:
-        for entry in shelf.entries:
-            try:
-                head = decoder.head(shelf.fetch(entry))
-                found[head.width, head.height] += 1
-            except BadFile:
-                continue  # whoever opens the data says what is wrong with them
-    return found
+def resolution_of(data: Dataset, sizes: Mapping[tuple[int, int], int] | None) -> tuple[int | None, str]:
+    """Return the resolution of data, and its size in words; None where nothing says one.
 
-
-def resolution_of(data: Dataset, cache: Path) -> tuple[int | None, str]:
-    """Return the resolution that data have by themselves, and its size in words; None where they have none.
+    Args:
+        data: an image set.
+        sizes: how many of its images have which width and height; None = the data have no size of their own.
 
     Raises:
         DataError: images are not square, or not all of one size.
     """
-    if not isinstance(data, Images) or "resolution" in data.model_fields_set:
+    if sizes is None:
         return dict(data).get("resolution"), f"{dict(data).get('resolution')} pixels"
-    found = sizes(data, cache)
-    if not found:
+    if not sizes:
         return None, "nothing"
-    said = ", ".join(f"{count:,} of {width}x{height}" for (width, height), count in found.most_common(3))
-    (width, height), _ = found.most_common(1)[0]
-    if len(found) > 1:
+    most = sorted(sizes, key=lambda size: -sizes[size])
+    said = ", ".join(f"{sizes[width, height]:,} of {width}x{height}" for width, height in most[:3])
+    width, height = most[0]
+    if len(sizes) > 1:
         raise DataError(
-            f"'{data.path}' holds images of {len(found)} sizes ({said}{' ...' if len(found) > 3 else ''}); cut them "
+            f"{_name_of(data)} holds images of {len(sizes)} sizes ({said}{' ...' if len(sizes) > 3 else ''}); cut them "
             f"all to a square and resize them with --resolution, such as --resolution {min(width, height)}"
         )
     if width != height:
         raise DataError(
-            f"'{data.path}' holds images of {width}x{height}, and squares are compared; cut their middle out with "
+            f"{_name_of(data)} holds images of {width}x{height}, and squares are compared; cut their middle out with "
             f"--resolution {min(width, height)}"
         )
     return width, f"{width}x{height}"
@@ -113,10 +103,13 @@ def open_pair(
         DataError: they are not of one size or shape, or cannot be read.
     """
     if resolution is None:
-        own, said = resolution_of(samples, cache)
-        other, said_other = resolution_of(against, cache)
-        taken = _is_free(against)
-        if own is not None and other is not None and own != other and not taken:
+        own_sizes, other_sizes = (
+            None if "resolution" in data.model_fields_set else data.sizes(cache) for data in (samples, against)
+        )
+        own, said = resolution_of(samples, own_sizes)
+        other, said_other = resolution_of(against, other_sizes)
+        free = other_sizes is None and "resolution" not in against.model_fields_set  # it comes in any size
+        if own is not None and other is not None and own != other and not free:
             raise DataError(
                 f"the samples are {said} and those they are compared with {said_other}, and resizing one side alone "
                 f"changes what metrics see; resize both with --resolution {min(own, other)}"
@@ -136,9 +129,8 @@ def open_pair(
     return sides[0], sources[0], sides[1], sources[1]
 
 
-def _is_free(data: Dataset) -> bool:
-    """Whether data take whatever resolution they are asked for."""
-    return not isinstance(data, Images) and "resolution" not in data.model_fields_set
+def _name_of(data: Dataset) -> str:
+    return f"'{dict(data).get('path', data.kind)}'"
 
 
 def like(data: Dataset, spec: DataSpec) -> Dataset:

@@ -126,6 +126,11 @@ def test_the_core_knows_no_component(name: str):
     assert not [target for target in imports(MODULES[name]) if target.startswith(("ganforge.builtin", "ganforge.cli"))]
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if layer(name) == "cli"])
+def test_the_command_line_knows_no_component_and_decodes_nothing(name: str):
+    assert not [target for target in imports(MODULES[name]) if layer(target) in {"builtin", "decoding"}]
+
+
 def test_the_runner_knows_neither_recipes_nor_plugins():
     seen, waiting = set(), ["ganforge.training.runner"]
     while waiting:  # not even by way of others, but for the shape of a player's recipe

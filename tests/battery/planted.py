@@ -16,7 +16,7 @@ from ganforge.api.duel import Duel
 from ganforge.api.families import Dataset, Generator, Loss
 from ganforge.api.network import GeneratorNetwork
 from ganforge.api.slots import AnyDataset, AnyGenerator, AnyLoss
-from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest
+from ganforge.builtin.data.sources.pixels import ImageDataset, PixelSource, digest
 from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import load_catalogue
 

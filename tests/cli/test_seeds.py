@@ -17,7 +17,7 @@ from support.ring import ring_recipe
 
 from ganforge.cli import main
 from ganforge.cli.run import seeds
-from ganforge.cli.run import train as play
+from ganforge.cli.run import train as training
 from ganforge.cli.run.options import RunOptions
 from ganforge.errors import DivergedError, GanforgeError
 from ganforge.plugins import loading as plugins
@@ -25,6 +25,7 @@ from ganforge.recipes.parsing import read_text
 from ganforge.runs.seeds import plan_seeds
 from ganforge.storage.checkpoint import load_newest
 from ganforge.tracking.mirror import run_tags
+from ganforge.training import run as played
 
 RECIPE = ring_recipe(
     seed=4,
@@ -48,7 +49,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
-    for module in (plugins, play, seeds):
+    for module in (plugins, training, seeds):
         monkeypatch.setattr(module, "load_catalogue", lambda *_: catalogue())
     Path("ring.toml").write_text(RECIPE)
 
@@ -112,26 +113,26 @@ def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
 
 
 def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
-    train = play.train
+    train = played.train
 
     def interrupted(session, callbacks, *stop):
         if session.recipe.seed == 5:
             os.kill(os.getpid(), signal.SIGINT)
         return train(session, callbacks, *stop)
 
-    monkeypatch.setattr(play, "train", interrupted)
+    monkeypatch.setattr(played, "train", interrupted)
     assert ganforge("--seeds", "3", "--set", "metrics=[]") == 130
     again = "go on: ganforge run ring.toml --device cpu --set 'metrics=[]' --resume --seeds 3\n"
     assert f"stopped at seed 5; {again}" in capsys.readouterr().err
     assert record("runs/ring-seed5")["status"] == "killed"
     assert not Path("runs/ring-seed6").exists()
-    monkeypatch.setattr(play, "train", train)
+    monkeypatch.setattr(played, "train", train)
     assert ganforge("--seeds", "3", "--resume", "--quiet") == 0
     assert [record(f"runs/ring-seed{seed}")["status"] for seed in (4, 5, 6)] == ["finished"] * 3
 
 
 def playing(answers: dict[int, int | Exception], played: list[RunOptions]) -> Callable[[RunOptions], int]:
-    """In the place of `play`: answers by seed."""
+    """In the place of `run_training`: answers by seed."""
 
     def fake(order: RunOptions) -> int:
         played.append(order)

@@ -16,15 +16,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 from reliability.million import zip_of_copies
-from support.images import folder_of, noise_png, png, png_of, zip_of
+from support.images import decoded, folder_of, noise_png, png, png_of, zip_of
 from support.toys import ToySource, gan_table, recipe_of
 
 from ganforge.api.data import Batch, DataSpec, Source
-from ganforge.builtin.data import packed as packing
+from ganforge.builtin.data.files import archive as archives
+from ganforge.builtin.data.files import decoded as decoding
 from ganforge.builtin.data.images import Images
 from ganforge.cli.terminal.view import SilentView
-from ganforge.decoding.decoders import Decoder
-from ganforge.decoding.image import BadFile, decode
+from ganforge.decoding.decoders import DecoderProcess
+from ganforge.decoding.image import BadImageError
 from ganforge.errors import DataError, DivergedError, GanforgeError
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
@@ -67,10 +68,10 @@ def test_decompression_bombs_take_no_memory(case: str) -> None:
     assert len(data) < 2**20
     before = peak()
     if reason:
-        with pytest.raises(BadFile, match=reason):
-            decode(data, 8, 1)
+        with pytest.raises(BadImageError, match=reason):
+            decoded(data, 8, 1)
     else:
-        assert decode(data, 8, 1).shape == (8, 8, 1)
+        assert decoded(data, 8, 1).shape == (8, 8, 1)
     assert peak() - before < 2**26
 
 
@@ -78,13 +79,13 @@ def test_an_archive_that_claims_far_more_than_it_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many names of the same bytes: each of them is below every limit."""
-    monkeypatch.setattr("ganforge.builtin.data.archive.SMALL", 2**20)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 2**20)
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for index in range(16):
             archive.writestr(f"{index}.png", bytes(2**18))
     with pytest.raises(DataError, match=r"claims to hold 4 MiB; no images are compressed 200 times: .* or a bomb"):
         Images(path=str(tmp_path / "x.zip")).open(tmp_path / "cache")
-    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").glob("*.pixels"))
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").glob("*.npy"))
 
 
 def test_a_member_that_is_larger_than_it_says_is_cut(tmp_path: Path) -> None:
@@ -105,14 +106,14 @@ def test_a_member_that_is_larger_than_it_says_is_cut(tmp_path: Path) -> None:
 def test_few_images_wait_decoded_where_they_are_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two hundred of 4,096 squared would be twelve gigabytes."""
     asked = []
-    inner = packing.ThreadPoolExecutor.map
+    inner = decoding.ThreadPoolExecutor.map
 
     def watched(self: object, task: object, parts: list[list[object]]) -> object:
         asked.append(sum(map(len, parts)))
         return inner(self, task, parts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(packing, "AHEAD", 3 * 8 * 8 * 3)
-    monkeypatch.setattr(packing.ThreadPoolExecutor, "map", watched)
+    monkeypatch.setattr(decoding, "MAX_BYTES_AHEAD", 3 * 8 * 8 * 3)
+    monkeypatch.setattr(decoding.ThreadPoolExecutor, "map", watched)
     path = zip_of(tmp_path / "x.zip", {f"{i}.png": noise_png(i, 16) for i in range(8)})
     assert len(Images(path=str(path), resolution=8).open(tmp_path / "cache")) == 8
     assert asked == [3, 3, 2]
@@ -120,8 +121,8 @@ def test_few_images_wait_decoded_where_they_are_large(monkeypatch: pytest.Monkey
 
 def test_a_hundred_thousand_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zip_of_copies(tmp_path / "x.zip", 100_000, png(7, 4))
-    pixels = decode(png(7, 4), 4, 1)
-    monkeypatch.setattr(Decoder, "decode", lambda *_: pixels)  # what is looked at is what comes around it
+    pixels = decoded(png(7, 4), 4, 1)
+    monkeypatch.setattr(DecoderProcess, "decode", lambda *_: pixels)  # what is looked at is what comes around it
     before = peak()
     source = Images(path=str(path), resolution=4, labels=True).open(tmp_path / "cache")
     assert (len(source), source.spec.classes, source.notices) == (100_000, 1_000, ())

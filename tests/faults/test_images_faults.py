@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.images import encoded, folder_of, noise_png, png, png_of, zip_of
+from support.images import decoded, encoded, folder_of, noise_png, png, png_of, zip_of
 
-from ganforge.builtin.data import archive, folder, shelf
+from ganforge.builtin.data.files import archive, folder, image_files
+from ganforge.builtin.data.files.image_files import BadImage
 from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.pixels import PixelSource
-from ganforge.builtin.data.shelf import Bad
-from ganforge.decoding.image import BadFile, decode, head_of, open_image, picture
+from ganforge.builtin.data.sources.pixels import PixelSource
+from ganforge.decoding.image import BadImageError, decode_rgb, open_image, read_header
 from ganforge.errors import DataError
 
 
@@ -117,15 +117,15 @@ MODES = {
 @pytest.mark.parametrize("case", MODES)
 def test_modes_are_converted(case: str) -> None:
     data, channels, expected = MODES[case]
-    pixels = decode(data, 8, channels)  # type: ignore[arg-type]
+    pixels = decoded(data, 8, channels)  # type: ignore[arg-type]
     assert pixels.shape == (8, 8, channels)
     assert tuple(pixels[4, 4].tolist()) == expected
 
 
 def test_an_unknown_range_is_refused() -> None:
     for pixels in (np.ones((8, 8), np.int32), np.ones((8, 8), np.float32)):
-        with pytest.raises(BadFile, match="TIFF of 32 bits a channel, whose range is unknown"):
-            decode(encoded(Image.fromarray(pixels), "TIFF"), 8, 1)
+        with pytest.raises(BadImageError, match="TIFF of 32 bits a channel, whose range is unknown"):
+            decoded(encoded(Image.fromarray(pixels), "TIFF"), 8, 1)
 
 
 def test_images_are_turned_as_their_camera_says() -> None:
@@ -133,7 +133,7 @@ def test_images_are_turned_as_their_camera_says() -> None:
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     pixels = np.zeros((8, 8), np.uint8)
     pixels[:4] = 255  # bright above: bright at the right when turned
-    shown = decode(encoded(Image.fromarray(pixels), "PNG", exif=exif), 8, 1)[:, :, 0]
+    shown = decoded(encoded(Image.fromarray(pixels), "PNG", exif=exif), 8, 1)[:, :, 0]
     assert (shown[:, 4:] == 255).all()
     assert (shown[:, :4] == 0).all()
 
@@ -149,11 +149,11 @@ def test_any_bytes_are_decoded_or_refused() -> None:
             for _ in range(60):
                 data = bytearray(whole)
                 data[random.integers(len(data))] ^= int(random.integers(1, 256))
-                with contextlib.suppress(BadFile):
-                    picture(bytes(data))
-                with contextlib.suppress(BadFile):
-                    head_of(open_image(bytes(data)))
-                    assert decode(bytes(data), 8, 3).shape == (8, 8, 3)
+                with contextlib.suppress(BadImageError):
+                    decode_rgb(bytes(data))
+                with contextlib.suppress(BadImageError):
+                    read_header(open_image(bytes(data)))
+                    assert decoded(bytes(data), 8, 3).shape == (8, 8, 3)
 
 
 def test_names_that_leave_the_archive_are_named_and_nothing_is_extracted(tmp_path: Path) -> None:
@@ -225,12 +225,12 @@ def test_a_name_that_stands_twice_is_named(tmp_path: Path) -> None:
 
 
 def test_files_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive.ZipShelf.read, "__defaults__", (2**20,))
-    monkeypatch.setattr(folder.FolderShelf.read, "__defaults__", (2**20,))
+    monkeypatch.setattr(archive.ImageArchive.read, "__defaults__", (2**20,))
+    monkeypatch.setattr(folder.ImageFolder.read, "__defaults__", (2**20,))
     files = {**GOOD, "m.png": bytes(2**20 + 1)}
     assert_named(zip_of(tmp_path / "x.zip", files), tmp_path / "cache", "m.png", "more than 1 MiB")
     assert_named(folder_of(tmp_path / "x", files), tmp_path / "cache", "m.png", "more than 1 MiB")
-    assert shelf.MAX_BYTES == 2**27
+    assert image_files.MAX_IMAGE_BYTES == 2**27
 
 
 def test_what_is_no_image_is_ignored(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_odd_names_are_read_and_printed_safely(tmp_path: Path) -> None:
         opened(path, tmp_path / "cache")
     assert str(refused.value).isprintable()
     str(refused.value).encode()
-    assert str(Bad(os.fsdecode(b"\xff.png"), "why")) == "\\udcff.png (why)"
+    assert str(BadImage(os.fsdecode(b"\xff.png"), "why")) == "\\udcff.png (why)"
 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def built(recipe: Any) -> None:
     import torch
 
     from ganforge.api.data import DataSpec
-    from ganforge.builtin.data.pixels import ImageDataset
+    from ganforge.builtin.data.sources.pixels import ImageDataset
     from ganforge.diagnosis import memory as ration
     from ganforge.errors import GanforgeError
     from ganforge.training.build import build_game

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ganforge.decoding.image import Channels, decode_image, open_image
+
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     stream = io.BytesIO()
@@ -43,6 +45,11 @@ def png_of(width: int, height: int, rows: int, *chunks: tuple[bytes, bytes]) -> 
         + chunk(b"IDAT", zlib.compress(bytes(rows * (width + 1)), 9))
         + chunk(b"IEND", b"")
     )
+
+
+def decoded(data: bytes, resolution: int, channels: Channels) -> np.ndarray:
+    """The pixels of an image file, decoded in this process."""
+    return decode_image(open_image(data), resolution, channels)
 
 
 def folder_of(root: Path, files: Mapping[str, bytes]) -> Path:

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from ganforge.builtin.data.parts import PartedDataset
-from ganforge.builtin.data.pixels import PixelSource, digest, from_floats
+from ganforge.builtin.data.sources.pixels import PixelSource, digest, from_floats
+from ganforge.builtin.data.sources.splits import SplitDataset
 
 
-class Digits(PartedDataset):
+class Digits(SplitDataset):
     """1,797 handwritten digits, 8x8 grey, embedded: scikit-learn's `load_digits`.
 
     Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (its test set).

@@ -8,7 +8,7 @@ from typing import Literal
 from PIL import Image
 from pydantic import Field
 
-from ganforge.builtin.data.pixels import ImageDataset, PixelSource, digest, from_floats
+from ganforge.builtin.data.sources.pixels import ImageDataset, PixelSource, digest, from_floats
 
 FACES = 100  # the subset's other hundred images show no faces
 

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.api import Batch, Dataset, DataSpec, KnownModes, Source, derive_seed
-from ganforge.builtin.data.pixels import digest
-from ganforge.builtin.data.scatter import scatter
+from ganforge.builtin.data.sources.pixels import digest
+from ganforge.builtin.data.sources.scatter import scatter
 
 
 class GaussianSource(Source, KnownModes):

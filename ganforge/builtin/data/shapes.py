@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganforge.api import Batch, Dataset, DataSpec, KnownConditions, Source, derive_seed, picture_grid
-from ganforge.builtin.data.pixels import digest
+from ganforge.builtin.data.sources.pixels import digest
 
 Shape = Literal["disc", "square", "diamond"]
 _NORMS: dict[Shape, Callable[[Tensor, Tensor], Tensor]] = {  # of the plane, whose balls they are
@@ -47,12 +47,12 @@ class ShapesSource(Source, KnownConditions):
     def batch(self, indices: np.ndarray) -> Batch:
         """Return images uint8 [B, 1, R, R] and labels: classes int64 [B], or x, y and size float32 [B, 3]."""
         index = torch.from_numpy(np.asarray(indices, np.int64))
-        batch = {"image": self._drawn(self.conditions[index], self.kinds[index])}
+        batch = {"image": self._draw(self.conditions[index], self.kinds[index])}
         if self.recipe.labels != "none":
             batch["label"] = (self.kinds if self.recipe.labels == "classes" else self.conditions)[index]
         return batch
 
-    def _drawn(self, conditions: Tensor, kinds: Tensor) -> Tensor:
+    def _draw(self, conditions: Tensor, kinds: Tensor) -> Tensor:
         pixel = 2 / self.recipe.resolution
         line = (torch.arange(self.recipe.resolution) + 0.5) * pixel - 1
         x, y, size = conditions[:, :, None, None].unbind(1)
@@ -99,7 +99,7 @@ class Shapes(Dataset):
 
     @field_validator("shapes")
     @classmethod
-    def _no_twins(cls, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    def _check_distinct(cls, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         if len(set(shapes)) < len(shapes):
             raise ValueError("a shape is named twice; name each once")
         return shapes

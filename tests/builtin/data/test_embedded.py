@@ -17,7 +17,7 @@ from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.faces import Faces
 from ganforge.builtin.data.gaussians import Grid, Ring
 from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.scatter import ASTRAY, DOT
+from ganforge.builtin.data.sources.scatter import OUTSIDE_COLOUR, POINT_COLOUR
 
 
 def everything(source: object) -> dict[str, torch.Tensor]:
@@ -120,8 +120,8 @@ def test_scatter_plots_have_equal_axes_and_y_upwards(tmp_path: Path) -> None:
     points = torch.tensor([[0.0, 1.0], [-1.0, 0.0], [50.0, 0.0], [float("nan"), 0.0]])
     picture = source.show(points)
     shown = np.asarray(picture.convert("RGB")).astype(int)
-    blue = np.argwhere((np.abs(shown - DOT) < 40).all(2)) - 255.5  # row, column from the centre
-    red = np.argwhere((np.abs(shown - ASTRAY) < 40).all(2))
+    blue = np.argwhere((np.abs(shown - POINT_COLOUR) < 40).all(2)) - 255.5  # row, column from the centre
+    red = np.argwhere((np.abs(shown - OUTSIDE_COLOUR) < 40).all(2))
     unit = 255.5 / (1.25 * 2.06)
     up, left = blue[np.abs(blue[:, 1]) < 20].mean(0), blue[np.abs(blue[:, 0]) < 20].mean(0)
     assert np.allclose(up, [-unit, 0], atol=1.5)

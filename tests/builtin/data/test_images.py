@@ -14,6 +14,7 @@ from support.images import encoded, folder_of, noise_png, png, zip_of
 from support.paths import SHARED_DATA
 
 from ganforge.api.data import DataSpec
+from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.images import Images
 from ganforge.errors import DataError
 
@@ -134,6 +135,16 @@ def test_the_real_faces(tmp_path: Path) -> None:
     assert (len(source), source.spec) == (11_665, DataSpec((1, 32, 32), 2, ("neutral", "smiling")))
     labels = source.batch(np.arange(len(source)))["label"]
     assert labels.bincount().tolist() == [8375, 3290]
+
+
+def test_sizes_are_those_of_the_headers(tmp_path: Path) -> None:
+    """As they are stored, whatever the recipe asks for; data that are drawn at any size have none."""
+    files = {"1.png": png(1, 8), "2.png": png(2, 9), "3.png": encoded(Image.new("L", (12, 5))), "4.png": png(4, 9)}
+    for path in (folder_of(tmp_path / "x", files), zip_of(tmp_path / "x.zip", {**files, "bad.png": b"no image"})):
+        assert Images(path=str(path), resolution=64).sizes(tmp_path / "cache") == {(8, 8): 1, (9, 9): 2, (12, 5): 1}
+    assert Digits().sizes(tmp_path / "cache") is None
+    with pytest.raises(DataError, match="there is no"):
+        Images(path=str(tmp_path / "nothing")).sizes(tmp_path / "cache")
 
 
 def test_missing_labels_are_said(tmp_path: Path) -> None:

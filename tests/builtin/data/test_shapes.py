@@ -94,7 +94,7 @@ class Artist(GeneratorNetwork):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         wanted = labels * torch.tensor([self.sign, 1.0, 1.0])
-        return to_float(self.source._drawn(wanted, torch.zeros(len(labels), dtype=torch.long)))
+        return to_float(self.source._draw(wanted, torch.zeros(len(labels), dtype=torch.long)))
 
 
 class ArtistGame(DrawnGame):

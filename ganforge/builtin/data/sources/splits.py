@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from ganforge.api import DataError, derive_seed
-from ganforge.builtin.data.pixels import Check, ImageDataset, PixelSource
+from ganforge.builtin.data.sources.pixels import Check, ImageDataset, PixelSource
 
 Part = Literal["all", "train", "test"]
-TEST = 5  # one in so many samples is held out
-UNKNOWN = -1  # the label of a sample whose class nobody knows
+HELD_OUT = 5  # one in so many samples is held out
+UNLABELLED = -1  # the label of a sample whose class nobody knows
 
 
-class PartedDataset(ImageDataset):
+class SplitDataset(ImageDataset):
     """Images of which a part can be held out, and of which few labels can be known."""
 
     labels: bool = Field(default=False, description="label each image with its class")
@@ -48,13 +48,13 @@ class PartedDataset(ImageDataset):
         Raises:
             DataError: nothing is in that part, or there are too few samples of a class.
         """
-        rows = rows_of(self.part, len(pixels))
+        rows = part_rows(self.part, len(pixels))
         if rows is not None and not len(rows):
             raise DataError(f'{len(pixels)} images are too few to have a part = "{self.part}"; use part = "all"')
         if labels is not None and rows is not None:
             labels = labels[rows]
         if labels is not None and self.labelled is not None:
-            labels = forget(labels, classes, self.labelled)
+            labels = hide_labels(labels, classes, self.labelled)
         return PixelSource(
             pixels,
             content,
@@ -68,7 +68,7 @@ class PartedDataset(ImageDataset):
         )
 
 
-def rows_of(part: Part, count: int) -> np.ndarray | None:
+def part_rows(part: Part, count: int) -> np.ndarray | None:
     """Return which of `count` samples belong to a part, ascending; None = all of them.
 
     The samples held out are a fifth, drawn once and for all without looking at them: a regular step would follow any
@@ -77,11 +77,11 @@ def rows_of(part: Part, count: int) -> np.ndarray | None:
     if part == "all":
         return None
     order = np.random.Generator(np.random.PCG64(derive_seed("part", count))).permutation(count)
-    held = count // TEST
+    held = count // HELD_OUT
     return np.sort(order[:held] if part == "test" else order[held:])
 
 
-def forget(labels: np.ndarray, classes: int, known: int) -> np.ndarray:
+def hide_labels(labels: np.ndarray, classes: int, known: int) -> np.ndarray:
     """Return labels [n] of which `known` are left, as many of each class as of any other, give or take one.
 
     Raises:
@@ -89,7 +89,7 @@ def forget(labels: np.ndarray, classes: int, known: int) -> np.ndarray:
     """
     if known < classes:
         raise DataError(f"labelled = {known} leaves a class of {classes} without any label; expected {classes} or more")
-    kept = np.full_like(labels, UNKNOWN)
+    kept = np.full_like(labels, UNLABELLED)
     order = np.random.Generator(np.random.PCG64(derive_seed("labelled", len(labels)))).permutation(len(labels))
     for label in range(classes):
         wanted = known // classes + (label < known % classes)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganforge.api import WIDTH
 
-PAPER, RING, DOT, ASTRAY = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
+BACKGROUND, MODE_COLOUR, POINT_COLOUR, OUTSIDE_COLOUR = (255, 255, 255), (150, 150, 150), (31, 95, 191), (214, 64, 48)
 
 
 def scatter(samples: Tensor, modes: np.ndarray, std: float) -> Image.Image:
@@ -25,23 +25,23 @@ def scatter(samples: Tensor, modes: np.ndarray, std: float) -> Image.Image:
     """
     extent = 1.25 * (float(np.abs(modes).max()) + 3 * std)
     fine = 2 * WIDTH  # drawn twice as large, then reduced: smooth edges
-    sheet = Image.new("RGB", (fine, fine), PAPER)
+    sheet = Image.new("RGB", (fine, fine), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for x, y in _place(modes, extent, fine):
-        draw.ellipse(_around(x, y, max(3 * std / extent * fine / 2, 6.0)), outline=RING, width=3)
+    for x, y in _to_sheet(modes, extent, fine):
+        draw.ellipse(_box(x, y, max(3 * std / extent * fine / 2, 6.0)), outline=MODE_COLOUR, width=3)
     points = samples.detach().cpu().double()
     points = points[torch.isfinite(points).all(dim=1)]
     inside = (points.abs() <= extent).all(dim=1).tolist()
-    for (x, y), seen in zip(_place(points.clamp(-extent, extent).numpy(), extent, fine), inside, strict=True):
-        draw.ellipse(_around(x, y, 3.0), fill=DOT if seen else ASTRAY)
+    for (x, y), seen in zip(_to_sheet(points.clamp(-extent, extent).numpy(), extent, fine), inside, strict=True):
+        draw.ellipse(_box(x, y, 3.0), fill=POINT_COLOUR if seen else OUTSIDE_COLOUR)
     return sheet.reduce(2)
 
 
-def _place(points: np.ndarray, extent: float, pixels: int) -> list[tuple[float, float]]:
+def _to_sheet(points: np.ndarray, extent: float, pixels: int) -> list[tuple[float, float]]:
     """Return where points in [-extent, extent] lie on a sheet, y upwards."""
     unit = (points / extent * [1, -1] + 1) / 2
     return [(float(x), float(y)) for x, y in unit * (pixels - 1)]
 
 
-def _around(x: float, y: float, radius: float) -> tuple[float, float, float, float]:
+def _box(x: float, y: float, radius: float) -> tuple[float, float, float, float]:
     return x - radius, y - radius, x + radius, y + radius

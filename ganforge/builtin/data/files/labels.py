@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganforge.api import BadFile, DataError, printable
-from ganforge.builtin.data.shelf import MAX_LABEL_BYTES, Shelf
+from ganforge.api import BadImageError, DataError, printable
+from ganforge.builtin.data.files.image_files import ImageFiles
 
 FILE = "dataset.json"
+MAX_BYTES = 256 * 2**20
 MAX_CLASSES = 100_000
 EXPECTED = '{"labels": [["00000/image.png", 3], ...]}, as StyleGAN\'s data sets have it'
 
@@ -24,12 +25,12 @@ class Labels:
     names: tuple[str, ...] = ()
 
 
-def read_labels(shelf: Shelf, names: Sequence[str]) -> Labels:
+def read_labels(files: ImageFiles, names: Sequence[str]) -> Labels:
     """Return the labels of the image files `names`; a `DataError` where there are none at all."""
-    return _from_json(shelf) if shelf.holds(FILE) else _from_folders(shelf, names)
+    return _from_json(files) if files.has(FILE) else _from_folders(files, names)
 
 
-def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
+def _from_folders(files: ImageFiles, names: Sequence[str]) -> Labels:
     """Return one class for each folder at the top, or one level further down where all share the topmost."""
     folders = [name.rpartition("/")[0] for name in names]
     parts = {folder: folder.split("/") if folder else [] for folder in set(folders)}
@@ -38,7 +39,7 @@ def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
     found = sorted({steps[0] for steps in parts.values() if steps})
     if not found:
         raise DataError(
-            f"labels = true, but '{printable(str(shelf.path))}' has neither sub-folders (one for each class) nor "
+            f"labels = true, but '{files.path}' has neither sub-folders (one for each class) nor "
             f"{FILE}; add either, or leave labels out"
         )
     number = {top: index for index, top in enumerate(found)}
@@ -47,11 +48,11 @@ def _from_folders(shelf: Shelf, names: Sequence[str]) -> Labels:
     return Labels(of, len(found), tuple(printable(top) for top in found))
 
 
-def _from_json(shelf: Shelf) -> Labels:
-    where = f"{FILE} in '{printable(str(shelf.path))}'"
+def _from_json(files: ImageFiles) -> Labels:
+    where = f"{FILE} in '{files.path}'"
     try:
-        found: Any = json.loads(shelf.read(FILE, MAX_LABEL_BYTES))
-    except (BadFile, ValueError, RecursionError) as error:
+        found: Any = json.loads(files.read(FILE, MAX_BYTES))
+    except (BadImageError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {where}: {error}; expected {EXPECTED}") from error
     rows = found.get("labels") if isinstance(found, dict) else None
     if not isinstance(rows, list) or not rows:

@@ -12,7 +12,7 @@ from support.images import noise_png, zip_of
 
 from ganforge.builtin.data.digits import Digits
 from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.parts import forget, rows_of
+from ganforge.builtin.data.sources.splits import hide_labels, part_rows
 from ganforge.errors import DataError
 
 
@@ -21,11 +21,11 @@ def everything(source) -> dict[str, torch.Tensor]:
 
 
 def test_parts_are_disjoint_and_together_all():
-    train, test = rows_of("train", 1797), rows_of("test", 1797)
-    assert rows_of("all", 1797) is None
+    train, test = part_rows("train", 1797), part_rows("test", 1797)
+    assert part_rows("all", 1797) is None
     assert len(test) == 359
     assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
-    assert np.array_equal(rows_of("test", 1797), test)
+    assert np.array_equal(part_rows("test", 1797), test)
     assert len(np.unique(np.diff(test))) > 5, "no regular step, which an order in the data could follow"
 
 
@@ -34,7 +34,7 @@ def test_digits_in_parts_are_the_digits(tmp_path: Path):
     assert (len(train), len(test)) == (1438, 359)
     known = everything(whole)
     for source, part in ((train, "train"), (test, "test")):
-        rows = rows_of(part, 1797)
+        rows = part_rows(part, 1797)
         assert torch.equal(everything(source)["image"], known["image"][rows])
         assert torch.equal(everything(source)["label"], known["label"][rows])
     assert len({whole.fingerprint, train.fingerprint, test.fingerprint}) == 3
@@ -68,7 +68,7 @@ def test_images_in_parts(tmp_path: Path):
     path = str(zip_of(tmp_path / "x.zip", files))
     whole = Images(path=path, resolution=16, labels=True).open(tmp_path)
     train = Images(path=path, resolution=16, labels=True, part="train", labelled=6).open(tmp_path)
-    rows = rows_of("train", 20)
+    rows = part_rows("train", 20)
     assert torch.equal(everything(train)["image"], everything(whole)["image"][rows])
     label = everything(train)["label"]
     assert torch.bincount(label[label >= 0]).tolist() == [3, 3]
@@ -81,7 +81,7 @@ def test_images_in_parts(tmp_path: Path):
 )
 def test_labels_that_cannot_be_kept(known: int, message: str):
     with pytest.raises(DataError, match=message):
-        forget(np.array([0, 0, 0, 1, 1, 2, 2, 2]), 3, known)
+        hide_labels(np.array([0, 0, 0, 1, 1, 2, 2, 2]), 3, known)
 
 
 def test_a_part_needs_samples(tmp_path: Path):
