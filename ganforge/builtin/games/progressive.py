@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api import Batch, DataSpec, Draw, Duel, Game, GrowingNetwork, RecipeError, Regularizer, Strict
 from ganforge.builtin.games.gan import GanGame
-from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
 from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
 
 
@@ -84,7 +84,7 @@ def stage_at(stages: Sequence[Stage], images: int) -> tuple[int, float]:
     return stage.resolution, done / stage.fade if done < stage.fade else 1.0
 
 
-class Progressive(TwoPlayers):
+class Progressive(TwoPlayerRecipe):
     """A generator against a discriminator, both of which grow (Karras et al. 2018, arXiv:1710.10196, sec. 2, app. A).
 
     Both work at a low resolution first; as images are shown, layers for higher ones fade in, and real images along with
@@ -131,24 +131,24 @@ class ProgressiveGame(GanGame):
         """Return a batch with its images as this stage shows them."""
         return {**batch, "image": faded(batch["image"], *self.stage())}
 
-    def duel_of_discriminator(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
+    def discriminator_duel(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
         """As in the plain game, at the resolution at hand."""
-        return super().duel_of_discriminator(self.at_stage(batch), regularizers, joint)
+        return super().discriminator_duel(self.at_stage(batch), regularizers, joint)
 
-    def duel_of_generator(self, batch: Batch) -> Duel:
+    def generator_duel(self, batch: Batch) -> Duel:
         """As in the plain game, at the resolution at hand."""
-        return super().duel_of_generator(self.at_stage(batch))
+        return super().generator_duel(self.at_stage(batch))
 
-    def augmented(self, samples: Tensor) -> Tensor:
+    def augment(self, samples: Tensor) -> Tensor:
         """Return samples as the discriminator is shown them: augmented, at the data's resolution."""
         if not self.augmentations:
             return samples
-        return shrunk(super().augmented(enlarged(samples, self.data.resolution)), samples.shape[2])
+        return shrunk(super().augment(enlarged(samples, self.data.resolution)), samples.shape[2])
 
-    def exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def exchange_samples(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Let augmentations exchange samples at the data's resolution."""
         stage, whole = real.shape[2], self.data.resolution
-        real, fake = super().exchanged(enlarged(real, whole), enlarged(fake, whole), labels)
+        real, fake = super().exchange_samples(enlarged(real, whole), enlarged(fake, whole), labels)
         return shrunk(real, stage), shrunk(fake, stage)
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:

@@ -226,23 +226,23 @@ def test_exchanges_are_for_the_discriminators_main_turn_alone():
     runner.play_round(first)
     game = runner.game
     roll_dice(game, Roll(3, "discriminator", 16, 0, 16, 16))
-    duel = game.duel_of_discriminator(second, (), joint=True)
+    duel = game.discriminator_duel(second, (), joint=True)
     assert duel.latents is None, "nobody knows where samples of the pool came from"
     assert set(map(tuple, duel.fake.flatten(1).tolist())) <= set(
         map(tuple, game.augmentations["replay"].pool.flatten(1).tolist())
     )
     assert not torch.equal(duel.real, second["image"])
-    lazy = game.duel_of_discriminator(second, ())
+    lazy = game.discriminator_duel(second, ())
     assert torch.equal(lazy.real, second["image"])
     assert lazy.latents is not None
-    assert torch.equal(game.duel_of_generator(second).real, second["image"])
+    assert torch.equal(game.generator_duel(second).real, second["image"])
 
 
 def test_apa_leaves_the_latents_known():
     runner = runner_of(gan_table(discriminator__augmentations=[{"kind": "apa", "p": 1.0}]), IMAGES, batch=16)
     (batch,) = batches(runner, ToySource(IMAGES), 1)
     roll_dice(runner.game, Roll(3, "discriminator", 0, 0, 16, 16))
-    duel = runner.game.duel_of_discriminator(batch, (), joint=True)
+    duel = runner.game.discriminator_duel(batch, (), joint=True)
     assert torch.equal(duel.real, duel.fake), "with p = 1 every real sample is replaced by the generated one of its row"
     assert duel.latents is not None
 

@@ -58,14 +58,14 @@ def test_the_generator_sees_the_discriminator_to_come(steps: int, lr: float):
     """p' = p - steps lr (t - r), and the generator minimises -p' t."""
     game = dirac("unrolled", steps=steps, lr=lr)
     game.discriminator.requires_grad_(False)
-    found = gradient(game, game.generator_terms([], BATCH), "generator")
+    found = gradient(game, game.generator_objective([], BATCH), "generator")
     assert found == pytest.approx(-P + steps * lr * (2 * T - R), abs=1e-12)
     assert game.discriminator.slope.item() == P, "looking ahead is not stepping"
 
 
 def test_the_discriminator_of_unrolled_is_the_plain_one():
     game = dirac("unrolled", steps=3)
-    assert gradient(game, game.discriminator_terms([], BATCH), "discriminator") == pytest.approx(T - R)
+    assert gradient(game, game.discriminator_objective([], BATCH), "discriminator") == pytest.approx(T - R)
 
 
 @pytest.mark.parametrize("gamma", [1.0, 10.0])
@@ -73,12 +73,12 @@ def test_consensus_is_the_squared_norm_of_the_field(gamma: float):
     """The field is (-p, t - r): either player's term is gamma / 2 (p^2 + (t - r)^2), by its own weight."""
     game = dirac("consensus", gamma=gamma)
     game.discriminator.requires_grad_(False)
-    terms = game.generator_terms([], BATCH)
+    terms = game.generator_objective([], BATCH)
     assert terms["consensus"].item() == pytest.approx(gamma / 2 * (P**2 + (T - R) ** 2))
     assert gradient(game, terms, "generator") == pytest.approx(-P + gamma * (T - R), abs=1e-12)
     game.requires_grad_(True)
     game.generator.requires_grad_(False)
-    terms = game.discriminator_terms([], BATCH)
+    terms = game.discriminator_objective([], BATCH)
     assert gradient(game, terms, "discriminator") == pytest.approx((T - R) + gamma * P, abs=1e-12)
 
 
@@ -89,8 +89,8 @@ def test_consensus_converges_where_the_plain_game_circles():
     for kind, fields in (("gan", {}), ("consensus", {"gamma": 1.0})):
         game = dirac(kind, **fields)
         for _ in range(200):
-            by_place = gradient(game, game.generator_terms([], batch), "generator")
-            by_slope = gradient(game, game.discriminator_terms([], batch), "discriminator")
+            by_place = gradient(game, game.generator_objective([], batch), "generator")
+            by_slope = gradient(game, game.discriminator_objective([], batch), "discriminator")
             with torch.no_grad():
                 game.generator.place -= 0.1 * by_place
                 game.discriminator.slope -= 0.1 * by_slope

@@ -1,4 +1,4 @@
-"""AC-GAN, InfoGAN and the semi-supervised GAN: formulas, what each turn costs, codes, and labels that nobody knows."""
+"""AC-GAN, InfoGAN and the semi-supervised GAN: formulas, what each turn costs, codes, and labels that nobackbone knows."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ganforge.api.families import Discriminator
 from ganforge.api.game import Terms
 from ganforge.api.network import DiscriminatorNetwork
 from ganforge.builtin.games.ac_gan import AcGan
-from ganforge.builtin.games.infogan import LEAST_LOG_VARIANCE, categorical_bound, gaussian_bound
-from ganforge.builtin.games.semi_supervised import known_cross_entropy
+from ganforge.builtin.games.infogan import MIN_LOG_VARIANCE, categorical_bound, gaussian_bound
+from ganforge.builtin.games.semi_supervised import labelled_cross_entropy
 from ganforge.builtin.losses.non_saturating import NonSaturating
 from ganforge.builtin.optimizers.adam import Adam
 from ganforge.errors import DataError, GanforgeError, RecipeError
@@ -46,7 +46,7 @@ def terms_of(runner: Runner, player: str, batch: Batch, start: int = 0, total: i
 def fakes_of(runner: Runner, player: str, batch: Batch) -> Tensor:
     """The generated samples of the first turn of a player."""
     roll_dice(runner.game, Roll(1, player, rows=len(batch["image"]), total=len(batch["image"])))
-    return runner.game.generate(runner.game.latents(batch["image"]), batch.get("label"))
+    return runner.game.generator(runner.game.draw_latents(len(batch["image"])), batch.get("label"))
 
 
 # formulas
@@ -94,7 +94,7 @@ def test_gaussian_bound():
 
 def test_codes_cannot_be_told_without_bound():
     exact = gaussian_bound(torch.zeros(1, 1), torch.full((1, 1), -1e4), torch.zeros(1, 1))
-    assert exact.item() == pytest.approx(math.log(2) - 0.5 * (LEAST_LOG_VARIANCE + math.log(2 * math.pi)))
+    assert exact.item() == pytest.approx(math.log(2) - 0.5 * (MIN_LOG_VARIANCE + math.log(2 * math.pi)))
 
 
 # turns
@@ -104,9 +104,9 @@ def test_codes_cannot_be_told_without_bound():
 def test_heads_read_the_forward_that_scores(kind: str):
     runner, batch = game_of(kind)
     rows: list[int] = []
-    body = runner.game.discriminator.body
-    examine = body.forward_features
-    body.forward_features = lambda samples, labels=None: (rows.append(len(samples)), examine(samples, labels))[1]
+    backbone = runner.game.discriminator.backbone
+    examine = backbone.forward_features
+    backbone.forward_features = lambda samples, labels=None: (rows.append(len(samples)), examine(samples, labels))[1]
     terms_of(runner, "discriminator", batch)
     assert rows == [16], "real and generated samples, once"
     rows.clear()
@@ -135,7 +135,9 @@ def test_ac_gan_classifies_real_and_generated_samples(network: str):
 
 def test_ac_gans_discriminator_is_not_given_the_label():
     runner, batch = game_of("ac-gan")
-    one, two = (runner.game.see(batch["image"], label) for label in (batch["label"], (batch["label"] + 1) % 3))
+    one, two = (
+        runner.game.discriminator_logits(batch["image"], label) for label in (batch["label"], (batch["label"] + 1) % 3)
+    )
     assert torch.equal(one, two)
     assert runner.game.discriminator.head.out_features == 3
 
@@ -179,7 +181,7 @@ def test_infogan_hides_codes_behind_the_noise():
     game = runner.game
     assert game.generator.layers[0].in_features == 5 + 4 + 2 + 3
     roll_dice(game, Roll(1, "x", rows=64, total=64))
-    latents = game.latents(torch.zeros(64, 1))
+    latents = game.draw_latents(64)
     first, second, numbers = latents[:, 5:9], latents[:, 9:11], latents[:, 11:]
     for hot in (first, second):
         assert torch.equal(hot.sort(1, descending=True)[0][:, 0], torch.ones(64))
@@ -196,8 +198,8 @@ def test_infogans_information_is_the_weighted_bound():
     game = runner.game
     found = terms_of(runner, "generator", batch)
     roll_dice(game, Roll(1, "generator", rows=8, total=8))
-    latents = game.latents(batch["image"])
-    samples = game.generate(latents, batch["label"])
+    latents = game.draw_latents(len(batch["image"]))
+    samples = game.generator(latents, batch["label"])
     told = game.discriminator.head(game.discriminator.forward_features(samples, batch["label"])[1][-1])
     hot, numbers = latents[:, 8:11], latents[:, 11:]
     expected = -2 * categorical_bound(told[:, :3], hot.argmax(1))
@@ -262,7 +264,7 @@ def few(batch: Batch) -> Batch:
 
 def test_only_known_labels_are_learnt_from():
     logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    losses = known_cross_entropy(logits, torch.tensor([2, -1, 0, -1]))
+    losses = labelled_cross_entropy(logits, torch.tensor([2, -1, 0, -1]))
     expected = -logits.log_softmax(1)
     torch.testing.assert_close(
         losses, torch.stack([expected[0, 2], expected.new_zeros(()), expected[2, 0], expected.new_zeros(())])
@@ -287,7 +289,9 @@ def test_the_mean_over_labels_does_not_depend_on_how_a_batch_is_split():
 def test_the_semi_supervised_score_is_the_heads_logsumexp():
     runner, batch = game_of("semi-supervised", replace(SPEC, labelled=0.25))
     game = runner.game
-    torch.testing.assert_close(game.see(batch["image"], batch["label"]), game.classify(batch["image"]).logsumexp(1))
+    torch.testing.assert_close(
+        game.discriminator_logits(batch["image"], batch["label"]), game.classify(batch["image"]).logsumexp(1)
+    )
     report = runner.play_round(few(batch))
     assert all(value.isfinite() for value in report.values())
     without = {**batch, "label": torch.full((8,), -1)}
@@ -298,10 +302,10 @@ def test_weights_of_the_semi_supervised_game():
     spec = replace(SPEC, labelled=0.25)
     alone, batch = game_of("semi-supervised", spec, adversarial_weight=0.0)
     assert terms_of(alone, "discriminator", few(batch))["adversarial"].abs().sum() == 0
-    paper, _ = game_of("semi-supervised", spec, deceiving_weight=0.0, generator__regularizers=MATCHING)
+    paper, _ = game_of("semi-supervised", spec, generator_adversarial_weight=0.0, generator__regularizers=MATCHING)
     assert set(terms_of(paper, "generator", few(batch))) == {"feature-matching"}
     with pytest.raises(ValidationError, match="generator would learn nothing"):
-        game_of("semi-supervised", spec, deceiving_weight=0.0)
+        game_of("semi-supervised", spec, generator_adversarial_weight=0.0)
 
 
 def test_semi_supervised_samples_have_no_label():

@@ -1,4 +1,4 @@
-"""What the recipes of all games of a generator and a discriminator share."""
+"""The recipe of a game of two: a loss, a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ganforge.api import (
     Ramp,
 )
 
-_Named = TypeVar("_Named", bound=Sequence[Component])
+_Components = TypeVar("_Components", bound=Sequence[Component])
 
 
-def _no_twins(components: _Named) -> _Named:
+def _refuse_repeated_kinds(components: _Components) -> _Components:
     kinds = [component.kind for component in components]
     for kind in kinds:
         if kinds.count(kind) > 1:
@@ -32,14 +32,14 @@ def _no_twins(components: _Named) -> _Named:
     return components
 
 
-def _share(number: float | Ramp) -> float | Ramp:
+def _check_fraction(number: float | Ramp) -> float | Ramp:
     for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
         if not 0 < end <= 1:
-            raise ValueError(f"expected a share, a number above 0 and at most 1, given {end:g}")
+            raise ValueError(f"expected a fraction, a number above 0 and at most 1, given {end:g}")
     return number
 
 
-Share = Annotated[PositiveNumber, AfterValidator(_share)]
+Fraction = Annotated[PositiveNumber, AfterValidator(_check_fraction)]
 
 
 class GeneratorRecipe(PlayerRecipe):
@@ -48,13 +48,13 @@ class GeneratorRecipe(PlayerRecipe):
     network: AnyGenerator = Field(description="what turns latents into samples")
     every: PositiveInt = Field(default=1, description="rounds (steps of the discriminator) between its steps: n_critic")
     regularizers: tuple[AnyGeneratorRegularizer, ...] = Field(default=(), description="penalties added to its loss")
-    top_k: Share = Field(
+    top_k: Fraction = Field(
         default=1.0,
         description="share of its samples that it learns from, those that score best (Sinha et al. 2020, "
         "arXiv:2002.06224), such as a ramp from 1 to 0.5; counted in each micro-batch on each process",
     )
 
-    _check_regularizers = field_validator("regularizers")(_no_twins)
+    _check_regularizers = field_validator("regularizers")(_refuse_repeated_kinds)
 
 
 class DiscriminatorRecipe(PlayerRecipe):
@@ -66,12 +66,12 @@ class DiscriminatorRecipe(PlayerRecipe):
         default=(), description="changes to all that it sees, real and generated, one after the other"
     )
 
-    _check_regularizers = field_validator("regularizers")(_no_twins)
-    _check_augmentations = field_validator("augmentations")(_no_twins)
+    _check_regularizers = field_validator("regularizers")(_refuse_repeated_kinds)
+    _check_augmentations = field_validator("augmentations")(_refuse_repeated_kinds)
 
 
-class TwoPlayers(GameComponent):
-    """A game of a generator and a discriminator: what their recipes share. A subclass gives it a `kind` and a game."""
+class TwoPlayerRecipe(GameComponent):
+    """The fields of every game of a generator and a discriminator. A subclass gives it a `kind` and a game."""
 
     loss: AnyLoss = Field(description="what both sides minimise")
     generator: GeneratorRecipe = Field(description="the player that makes samples")

@@ -1,16 +1,16 @@
-"""What the scores of a round tell."""
+"""Statistics of the discriminator's scores in a round."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganforge.api import Duel, Tally
 
 
-class Scores(Tally):
+class ScoreStatistics(Tally):
     """Means over the scores of each real sample and of the generated one beside it.
 
     Five numbers: both scores, their squares, and which is higher: 1 = the real one's, 0 = the other, 1/2 = neither.
@@ -20,7 +20,7 @@ class Scores(Tally):
         super().__init__(5, lasting=False)
 
     @torch.no_grad()
-    def compare(self, duel: Duel) -> None:
+    def observe(self, duel: Duel) -> None:
         """Note the logits of a duel."""
         real, fake = (
             logits.float().reshape(len(logits), -1).mean(1) for logits in (duel.real_logits, duel.fake_logits)
@@ -28,9 +28,9 @@ class Scores(Tally):
         self.add(torch.stack([real, fake, real * real, fake * fake, (real - fake).sign() / 2 + 0.5], 1))
 
     def readings(self) -> Mapping[str, Tensor]:
-        """Return their means and deviations, and the share of pairs in which the real sample has the higher score.
+        """Return their means and deviations, and the fraction of pairs whose real sample has the higher score.
 
-        That share, `separation`, is 0.5 where both look alike.
+        That fraction, `separation`, is 0.5 where both look alike.
         """
         real, fake, real_square, fake_square, separation = self.mean.unbind()
         return {
@@ -40,9 +40,3 @@ class Scores(Tally):
             "discriminator/fake_score_std": (fake_square - fake * fake).clamp(min=0).sqrt(),
             "discriminator/separation": separation,
         }
-
-
-def without_old_scores(game: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Leave out of an older checkpoint the scores of its last round, which were saved then."""
-    for name in ("real_score.settled", "fake_score.settled"):
-        state.pop(prefix + name, None)

@@ -1,4 +1,4 @@
-"""The players of a game of two with other weights than their own: for games that differentiate by weights."""
+"""Players with borrowed weights, by `torch.func.functional_call`: for games that differentiate by weights."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ganforge.builtin.games.gan import GanGame
 Weights = Mapping[str, Tensor]
 
 
-def leaves(network: nn.Module) -> Weights:
+def detached_weights(network: nn.Module) -> Weights:
     """Return the weights of a network as leaves of their own: gradients by them never reach the network."""
     return {name: weight.detach().requires_grad_() for name, weight in network.named_parameters()}
 
 
-def critic_with(game: GanGame, weights: Weights) -> ScoreFunction:
+def discriminator_with_weights(game: GanGame, weights: Weights) -> ScoreFunction:
     """Return the game's discriminator, augmentations included, with these weights."""
 
-    def critic(samples: Tensor, labels: Tensor | None) -> Tensor:
-        return functional_call(game.discriminator, dict(weights), (game.augmented(samples), labels))  # type: ignore[no-any-return]
+    def score(samples: Tensor, labels: Tensor | None) -> Tensor:
+        return functional_call(game.discriminator, dict(weights), (game.augment(samples), labels))  # type: ignore[no-any-return]
 
-    return critic
+    return score
 
 
-def samples_with(game: GanGame, weights: Weights, latents: Tensor, labels: Tensor | None) -> Tensor:
+def samples_with_weights(game: GanGame, weights: Weights, latents: Tensor, labels: Tensor | None) -> Tensor:
     """Return the generator's samples with these weights."""
     return functional_call(game.generator, dict(weights), (latents, labels))  # type: ignore[no-any-return]
 
 
-def duel_with(game: GanGame, like: Duel, fake: Tensor, weights: Weights) -> Duel:
+def duel_with_weights(game: GanGame, like: Duel, fake: Tensor, weights: Weights) -> Duel:
     """Return a duel of the same real samples and labels, judged by the discriminator with these weights."""
     return Duel(
-        critic_with(game, weights),
+        discriminator_with_weights(game, weights),
         like.real,
         fake,
         like.labels,
