@@ -139,7 +139,8 @@ class InfoGanGame(AuxiliaryHeadGame):
         if truncation >= 1 or isinstance(draw.generator, StyleGenerator):
             return draw.generator.truncated(draw.latents, draw.labels, truncation)
         noise, codes = draw.latents[:, : self.latent], draw.latents[:, self.latent :]
-        return self.generator(torch.cat([truncate_normal(noise, truncation), codes], 1), draw.labels)
+        latents = torch.cat([truncate_normal(noise, truncation), codes], 1)
+        return self.generator(latents, draw.labels)  # type: ignore[no-any-return]
 
 
 def categorical_bound(logits: Tensor, codes: Tensor) -> Tensor:

@@ -41,8 +41,8 @@ class SemiSupervised(TwoPlayerRecipe):
             penalty.every == 1 for penalty in self.generator.regularizers
         ):
             raise ValueError(
-                "generator_adversarial_weight is 0, and the generator would learn nothing; give it a regularizer of every "
-                'round: generator.regularizers = [{ kind = "feature-matching" }]'
+                "generator_adversarial_weight is 0, and the generator would learn nothing; give it a regularizer "
+                'of every round: generator.regularizers = [{ kind = "feature-matching" }]'
             )
         return self
 

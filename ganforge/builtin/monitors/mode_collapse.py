@@ -18,7 +18,7 @@ from ganforge.api import (
     raise_learning_rate,
     remedies,
 )
-from ganforge.builtin.monitors.trends import Likeness, Streak
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 QUALITY = ("high-quality", "precision", "density")  # how metrics begin that tell whether single samples are good

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ganforge.builtin.optimizers.moments import Moments
+from ganforge.builtin.optimizers.parts.adam_family import AdamFamily
 
 
-class Adam(Moments):
+class Adam(AdamFamily):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1)."""
 
     kind: Literal["adam"] = "adam"

@@ -9,10 +9,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ganforge.builtin.optimizers.moments import Moments
+from ganforge.builtin.optimizers.parts.adam_family import AdamFamily
 
 
-class AdamW(Moments):
+class AdamW(AdamFamily):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2).
 
     The decay follows the learning rate's schedule and its correction for lazy steps, as in the paper (eta_t lambda) and

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ganforge.builtin.optimizers.moments import Moments
+from ganforge.builtin.optimizers.parts.adam_family import AdamFamily
 
 
-class OptimisticAdam(Moments):
+class OptimisticAdam(AdamFamily):
     """Optimistic Adam (Daskalakis et al. 2018, arXiv:1711.00141, algorithm 1).
 
     It takes the next gradient to be like this one: a step goes twice along Adam's direction and takes the last one

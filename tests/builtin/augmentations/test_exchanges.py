@@ -103,7 +103,7 @@ def play(network: ReplayNetwork, rounds: int, batch: int = 8, parts: int = 1, cl
 
 
 def held(network: ReplayNetwork) -> list[int]:
-    return [int(sample[0]) for sample in network.pool[: int(network.held.numbers[0])]]
+    return [int(sample[0]) for sample in network.pool[: int(network.held.values[0])]]
 
 
 def test_the_pool_takes_the_first_rows_of_each_round_and_never_one_of_the_same_round():

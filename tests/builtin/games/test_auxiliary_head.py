@@ -1,4 +1,4 @@
-"""AC-GAN, InfoGAN and the semi-supervised GAN: formulas, what each turn costs, codes, and labels that nobackbone knows."""
+"""AC-GAN, InfoGAN and the semi-supervised GAN: formulas, what each turn costs, codes, and labels that nobody knows."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Halves of losses that several losses share."""

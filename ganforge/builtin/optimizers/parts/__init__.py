@@ -1,0 +1,1 @@
+"""Fields that optimizers share, and which classes a recipe may name."""
