@@ -142,7 +142,7 @@ def test_other_data_are_refused() -> None:
 def test_grey_images_are_shown_in_three_equal_colours() -> None:
     grey, colour = build(DataSpec((1, 16, 16))), build(DataSpec((3, 16, 16)))
     samples = images(DataSpec((1, 16, 16)))
-    torch.testing.assert_close(grey.preprocess(samples), colour.shown(samples.expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(grey.preprocess(samples), colour.preprocess(samples.expand(-1, 3, -1, -1)))
     torch.testing.assert_close(grey(samples), colour(samples.expand(-1, 3, -1, -1)))
 
 

@@ -27,7 +27,7 @@ from ganforge.builtin.augmentations.parts.host_cached_buffer import HostCachedBu
 class Replay(Augmentation):
     """The discriminator also sees generated samples of the past (Shrivastava et al. 2017, arXiv:1612.07828, sec. 2.3).
 
-    In its main turn each generated sample is replaced, with probability `share`, by one of its class from a pool. After
+    In its main turn each generated sample is replaced, with `probability`, by one of its class from a pool. After
     each round `fresh` new ones enter the pool, in random places once it is full. All processes have the same pool; it
     is part of the checkpoint.
     """
@@ -35,7 +35,7 @@ class Replay(Augmentation):
     kind: Literal["replay"] = "replay"
     slots: int = Field(default=256, ge=1, le=65_536, description="samples in the pool")
     fresh: int = Field(default=16, ge=1, le=65_536, description="samples that enter it each round, of those there are")
-    share: Probability = Field(
+    probability: Probability = Field(
         default=0.5, description="probability that a generated sample comes from the pool, constant or a ramp"
     )
 
@@ -107,8 +107,8 @@ class ReplayNetwork(AugmentationNetwork):
             self._admit(roll)
         classes = torch.zeros(len(fake), dtype=torch.int64, device=fake.device) if labels is None else labels
         self._note_rows(fake, classes, roll)
-        share, held = self.clock.value(self.recipe.share), int(self.held.values[0])
-        old = self.dice.uniform(len(fake)) < share
+        probability, held = self.clock.value(self.recipe.probability), int(self.held.values[0])
+        old = self.dice.uniform(len(fake)) < probability
         scores = self.dice.uniform(len(fake), self.recipe.slots)[:, :held]
         if held == 0:
             return real, fake

@@ -1,4 +1,4 @@
-"""How often generated samples are of the class that they were asked to be of."""
+"""Generated samples of the class that they were asked to be of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a classifier of real samples is worth that learnt from generated ones."""
+"""Classification accuracy score: a classifier of real samples that learnt from generated ones."""
 
 from __future__ import annotations
 

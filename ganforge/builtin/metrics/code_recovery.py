@@ -1,4 +1,4 @@
-"""Whether a code that the generator chose by itself stands for a class of real samples."""
+"""Code recovery: codes that the generator chose by itself, as classes of real samples."""
 
 from __future__ import annotations
 

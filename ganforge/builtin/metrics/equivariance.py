@@ -1,4 +1,4 @@
-"""How exactly pictures move when the generator is told to move them."""
+"""Equivariance: the precision with which images move when the generator is told to move them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a classifier is of each generated image, and how different its answers are."""
+"""Inception score: a classifier that is sure of each generated image, and of different classes over all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InceptionScore(Metric):
     splits: int = Field(default=10, ge=1, le=1_000, description="parts of the samples, each with a score of its own")
 
     @model_validator(mode="after")
-    def _check_features(self) -> Self:
+    def _check_splits(self) -> Self:
         if 2 * self.splits > self.samples:
             raise ValueError(f"splits = {self.splits} leave less than two of {self.samples} samples to each")
         return self

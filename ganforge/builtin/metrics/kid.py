@@ -44,7 +44,7 @@ class KernelDistance(Metric):
     subset: int = Field(default=1_000, ge=2, le=100_000, description="samples of each side in a subset")
 
     @model_validator(mode="after")
-    def _check_features(self) -> Self:
+    def _check_subset(self) -> Self:
         fewest = min(self.samples, self.real or self.samples)
         if self.subset > fewest:
             raise ValueError(f"subset = {self.subset} is more than the {fewest} samples that subsets are taken from")

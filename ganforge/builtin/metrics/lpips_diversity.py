@@ -1,4 +1,4 @@
-"""How different samples look from each other."""
+"""The perceptual distance between samples."""
 
 from __future__ import annotations
 

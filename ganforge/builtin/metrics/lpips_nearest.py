@@ -1,4 +1,4 @@
-"""How different samples look from the training image that is most like them."""
+"""The perceptual distance of samples from the training image that is most like them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How smoothly images change along a path through the latents."""
+"""Perceptual path length: the smoothness of images along a path through the latents."""
 
 from __future__ import annotations
 

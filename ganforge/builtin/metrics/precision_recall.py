@@ -1,4 +1,4 @@
-"""How much of what is generated looks real, and how much of what is real can be generated."""
+"""Precision and recall: generated samples that look real, and real samples that can be generated."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PrecisionRecall(Metric):
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
 
     @model_validator(mode="after")
-    def _check_features(self) -> Self:
+    def _check_neighbours(self) -> Self:
         fewest = min(self.samples, self.real or self.samples)
         if self.neighbours >= fewest:
             raise ValueError(f"neighbours = {self.neighbours}, and each of {fewest} samples has {fewest - 1}")

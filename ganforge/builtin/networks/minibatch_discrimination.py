@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganforge.api import AnyDiscriminator, DataSpec, Discriminator
 from ganforge.builtin.networks.layers.discriminator_head import INNER_NETWORK, DiscriminatorHead
+from ganforge.builtin.networks.layers.minibatch_stddev import group_size
 
 
 class MinibatchDiscrimination(Discriminator):
@@ -63,7 +64,7 @@ class MinibatchDiscriminationNetwork(DiscriminatorHead):
     def closeness(self, features: Tensor) -> Tensor:
         """Return o(f) [B, kernels] of features [B, F]; closeness to oneself, 1, is counted, as in the paper."""
         batch = len(features)
-        group = next(size for size in range(min(self.group or batch, batch), 0, -1) if batch % size == 0)
+        group = group_size(batch, self.group or batch)
         rows = self.tensor(features).view(batch // group, group, self.kernels, -1)
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # bfloat16 is too coarse for an exponential
         numbers = rows.permute(3, 0, 2, 1).contiguous()  # [dimensions, groups, kernels, group]: neighbours lie together

@@ -68,9 +68,9 @@ def signal_bands(resolution: int, layers: int, margin: int) -> list[SignalBand]:
     """
     found = []
     for index in range(layers + 1):
-        share = min(index / (layers - CRITICAL), 1.0)
-        cutoff = FIRST_CUTOFF * (resolution / 2 / FIRST_CUTOFF) ** share
-        stopband = FIRST_STOPBAND * (resolution / 2 * LAST_STOPBAND / FIRST_STOPBAND) ** share
+        fraction = min(index / (layers - CRITICAL), 1.0)
+        cutoff = FIRST_CUTOFF * (resolution / 2 / FIRST_CUTOFF) ** fraction
+        stopband = FIRST_STOPBAND * (resolution / 2 * LAST_STOPBAND / FIRST_STOPBAND) ** fraction
         rate = 2 ** math.ceil(math.log2(min(2 * stopband, resolution)))
         size = rate + (2 * margin if index < layers - 1 else 0)
         found.append(SignalBand(cutoff, max(stopband, rate / 2) - cutoff, rate, size))

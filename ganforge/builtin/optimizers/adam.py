@@ -17,7 +17,7 @@ class Adam(AdamFamily):
     kind: Literal["adam"] = "adam"
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make a fused Adam; see `Optimizer.build` for the share."""
+        """Make a fused Adam; see `Optimizer.build` for the step fraction."""
         return torch.optim.Adam(
             parameters,
             lr=self.lr_at(0) * step_fraction,

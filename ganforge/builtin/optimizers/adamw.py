@@ -23,7 +23,7 @@ class AdamW(AdamFamily):
     weight_decay: float = Field(default=0.01, ge=0, le=10, description="times the learning rate: shrinkage in a step")
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make a fused AdamW; see `Optimizer.build` for the share."""
+        """Make a fused AdamW; see `Optimizer.build` for the step fraction."""
         return torch.optim.AdamW(
             parameters,
             lr=self.lr_at(0) * step_fraction,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.parts.input_gradient import input_gradient
+from ganforge.builtin.regularizers.parts.input_gradient import gradient_norm_penalty
 
 
 class Dragan(Regularizer):
@@ -41,10 +40,7 @@ class Dragan(Regularizer):
         """Return the penalty [B] at the real samples plus `noise` [B, *shape], whose standard deviation is 1."""
         std = value_at(self.std, duel.images)
         samples = (duel.real.detach() + noise.to(duel.real.dtype) * std).requires_grad_()
-        gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
-        return penalty
+        return gradient_norm_penalty(duel, samples, self.target) * value_at(self.weight, duel.images)
 
 
 class _DraganPenalty(nn.Module):

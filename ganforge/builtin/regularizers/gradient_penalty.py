@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.parts.input_gradient import input_gradient
+from ganforge.builtin.regularizers.parts.input_gradient import gradient_norm_penalty
 
 
 class GradientPenalty(Regularizer):
@@ -35,10 +35,7 @@ class GradientPenalty(Regularizer):
         """Return the penalty [B] at `places` [B] on the lines from real (0) to generated samples (1)."""
         real, fake = duel.real.detach(), duel.fake.detach()
         samples = torch.lerp(real, fake, places.view(-1, *[1] * (real.ndim - 1)).to(real.dtype)).requires_grad_()
-        gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
-        return penalty
+        return gradient_norm_penalty(duel, samples, self.target) * value_at(self.weight, duel.images)
 
 
 class _InterpolationPenalty(nn.Module):

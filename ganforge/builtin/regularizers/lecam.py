@@ -65,6 +65,6 @@ class LeCamPenalty(nn.Module):
     def _update_anchors(self) -> None:
         """Move the anchors towards what was seen up to the last turn: at first all the way, then by 1 - `decay`."""
         new = self.seen.count.clamp(max=1.0)  # 0 where nothing was settled since
-        share = torch.where(self.begun > 0, 1 - self.recipe.decay, 1.0) * new
-        self.anchors.lerp_(self.seen.take(), share)
+        step = torch.where(self.begun > 0, 1 - self.recipe.decay, 1.0) * new
+        self.anchors.lerp_(self.seen.take(), step)
         self.begun.copy_(torch.maximum(self.begun, new))

@@ -77,6 +77,6 @@ class PathLengthPenalty(nn.Module):
     def _update_mean_length(self) -> None:
         """Move the mean towards what was seen up to the last turn: at first all the way, then by `decay`."""
         new = self.seen.count.clamp(max=1.0)  # 0 where nothing was settled since
-        share = torch.where(self.begun > 0, self.decay, 1.0) * new
-        self.mean.lerp_(self.seen.take(), share)
+        step = torch.where(self.begun > 0, self.decay, 1.0) * new
+        self.mean.lerp_(self.seen.take(), step)
         self.begun.copy_(torch.maximum(self.begun, new))

@@ -107,7 +107,7 @@ def held(network: ReplayNetwork) -> list[int]:
 
 
 def test_the_pool_takes_the_first_rows_of_each_round_and_never_one_of_the_same_round():
-    network = replay(slots=12, fresh=3, share=1.0)
+    network = replay(slots=12, fresh=3, probability=1.0)
     first, second, third = play(network, 3)
     assert first[:, 0].tolist() == list(range(1, 9)), "the pool is empty"
     assert set(second[:, 0].tolist()) <= {1, 2, 3}
@@ -128,7 +128,7 @@ def test_a_full_pool_forgets_at_random():
 
 
 def test_the_share_that_comes_from_the_pool():
-    network = replay(slots=64, fresh=64, share=0.25)
+    network = replay(slots=64, fresh=64, probability=0.25)
     *_, last = play(network, 2, batch=2000)
     old = last[:, 0] <= 2000
     assert old.float().mean().item() == pytest.approx(0.25, abs=5 * (0.1875 / 2000) ** 0.5), "five standard errors"
@@ -168,7 +168,7 @@ def test_processes_that_add_up_what_they_noted_have_the_same_pool():
 
 
 def test_samples_are_exchanged_for_those_of_their_class():
-    network = replay(CLASSES, slots=30, fresh=8, share=1.0)
+    network = replay(CLASSES, slots=30, fresh=8, probability=1.0)
     rounds = play(network, 6, classes=3)
     assert any(not torch.equal(seen, numbered(1 + 8 * index, 8)) for index, seen in enumerate(rounds))
     for index, seen in enumerate(rounds):
@@ -177,7 +177,7 @@ def test_samples_are_exchanged_for_those_of_their_class():
 
 
 def test_where_the_pool_has_none_of_a_class_samples_stay():
-    network = replay(CLASSES, slots=4, fresh=1, share=1.0)
+    network = replay(CLASSES, slots=4, fresh=1, probability=1.0)
     _, second = play(network, 2, classes=3)  # the pool holds sample 1, of class 1
     assert second[:, 0].tolist() == [1 if number % 3 == 1 else number for number in range(9, 17)]
 
@@ -207,7 +207,7 @@ def test_what_replay_cannot_do_is_refused_in_words():
     with pytest.raises(ValidationError, match="fresh <= slots"):
         Replay(slots=2, fresh=3)
     with pytest.raises(ValidationError, match="from 0 to 1"):
-        Replay(share=1.5)
+        Replay(probability=1.5)
     network = replay(IMAGES)
     roll_dice(network, Roll(0, "test", rows=4, total=4))
     small = torch.zeros(4, 1, 4, 4)
@@ -218,7 +218,7 @@ def test_what_replay_cannot_do_is_refused_in_words():
 def test_exchanges_are_for_the_discriminators_main_turn_alone():
     """Both together in a game: what the lazy penalty and the generator see is not exchanged."""
     table = gan_table(
-        discriminator__augmentations=[{"kind": "apa", "p": 1.0}, {"kind": "replay", "share": 1.0}],
+        discriminator__augmentations=[{"kind": "apa", "p": 1.0}, {"kind": "replay", "probability": 1.0}],
         discriminator__regularizers=[{"kind": "r1", "every": 2}],
     )
     runner = runner_of(table, IMAGES, batch=16)

@@ -1,4 +1,4 @@
-"""The changes of adaptive augmentation: where pixels go, and what colours become."""
+"""The transforms of adaptive augmentation: geometric ones and those of colours."""
 
 from __future__ import annotations
 

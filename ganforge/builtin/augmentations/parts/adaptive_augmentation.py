@@ -1,4 +1,4 @@
-"""A strength that follows how much the discriminator overfits: what ADA and APA share."""
+"""A strength that follows how much the discriminator overfits, as in ADA and APA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving the pixels of images along affine maps, differentiable as often as one likes."""
+"""Affine warps of images, differentiable as often as one likes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that are part of the state, and that the host can read without waiting for the device."""
+"""A buffer of the state that the host can read without waiting for the device."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class HostCachedBuffer(nn.Module):
     def values(self) -> list[float]:
         """The value, flat."""
         seen = self._cached_at
+        # `_version` is private, and the only count of in-place writes that torch keeps, such as loading a checkpoint.
         if seen is None or seen[0] is not self.value or seen[1] != self.value._version:
             self._cache(self.value.cpu())
         return self._values

@@ -1,4 +1,4 @@
-"""Which layers of a network constraints reach."""
+"""The layers of a network that constraints reach."""
 
 from __future__ import annotations
 

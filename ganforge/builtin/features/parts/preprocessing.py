@@ -1,4 +1,4 @@
-"""Images as torch-fidelity prepares them for networks that were trained by torch: resized, then normalised."""
+"""Images preprocessed for networks that were trained by torch: resized by torch-fidelity, then normalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks whose weights others published: found or downloaded, and vetted before anything is made of them."""
+"""Published weights: found or downloaded, and vetted before anything is made of them."""
 
 from __future__ import annotations
 

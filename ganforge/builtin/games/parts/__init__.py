@@ -1,1 +1,1 @@
-"""What games of two are made of: their recipe, statistics of their scores, heads and borrowed weights."""
+"""The recipe of games of two, statistics of their scores, auxiliary heads and borrowed weights."""

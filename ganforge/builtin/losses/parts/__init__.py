@@ -1,1 +1,1 @@
-"""Halves of losses that several losses share."""
+"""The discriminator's half of several losses."""

@@ -1,4 +1,4 @@
-"""The discriminator's side of the first GAN losses."""
+"""The discriminator's cross-entropy, of the first GAN losses."""
 
 from __future__ import annotations
 

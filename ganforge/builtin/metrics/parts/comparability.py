@@ -1,4 +1,4 @@
-"""What speaks against comparing a value with those of papers, for receipts."""
+"""Reasons against comparing a value with those of papers, for receipts."""
 
 from __future__ import annotations
 

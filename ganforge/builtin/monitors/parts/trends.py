@@ -1,4 +1,4 @@
-"""What several monitors ask: how long something has held, how unlike real samples are, how a series goes."""
+"""Trends: streaks, likeness to real samples, and the course of a series."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Likeness:
             if name.startswith("real/") and value is not None:
                 self.real[name.removeprefix("real/")] = value
 
-    def share(self, line: LogLine, name: str) -> float | None:
+    def ratio(self, line: LogLine, name: str) -> float | None:
         """Return a reading of the generated samples over that of the real ones; None where either is missing or 0."""
         made, real = line.get(f"grid/{name}"), self.real.get(name)
         return None if made is None or not real else made / real
@@ -79,7 +79,7 @@ class Likeness:
         spread, mean = self.spread, line.get("grid/mean")
         if spread is None or mean is None:
             return None
-        ratios = [self.share(line, name) for name in ("distance", "contrast", "roughness")]
+        ratios = [self.ratio(line, name) for name in ("distance", "contrast", "roughness")]
         logs = [abs(math.log2(max(ratio, 1e-6))) for ratio in ratios if ratio is not None]
         return max([abs(mean - self.real["mean"]) / spread, *logs])
 

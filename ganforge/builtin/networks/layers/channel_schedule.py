@@ -1,4 +1,4 @@
-"""What networks that halve and double share: the resolutions they take, and how many channels each has."""
+"""Channels by resolution, of networks that halve and double it."""
 
 from __future__ import annotations
 

@@ -89,6 +89,7 @@ def _needs_gradient(ctx: Any, index: int) -> bool:
     """Whether this backward pass, and not only some other, goes on to input `index`."""
     if not ctx.needs_input_grad[index]:
         return False
+    # Private, and what torch.autograd.graph itself asks: no public name tells what this very backward pass wants.
     return torch._C._will_engine_execute_node(ctx.next_functions[index][0])
 
 

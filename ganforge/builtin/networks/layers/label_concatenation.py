@@ -1,4 +1,4 @@
-"""Labels beside other inputs."""
+"""Labels appended to other inputs."""
 
 from __future__ import annotations
 

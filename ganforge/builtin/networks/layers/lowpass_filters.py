@@ -73,7 +73,7 @@ def _kaiser_window(radius: Tensor, taps: int, half_width: float, rate: float) ->
     if taps == 1:
         return torch.ones_like(radius)
     beta = kaiser_beta(attenuation(taps, half_width, rate))
-    share = 2 * radius * rate / (taps - 1)  # 1 at the outermost tap
-    inside = (1 - share.square()).clamp(min=0).sqrt()
+    fraction = 2 * radius * rate / (taps - 1)  # 1 at the outermost tap
+    inside = (1 - fraction.square()).clamp(min=0).sqrt()
     window = torch.special.i0(beta * inside) / torch.special.i0(torch.tensor(beta, dtype=torch.float64))
-    return torch.where(share <= 1 + 1e-9, window, 0.0)
+    return torch.where(fraction <= 1 + 1e-9, window, 0.0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Generator, StyleGenerator, Tally
 from ganforge.builtin.networks.layers.equalized_layers import EqualizedLinear
+from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
 
 MIXING = Field(default=0.9, ge=0, le=1, description="share of samples in training that mix two styles")
 STYLE_DECAY = Field(default=0.998, ge=0, lt=1, description="decay, by turn, of the mean style that truncation leads to")
@@ -24,11 +25,6 @@ class StyleBasedGenerator(Generator):
     )
     mapping_layers: PositiveInt = Field(default=8, le=64, description="layers from latent to style")
     mapping_lr: float = Field(default=0.01, gt=0, le=1, description="learning rate of these layers, relative to others")
-
-
-def normalized(features: Tensor) -> Tensor:
-    """Scale features [B, D] to a mean square of 1."""
-    return features * (features.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
 class MappingNetwork(nn.Module):
@@ -56,9 +52,9 @@ class MappingNetwork(nn.Module):
 
     def forward(self, latents: Tensor | None, labels: Tensor | None) -> Tensor:
         """Map latents [B, L] and labels [B] to styles [B, W]."""
-        parts = [] if latents is None else [normalized(latents)]
+        parts = [] if latents is None else [pixel_norm(latents)]
         if self.embedding is not None:
-            parts.append(normalized(self.embedding(self.data.encode(labels))))
+            parts.append(pixel_norm(self.embedding(self.data.encode(labels))))
         return self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, 1))  # type: ignore[no-any-return]
 
 

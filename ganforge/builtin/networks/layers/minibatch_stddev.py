@@ -9,6 +9,11 @@ from torch import Tensor, nn
 GROUP = Field(default=4, le=65_536, description="neighbouring samples over which the deviation is taken")
 
 
+def group_size(batch: int, largest: int) -> int:
+    """Return the largest number up to `largest` that divides a batch."""
+    return next(size for size in range(min(largest, batch), 0, -1) if batch % size == 0)
+
+
 class MinibatchStddevLayer(nn.Module):
     """Shows each sample how much its group varies (Karras et al. 2018, arXiv:1710.10196, sec. 3).
 
@@ -26,7 +31,7 @@ class MinibatchStddevLayer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, C, H, W] to [B, C + 1, H, W]."""
         batch, channels, height, width = images.shape
-        group = next(size for size in range(min(self.group, batch), 0, -1) if batch % size == 0)
+        group = group_size(batch, self.group)
         groups = images.float().reshape(batch // group, group, channels, height, width)
         variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
         deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # [B / group]

@@ -1,4 +1,4 @@
-"""What growing networks share: boxes, and images between two resolutions."""
+"""Images between two resolutions, for networks that grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the residual GANs of 2018 have in common: a generator's way to images, and a discriminator from images."""
+"""The residual GANs of 2018: a generator's synthesis of images, and a discriminator of residual blocks."""
 
 from __future__ import annotations
 

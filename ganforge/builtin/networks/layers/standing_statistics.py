@@ -1,4 +1,4 @@
-"""Generators with BatchNorm that truncate honestly."""
+"""Generators with BatchNorm whose truncated samples have statistics of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weights begin as."""
+"""Initial weights: orthogonal or Xavier."""
 
 from __future__ import annotations
 

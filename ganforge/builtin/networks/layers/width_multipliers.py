@@ -1,4 +1,4 @@
-"""How many channels the residual GANs of 2018 have at each resolution."""
+"""Multiples of the width at each resolution, of the residual GANs of 2018."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Fields that optimizers share, and which classes a recipe may name."""
+"""The fields of Adam and its kin, and the optimizer classes that a recipe may name."""

@@ -1,4 +1,4 @@
-"""What optimizers of Adam's kind share."""
+"""The fields of Adam's kind: learning rate, betas, eps."""
 
 from __future__ import annotations
 

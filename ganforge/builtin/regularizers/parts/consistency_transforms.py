@@ -1,4 +1,4 @@
-"""What consistency is demanded under: a chain of augmentations of a regularizer's own."""
+"""Transforms that scores should not depend on: a chain of augmentations of a regularizer's own."""
 
 from __future__ import annotations
 

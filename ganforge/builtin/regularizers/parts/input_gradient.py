@@ -1,9 +1,11 @@
-"""How outputs change with inputs, in a form that can itself be differentiated: what gradient penalties share."""
+"""Gradients of outputs by inputs, which can themselves be differentiated."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from ganforge.api import Duel
 
 
 def input_gradient(outputs: Tensor, inputs: Tensor) -> Tensor:
@@ -20,3 +22,10 @@ def input_gradient(outputs: Tensor, inputs: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
     return gradient
+
+
+def gradient_norm_penalty(duel: Duel, samples: Tensor, target: float) -> Tensor:
+    """Return (||grad D(x)|| - target)^2, [B], at samples x [B, *shape], which require gradients."""
+    gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
+    penalty: Tensor = (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - target).square()
+    return penalty
