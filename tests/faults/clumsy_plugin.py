@@ -77,9 +77,9 @@ class ClumsyPlay(GanGame):
         reach("ClumsyPlay.begin_round")
         super().begin_round(images)
 
-    def discriminator_terms(self, regularizers: Any, batch: Any) -> Any:
-        reach("ClumsyPlay.discriminator_terms")
-        return super().discriminator_terms(regularizers, batch)
+    def discriminator_objective(self, regularizers: Any, batch: Any) -> Any:
+        reach("ClumsyPlay.discriminator_objective")
+        return super().discriminator_objective(regularizers, batch)
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         reach("ClumsyPlay.sample")

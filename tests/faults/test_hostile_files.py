@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from support.examinations import ArraySource, DiceGame, exam_of, looked_at
 from support.runs import play_and_save, session_of
 
-from ganforge.builtin.features import published
+from ganforge.builtin.features.parts import published_weights
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.errors import CheckpointError, GanforgeError
 from ganforge.storage import checkpoint
@@ -201,7 +201,7 @@ def test_weights_that_are_no_file_or_endless_are_refused(tmp_path: Path, monkeyp
         with pytest.raises(GanforgeError, match="cannot read the"):
             Vgg16(weights=path).build()
     (tmp_path / "large.pth").write_bytes(bytes(9))
-    monkeypatch.setattr(published, "MOST", 8)
+    monkeypatch.setattr(published_weights, "MAX_BYTES", 8)
     with pytest.raises(GanforgeError, match="more than 8 bytes"):
         Vgg16(weights=tmp_path / "large.pth").build()
 

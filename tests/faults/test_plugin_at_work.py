@@ -84,7 +84,7 @@ BEFORE = """
 """  # before there is a run
 AT_THE_START = "ClumsyFeatures.build"
 AT_PLAY = """
-    ClumsySource.batch ClumsySource.show ClumsyPlay.begin_round ClumsyPlay.discriminator_terms ClumsyPlay.sample
+    ClumsySource.batch ClumsySource.show ClumsyPlay.begin_round ClumsyPlay.discriminator_objective ClumsyPlay.sample
     ClumsyPlay.readings ClumsyGeneratorNetwork.forward Backward.backward ClumsyDiscriminatorNetwork.forward_features
     ClumsyLoss.discriminator ClumsyLoss.generator ClumsyPenalty.penalty
     ClumsyConstraint.project ClumsyOptimizer.adjust ClumsySteps.step

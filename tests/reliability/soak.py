@@ -201,7 +201,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="a new folder for the run, its store and the samples")
     parser.add_argument("--judge", action="store_true", help="judge what stands in --out, without training")
     given = parser.parse_args()
-    if given.discriminator_terms:
+    if given.judge:
         seen = [json.loads(line) for line in (given.out / "samples.jsonl").read_text().splitlines()]
         found, wrong = Pace(tuple(json.loads((given.out / "pace.json").read_text()))), []
     else:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ganforge.api.data import DataSpec
 from ganforge.api.families import Discriminator, Generator
 from ganforge.builtin.constraints.spectral_norm import SpectralNorm
-from ganforge.builtin.networks.layers.attention import SelfAttention
+from ganforge.builtin.networks.layers.self_attention import SelfAttention
 
 
 def count(module: nn.Module) -> int:

@@ -215,14 +215,14 @@ def test_there_is_always_something_to_go_back_to(tmp_path: Path):
 @pytest.mark.parametrize("action", ["warn", "roll-back"])
 def test_a_gradient_that_is_not_finite(tmp_path: Path, action: str, monkeypatch: pytest.MonkeyPatch):
     session, callbacks, _ = session_of(tmp_path, diagnosis__action=action)
-    keep = session.runner.game.discriminator_duel_terms
+    keep = session.runner.game.discriminator_terms
 
     def judge(duel, regularizers):
         terms = keep(duel, regularizers)
         spoilt = session.images == 48 and session.rollbacks == 0
         return {name: term * float("nan") if spoilt else term for name, term in terms.items()}
 
-    monkeypatch.setattr(session.runner.game, "discriminator_duel_terms", judge)
+    monkeypatch.setattr(session.runner.game, "discriminator_terms", judge)
     if action == "warn":
         with pytest.raises(DivergedError, match=r"try --set game\.discriminator\.optimizer\.lr=0\.0005"):
             train(session, callbacks, lambda: False)

@@ -9,13 +9,13 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganforge.api import AugmentationNetwork, DataSpec
-from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
-from ganforge.builtin.augmentations.pipe import Change, Colour, Geometry
+from ganforge.builtin.augmentations.parts.ada_transforms import AdaTransform, ColourTransform, GeometricTransform
+from ganforge.builtin.augmentations.parts.adaptive_augmentation import AdaptiveAugmentation, AdaptiveAugmentationNetwork
 
-_ALL: tuple[Change, ...] = ("blit", "geometric", "colour")
+_ALL_TRANSFORMS: tuple[AdaTransform, ...] = ("blit", "geometric", "colour")
 
 
-class Ada(Adaptive):
+class Ada(AdaptiveAugmentation):
     """Adaptive discriminator augmentation, pipe `bgc` (Karras et al. 2020, arXiv:2006.06676, sec. 3 and app. B).
 
     Each change strikes each sample with probability p. The overfitting heuristic r_t, the mean sign of the
@@ -24,8 +24,8 @@ class Ada(Adaptive):
     """
 
     kind: Literal["ada"] = "ada"
-    policy: tuple[Change, ...] = Field(
-        default=_ALL, min_length=1, max_length=3, description="which changes: blit, geometric, colour"
+    policy: tuple[AdaTransform, ...] = Field(
+        default=_ALL_TRANSFORMS, min_length=1, max_length=3, description="which changes: blit, geometric, colour"
     )
     antialias: bool = Field(
         default=True, description="warp at twice the resolution, as the paper does; without it faster and coarser"
@@ -33,7 +33,7 @@ class Ada(Adaptive):
 
     @field_validator("policy")
     @classmethod
-    def _no_twins(cls, policy: tuple[Change, ...]) -> tuple[Change, ...]:
+    def _refuse_repeats(cls, policy: tuple[AdaTransform, ...]) -> tuple[AdaTransform, ...]:
         if len(set(policy)) < len(policy):
             raise ValueError("a family of changes is named twice; name each once")
         return policy
@@ -43,18 +43,20 @@ class Ada(Adaptive):
         return AdaNetwork(self, data)
 
 
-class AdaNetwork(AdaptiveNetwork):
+class AdaNetwork(AdaptiveAugmentationNetwork):
     """Augments samples [B, C, R, R] with a probability that follows what the discriminator says of real ones."""
 
     def __init__(self, recipe: Ada, data: DataSpec) -> None:
         super().__init__(recipe, "augmentation")
         blit, geometric = "blit" in recipe.policy, "geometric" in recipe.policy
-        self.geometry = Geometry(data.resolution, blit, geometric, recipe.antialias) if blit or geometric else None
-        self.colour = Colour(data.channels) if "colour" in recipe.policy else None
+        self.geometry = (
+            GeometricTransform(data.resolution, blit, geometric, recipe.antialias) if blit or geometric else None
+        )
+        self.colour = ColourTransform(data.channels) if "colour" in recipe.policy else None
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return augmented samples; the samples themselves where p is 0."""
-        if not self.p.numbers[0] > 0:
+        if not self.p.values[0] > 0:
             return samples
         with torch.autocast(samples.device.type, enabled=False):  # places and filters need full precision
             images = samples.float() if samples.dtype in (torch.bfloat16, torch.float16) else samples

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ganforge.api import AugmentationNetwork, DataSpec, Dice
-from ganforge.builtin.augmentations.adaptive import Adaptive, AdaptiveNetwork
+from ganforge.builtin.augmentations.parts.adaptive_augmentation import AdaptiveAugmentation, AdaptiveAugmentationNetwork
 
 
-class Apa(Adaptive):
+class Apa(AdaptiveAugmentation):
     """Adaptive pseudo augmentation: generated samples sometimes pass for real (Jiang et al. 2021, arXiv:2111.06849).
 
     In the discriminator's main turn each real sample is replaced by a generated one of its label with probability p,
@@ -27,7 +27,7 @@ class Apa(Adaptive):
         return ApaNetwork(self)
 
 
-class ApaNetwork(AdaptiveNetwork):
+class ApaNetwork(AdaptiveAugmentationNetwork):
     """Exchanges real samples, and leaves samples as they are."""
 
     exchanges = True
@@ -42,7 +42,7 @@ class ApaNetwork(AdaptiveNetwork):
 
     def exchange(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return real samples [B, *shape], some of them replaced by generated ones, and the generated ones."""
-        if not self.p.numbers[0] > 0:
+        if not self.p.values[0] > 0:
             return real, fake
         replaced = self.dice.uniform(len(real)) < self.p.value
         return torch.where(replaced.view(-1, *[1] * (real.ndim - 1)), fake.to(real.dtype), real), fake

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ganforge.api import Augmentation, AugmentationNetwork, DataSpec, Dice
 
-Change = Literal["colour", "translation", "cutout"]
-_ALL: tuple[Change, ...] = ("colour", "translation", "cutout")
+DiffTransform = Literal["colour", "translation", "cutout"]
+_ALL_TRANSFORMS: tuple[DiffTransform, ...] = ("colour", "translation", "cutout")
 _SHIFT, _CUT = 1 / 8, 1 / 2  # largest translation and side of the cut-out square, as shares of the resolution
 
 
@@ -24,13 +24,13 @@ class DiffAugment(Augmentation):
     """
 
     kind: Literal["diffaugment"] = "diffaugment"
-    policy: tuple[Change, ...] = Field(
-        default=_ALL, min_length=1, max_length=3, description="which changes: colour, translation, cutout"
+    policy: tuple[DiffTransform, ...] = Field(
+        default=_ALL_TRANSFORMS, min_length=1, max_length=3, description="which changes: colour, translation, cutout"
     )
 
     @field_validator("policy")
     @classmethod
-    def _no_twins(cls, policy: tuple[Change, ...]) -> tuple[Change, ...]:
+    def _refuse_repeats(cls, policy: tuple[DiffTransform, ...]) -> tuple[DiffTransform, ...]:
         if len(set(policy)) < len(policy):
             raise ValueError("a change is named twice; name each once")
         return policy
@@ -45,7 +45,7 @@ class DiffAugmentNetwork(AugmentationNetwork):
 
     places: Tensor
 
-    def __init__(self, policy: tuple[Change, ...], channels: int, resolution: int) -> None:
+    def __init__(self, policy: tuple[DiffTransform, ...], channels: int, resolution: int) -> None:
         super().__init__()
         self.policy, self.resolution = frozenset(policy), resolution
         self.coloured = 3 if channels == 4 else channels

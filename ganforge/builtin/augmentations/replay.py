@@ -20,14 +20,14 @@ from ganforge.api import (
     Tally,
     derive_seed,
 )
-from ganforge.builtin.augmentations.adaptive import Probability
-from ganforge.builtin.augmentations.known import Known
+from ganforge.builtin.augmentations.parts.adaptive_augmentation import Probability
+from ganforge.builtin.augmentations.parts.host_cached_buffer import HostCachedBuffer
 
 
 class Replay(Augmentation):
     """The discriminator also sees generated samples of the past (Shrivastava et al. 2017, arXiv:1612.07828, sec. 2.3).
 
-    In its main turn each generated sample is replaced, with probability `share`, by one of its class from a pool. After
+    In its main turn each generated sample is replaced, with `probability`, by one of its class from a pool. After
     each round `fresh` new ones enter the pool, in random places once it is full. All processes have the same pool; it
     is part of the checkpoint.
     """
@@ -35,7 +35,7 @@ class Replay(Augmentation):
     kind: Literal["replay"] = "replay"
     slots: int = Field(default=256, ge=1, le=65_536, description="samples in the pool")
     fresh: int = Field(default=16, ge=1, le=65_536, description="samples that enter it each round, of those there are")
-    share: Probability = Field(
+    probability: Probability = Field(
         default=0.5, description="probability that a generated sample comes from the pool, constant or a ramp"
     )
 
@@ -55,7 +55,7 @@ class Replay(Augmentation):
         return ReplayNetwork(self, data)
 
 
-class Rows(Tally):
+class RowTally(Tally):
     """Rows that different processes and micro-batches note at different places; `count` is how many."""
 
     def note(self, rows: Tensor, start: int) -> None:
@@ -87,8 +87,8 @@ class ReplayNetwork(AugmentationNetwork):
         self.recipe, self.dice, self.clock = recipe, Dice(), Clock()
         self.register_buffer("pool", torch.zeros(recipe.slots, *data.shape))
         self.register_buffer("classes", torch.zeros(recipe.slots, dtype=torch.int64))  # -1: unknown; 0 without labels
-        self.held = Known(torch.zeros([], dtype=torch.int64))  # slots that are taken, the first ones
-        self.noted = Rows(recipe.fresh, data.size + 1)  # a sample and its class
+        self.held = HostCachedBuffer(torch.zeros([], dtype=torch.int64))  # slots that are taken, the first ones
+        self.noted = RowTally(recipe.fresh, data.size + 1)  # a sample and its class
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return the samples themselves."""
@@ -104,11 +104,11 @@ class ReplayNetwork(AugmentationNetwork):
                 f"generator's are now {list(fake.shape[1:])}; leave it out of games whose samples grow"
             )
         if self.noted.count > 0:
-            self._take_in(roll)
+            self._admit(roll)
         classes = torch.zeros(len(fake), dtype=torch.int64, device=fake.device) if labels is None else labels
-        self._note(fake, classes, roll)
-        share, held = self.clock.value(self.recipe.share), int(self.held.numbers[0])
-        old = self.dice.uniform(len(fake)) < share
+        self._note_rows(fake, classes, roll)
+        probability, held = self.clock.value(self.recipe.probability), int(self.held.values[0])
+        old = self.dice.uniform(len(fake)) < probability
         scores = self.dice.uniform(len(fake), self.recipe.slots)[:, :held]
         if held == 0:
             return real, fake
@@ -117,15 +117,15 @@ class ReplayNetwork(AugmentationNetwork):
         taken = (old & (best >= 0)).view(-1, *[1] * (fake.ndim - 1))
         return real, torch.where(taken, self.pool[slots].to(fake.dtype), fake)
 
-    def _note(self, fake: Tensor, classes: Tensor, roll: Roll) -> None:
+    def _note_rows(self, fake: Tensor, classes: Tensor, roll: Roll) -> None:
         start = roll.start // (roll.rows // len(fake))
         count = min(self.recipe.fresh - start, len(fake))
         if count > 0:
             self.noted.note(torch.cat([fake[:count].flatten(1).float(), classes[:count, None].float()], 1), start)
 
-    def _take_in(self, roll: Roll) -> None:
+    def _admit(self, roll: Roll) -> None:
         """Put what was noted in the last turn into free slots first, and the rest into slots drawn for this round."""
-        count, held = int(self.noted.count), int(self.held.numbers[0])
+        count, held = int(self.noted.count), int(self.held.values[0])
         noted = self.noted.take_rows()
         free = min(count, self.recipe.slots - held)
         seed = derive_seed(roll.seed, self.dice.path, roll.position, "slots")

@@ -37,7 +37,7 @@ class Freeze(Constraint):
     def attach(self, network: nn.Module) -> None:
         """Freeze; a `RecipeError` where there are fewer layers, or none of a name."""
         paths = [path for path, _ in network.named_parameters()]
-        layers = list(dict.fromkeys(_layer(path) for path in sorted(paths, key=lambda path: "." not in path)))
+        layers = list(dict.fromkeys(_layer_of(path) for path in sorted(paths, key=lambda path: "." not in path)))
         if self.layers is not None and self.layers > len(layers):
             raise RecipeError(
                 f"constraints: freeze.layers = {self.layers}, and {type(network).__name__} has {len(layers)} layers "
@@ -46,7 +46,7 @@ class Freeze(Constraint):
         for name in (*layers[: self.layers or 0], *self.names):
             found = [parameter for path, parameter in network.named_parameters() if _is_below(path, name)]
             if not found:
-                known = list(dict.fromkeys(_above(paths)))
+                known = list(dict.fromkeys(_ancestors(paths)))
                 near = difflib.get_close_matches(name, known, 1)
                 raise RecipeError(
                     f"constraints: freeze.names has '{name}', and {type(network).__name__} has no weights of that name"
@@ -57,22 +57,22 @@ class Freeze(Constraint):
                 parameter.requires_grad_(False)
 
 
-def _layer(path: str) -> str:
+def _layer_of(path: str) -> str:
     """Return the module that holds a weight, parametrised or not; the weight itself where the network does."""
     return path.partition(".parametrizations.")[0] if ".parametrizations." in path else path.rpartition(".")[0] or path
 
 
-def _plain(path: str) -> str:
+def _unparametrised(path: str) -> str:
     """Return "layer.weight" for "layer.parametrizations.weight.original"."""
     layer, _, rest = path.partition(".parametrizations.")
     return f"{layer}.{rest.removesuffix('.original')}" if rest else path
 
 
 def _is_below(path: str, name: str) -> bool:
-    return _plain(path) == name or _plain(path).startswith(f"{name}.")
+    return _unparametrised(path) == name or _unparametrised(path).startswith(f"{name}.")
 
 
-def _above(paths: Iterable[str]) -> Iterator[str]:
+def _ancestors(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        parts = _plain(path).split(".")
+        parts = _unparametrised(path).split(".")
         yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganforge.api import Constraint, RecipeError
-from ganforge.builtin.constraints.layers import TRANSPOSED, layers_of
+from ganforge.builtin.constraints.parts.weight_layers import TRANSPOSED_CONVOLUTIONS, weight_layers
 
 
 class OrthogonalInit(Constraint):
@@ -26,14 +26,14 @@ class OrthogonalInit(Constraint):
 
     def attach(self, network: nn.Module) -> None:
         """Draw the weights anew; a `RecipeError` where there are none, or where they are normalised already."""
-        for name, layer in layers_of(network, self.kind):
+        for name, layer in weight_layers(network, self.kind):
             if is_parametrized(layer):
                 raise RecipeError(
                     f"constraints: orthogonal-init comes too late for '{name}', whose weight is normalised already; "
                     "put it first in the list of constraints"
                 )
             assert isinstance(layer.weight, Tensor)
-            self._draw(layer.weight.transpose(0, 1) if isinstance(layer, TRANSPOSED) else layer.weight)
+            self._draw(layer.weight.transpose(0, 1) if isinstance(layer, TRANSPOSED_CONVOLUTIONS) else layer.weight)
 
     @torch.no_grad()
     def _draw(self, weight: Tensor) -> None:

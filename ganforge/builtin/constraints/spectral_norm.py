@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
 from ganforge.api import Constraint, RecipeError
-from ganforge.builtin.constraints.layers import LAYERS, TRANSPOSED, layers_of
+from ganforge.builtin.constraints.parts.weight_layers import TRANSPOSED_CONVOLUTIONS, WEIGHT_LAYERS, weight_layers
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 
 _FIRST_ITERATIONS = 15  # from a random start, when the network is built
@@ -42,36 +42,38 @@ class SpectralNorm(Constraint):
                     f"constraints: spectral-norm knows layers of torch.nn, and '{name}' of {type(network).__name__} "
                     f"is a layer of its own kind ({type(layer).__name__}); leave it out, or choose another network"
                 )
-        for name, layer in layers_of(network, self.kind):
+        for name, layer in weight_layers(network, self.kind):
             assert isinstance(layer.weight, Tensor)
             if not layer.weight.any():
                 raise RecipeError(
                     f"constraints: spectral-norm divides weights by their norm, and '{name}.weight' of "
                     f"{type(network).__name__} is all zeros; leave it out, or choose another network"
                 )
-            register_parametrization(layer, "weight", _Normalised(layer.weight, isinstance(layer, TRANSPOSED)))
+            register_parametrization(
+                layer, "weight", _SpectralNormalisation(layer.weight, isinstance(layer, TRANSPOSED_CONVOLUTIONS))
+            )
 
     def project(self, network: nn.Module) -> None:
         """Follow the weights with the estimate of their largest singular values."""
-        for norm, weight in _normalised(network):
+        for norm, weight in _normalisations(network):
             norm.iterate(weight, self.iterations)
 
 
 def _is_foreign(layer: nn.Module) -> bool:
     """Whether a layer has a matrix or kernels of its own, and is no embedding, which may stay as it is."""
-    if isinstance(layer, LAYERS | nn.EmbeddingBag | SharedEmbedding | ParametrizationList):
+    if isinstance(layer, WEIGHT_LAYERS | nn.EmbeddingBag | SharedEmbedding | ParametrizationList):
         return False
     return any(name == "weight" and weight.dim() > 1 for name, weight in layer.named_parameters(recurse=False))
 
 
-def _normalised(network: nn.Module) -> Iterator[tuple[_Normalised, Tensor]]:
+def _normalisations(network: nn.Module) -> Iterator[tuple[_SpectralNormalisation, Tensor]]:
     for module in network.modules():
-        if isinstance(module, ParametrizationList) and isinstance(module[0], _Normalised):
+        if isinstance(module, ParametrizationList) and isinstance(module[0], _SpectralNormalisation):
             assert isinstance(module.original, Tensor)
             yield module[0], module.original
 
 
-class _Normalised(nn.Module):
+class _SpectralNormalisation(nn.Module):
     """Weight -> weight / (left . weight right), with the singular vectors [M], [N] as buffers."""
 
     left: Tensor

@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.api import FeatureNetwork
-from ganforge.builtin.features.prepared import PreparedNetwork
-from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
+from ganforge.builtin.features.parts.preprocessing import PreprocessedNetwork
+from ganforge.builtin.features.parts.published_weights import Publication, PublishedFeatures, WeightsFile
 
-NORMAL = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CLIP_NORMALISATION = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _SHAPES = {  # features D, and positions that the tower attends to
     "rn50": (1024, 50),
     "rn101": (512, 50),
@@ -48,7 +48,7 @@ class Clip(PublishedFeatures):
         name = f"clip-{self.model}"
         return Publication(f"CLIP {self.model}", MODEL_URLS[name], f"{name}-{MODEL_METADATA[name]['hash']}.pt")
 
-    def assemble(self, content: Content) -> FeatureNetwork:
+    def assemble(self, content: WeightsFile) -> FeatureNetwork:
         """Make the image tower."""
         from torch_fidelity.feature_extractor_clip import build_model
 
@@ -63,4 +63,4 @@ class Clip(PublishedFeatures):
         if transformer != self.model.startswith("vit") or found != _SHAPES[self.model]:
             raise TypeError(f"these are the weights of another tower than {self.model}")
         visual = build_model(state, torch.float32).visual
-        return PreparedNetwork(visual, f"clip-{self.model}", int(visual.input_resolution), NORMAL)
+        return PreprocessedNetwork(visual, f"clip-{self.model}", int(visual.input_resolution), CLIP_NORMALISATION)

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from ganforge.api import FeatureNetwork
-from ganforge.builtin.features.prepared import IMAGENET, PreparedNetwork
-from ganforge.builtin.features.published import Content, Publication, PublishedFeatures
-from ganforge.builtin.features.vision_transformer import VisionTransformer
+from ganforge.builtin.features.parts.preprocessing import IMAGENET_NORMALISATION, PreprocessedNetwork
+from ganforge.builtin.features.parts.published_weights import Publication, PublishedFeatures, WeightsFile
+from ganforge.builtin.features.parts.vision_transformer import VisionTransformer
 
 SIZE = 224  # pixels, as torch-fidelity shows images to it
 _SHAPES = {  # width, depth, heads, gated (arXiv:2304.07193, table 17)
@@ -40,9 +40,9 @@ class DinoV2(PublishedFeatures):
         url = f"https://dl.fbaipublicfiles.com/dinov2/{name}/{name}_pretrain.pth"
         return Publication(f"DINOv2 {self.model}", url, url.rpartition("/")[2])
 
-    def assemble(self, content: Content) -> FeatureNetwork:
+    def assemble(self, content: WeightsFile) -> FeatureNetwork:
         """Make the network."""
         state = content.state()
         network = VisionTransformer(*_SHAPES[self.model])
         network.load_state_dict(state)
-        return PreparedNetwork(network, f"dinov2-{self.model}", SIZE, IMAGENET)
+        return PreprocessedNetwork(network, f"dinov2-{self.model}", SIZE, IMAGENET_NORMALISATION)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ganforge.api import FeatureNetwork
-from ganforge.builtin.features.published import Content, Extractor, Publication, PublishedFeatures
+from ganforge.builtin.features.parts.published_weights import (
+    Publication,
+    PublishedFeatures,
+    TorchFidelityNetwork,
+    WeightsFile,
+)
 
 _NAME = "inception-v3-compat"
 
@@ -28,10 +33,10 @@ class Inception(PublishedFeatures):
 
         return Publication("torch-fidelity's InceptionV3", URL_INCEPTION_V3, str(URL_INCEPTION_V3).rpartition("/")[2])
 
-    def assemble(self, content: Content) -> FeatureNetwork:
+    def assemble(self, content: WeightsFile) -> FeatureNetwork:
         """Make the network up to its last pooling."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         network = FeatureExtractorInceptionV3(_NAME, ["2048", "logits_unbiased", "logits"], content.vetted())
         resizer = "torch-fidelity, TensorFlow 1 bilinear, 299"
-        return Extractor(network, _NAME, resizer, "features", "logits-unbiased", "logits")
+        return TorchFidelityNetwork(network, _NAME, resizer, "features", "logits-unbiased", "logits")

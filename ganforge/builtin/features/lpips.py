@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.api import DataError, FeatureNetwork, GanforgeError, UnroundedFeatureNetwork
-from ganforge.builtin.features.published import Content, Publication, PublishedFeatures, read_content
+from ganforge.builtin.features.parts.published_weights import (
+    Publication,
+    PublishedFeatures,
+    WeightsFile,
+    read_weights_file,
+)
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # channels of VGG16's convolutions
 SMALLEST = 2 ** (len(STAGES) - 1)  # pixels: each stage but the first halves them
@@ -44,14 +49,14 @@ class Lpips(PublishedFeatures):
         url = str(VGG16_Weights.IMAGENET1K_V1.url)
         return Publication("torchvision's VGG16", url, url.rpartition("/")[2])
 
-    def assemble(self, content: Content) -> FeatureNetwork:
+    def assemble(self, content: WeightsFile) -> FeatureNetwork:
         """Make the network; a `GanforgeError` where the weights of the channels cannot be had."""
         from torch_fidelity.sample_similarity_lpips import URL_VGG16_LPIPS
 
         url = str(URL_VGG16_LPIPS)
         path = self.linear or Publication("LPIPS", url, url.rpartition("/")[2]).fetch()
         try:
-            linear = read_content(path, "LPIPS")
+            linear = read_weights_file(path, "LPIPS")
             weights = [linear.state()[f"lin{stage}.model.1.weight"].flatten() for stage in range(len(STAGES))]
         except (pickle.UnpicklingError, RuntimeError, TypeError, KeyError, EOFError) as error:
             raise GanforgeError(f"{path} does not hold the LPIPS weights of channels; expected {url}") from error

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from ganforge.api import FeatureNetwork
-from ganforge.builtin.features.published import Content, Extractor, Publication, PublishedFeatures
+from ganforge.builtin.features.parts.published_weights import (
+    Publication,
+    PublishedFeatures,
+    TorchFidelityNetwork,
+    WeightsFile,
+)
 
 
 class Vgg16(PublishedFeatures):
@@ -25,9 +30,9 @@ class Vgg16(PublishedFeatures):
         url = str(VGG16_Weights.IMAGENET1K_V1.url)
         return Publication("torchvision's VGG16", url, url.rpartition("/")[2])
 
-    def assemble(self, content: Content) -> FeatureNetwork:
+    def assemble(self, content: WeightsFile) -> FeatureNetwork:
         """Make the network up to its second fully connected layer."""
         from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
         network = FeatureExtractorVGG16("vgg16", ["fc2_relu"], content.vetted())
-        return Extractor(network, "vgg16", "torch-fidelity, TensorFlow 1 bilinear, 224", "features")
+        return TorchFidelityNetwork(network, "vgg16", "torch-fidelity, TensorFlow 1 bilinear, 224", "features")

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ganforge.api import DataSpec, Duel, Game, NonNegativeNumber, Regularizer, Terms
-from ganforge.builtin.games.heads import ClassifierGame
-from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.parts.auxiliary_head import ClassifierGame
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
 
 
-class AcGan(TwoPlayers):
+class AcGan(TwoPlayerRecipe):
     """AC-GAN: an auxiliary classifier beside the score, whose verdict both players improve (Odena et al. 2017).
 
     arXiv:1610.09585, eqs. 2 and 3: the discriminator maximises L_S + L_C, the generator L_C - L_S, where L_C is the
@@ -47,26 +47,26 @@ class AcGanGame(ClassifierGame):
         self.class_weight, self.fake_class_weight = recipe.class_weight, recipe.fake_class_weight
         self.generator_class_weight = recipe.generator_class_weight
 
-    def body_data(self, data: DataSpec) -> DataSpec:
+    def backbone_data(self, data: DataSpec) -> DataSpec:
         """Return the data without their labels."""
         return replace(data, classes=0, class_names=())
 
-    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
-        """What the discriminator minimises."""
-        real, fake = self.look(duel)
+    def discriminator_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """Return the discriminator's loss in this duel, term by term."""
+        real, fake = self.last_activations(duel)
         return {
-            **super().discriminator_duel_terms(duel, regularizers),
-            "class-real": self.clock.value(self.class_weight) * self.misjudged(real, duel.labels),
-            "class-fake": self.clock.value(self.fake_class_weight) * self.misjudged(fake, duel.labels),
+            **super().discriminator_terms(duel, regularizers),
+            "class-real": self.clock.value(self.class_weight) * self.classification_loss(real, duel.labels),
+            "class-fake": self.clock.value(self.fake_class_weight) * self.classification_loss(fake, duel.labels),
         }
 
-    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
-        """What the generator minimises."""
-        (fake,) = self.look(duel, real=False)
-        loss = self.clock.value(self.generator_class_weight) * self.misjudged(fake, duel.labels)
-        return {**super().generator_duel_terms(duel, regularizers), "class-fake": loss}
+    def generator_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """Return the generator's loss in this duel, term by term."""
+        (fake,) = self.last_activations(duel, real=False)
+        loss = self.clock.value(self.generator_class_weight) * self.classification_loss(fake, duel.labels)
+        return {**super().generator_terms(duel, regularizers), "class-fake": loss}
 
-    def misjudged(self, activations: Tensor, labels: Tensor | None) -> Tensor:
+    def classification_loss(self, activations: Tensor, labels: Tensor | None) -> Tensor:
         """Return the cross-entropy [B] of the classes that the head sees in last activations [B, F]."""
         assert labels is not None, "data with classes come with labels"
         return cross_entropy(self.discriminator.head(activations), labels, reduction="none")

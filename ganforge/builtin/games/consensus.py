@@ -10,12 +10,12 @@ from pydantic import Field
 from torch import Tensor
 
 from ganforge.api import Batch, Collective, DataSpec, Duel, Game, PositiveNumber, Regularizer, Terms, value_at
-from ganforge.builtin.games.functional import Weights, duel_with, leaves, samples_with
 from ganforge.builtin.games.gan import GanGame
-from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.parts.functional import Weights, detached_weights, duel_with_weights, samples_with_weights
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
 
 
-class Consensus(TwoPlayers):
+class Consensus(TwoPlayerRecipe):
     """Consensus optimisation: gamma / 2 times the squared norm of both players' gradients (Mescheder et al. 2017).
 
     arXiv:1705.10461, algorithm 1: added to the loss of either player, whose own weights then also move to where the
@@ -39,38 +39,45 @@ class ConsensusGame(GanGame):
         super().__init__(recipe, data)
         self.gamma, self.collective = recipe.gamma, Collective()
 
-    def discriminator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
-        """What the discriminator minimises in its own turn."""
+    def discriminator_objective(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+        """Return what the discriminator minimises in its main turn, on a batch."""
         return {
-            **super().discriminator_terms(regularizers, batch),
-            "consensus": self.consensus_penalty(self.duel_of_discriminator(batch, ())),
+            **super().discriminator_objective(regularizers, batch),
+            "consensus": self.consensus_penalty(self.discriminator_duel(batch, ())),
         }
 
-    def generator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
-        """What the generator minimises in its own turn."""
+    def generator_objective(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
+        """Return what the generator minimises in its main turn, on a batch."""
         return {
-            **super().generator_terms(regularizers, batch),
-            "consensus": self.consensus_penalty(self.duel_of_generator(batch)),
+            **super().generator_objective(regularizers, batch),
+            "consensus": self.consensus_penalty(self.generator_duel(batch)),
         }
 
     def consensus_penalty(self, duel: Duel) -> Tensor:
-        """Return gamma / 2 times the squared norm of the gradient field, []; only the mover's weights feel it."""
-        own = dict(duel.player.named_parameters())
+        """Return gamma / 2 times the squared norm of the gradient field, []; it reaches the mover's weights only."""
+        player_weights = dict(duel.player.named_parameters())
         discriminates = duel.role == "discriminator"
-        judging: Weights = own if discriminates else leaves(self.discriminator)
-        making: Weights = leaves(self.generator) if discriminates else own
+        discriminator_weights: Weights = player_weights if discriminates else detached_weights(self.discriminator)
+        generator_weights: Weights = detached_weights(self.generator) if discriminates else player_weights
         assert duel.latents is not None
-        fake = samples_with(self, making, duel.latents, duel.labels)
-        seen = duel_with(self, duel, fake, judging)
-        losses = ((self.loss.discriminator(seen), judging), (self.loss.generator(seen), making))
-        slopes = [
-            slope
+        fake = samples_with_weights(self, generator_weights, duel.latents, duel.labels)
+        borrowed = duel_with_weights(self, duel, fake, discriminator_weights)
+        losses = (
+            (self.loss.discriminator(borrowed), discriminator_weights),
+            (self.loss.generator(borrowed), generator_weights),
+        )
+        gradients = [
+            gradient
             for loss, weights in losses
-            for slope in torch.autograd.grad(loss.mean(), _learning(weights), create_graph=True, materialize_grads=True)
+            for gradient in torch.autograd.grad(
+                loss.mean(), _trainable(weights), create_graph=True, materialize_grads=True
+            )
         ]
-        slopes = self.collective.mean(slopes)
-        return torch.stack([slope.square().sum() for slope in slopes]).sum() * (value_at(self.gamma, duel.images) / 2)
+        gradients = self.collective.mean(gradients)
+        return torch.stack([gradient.square().sum() for gradient in gradients]).sum() * (
+            value_at(self.gamma, duel.images) / 2
+        )
 
 
-def _learning(weights: Weights) -> list[Tensor]:
+def _trainable(weights: Weights) -> list[Tensor]:
     return [weight for weight in weights.values() if weight.requires_grad]

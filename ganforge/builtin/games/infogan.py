@@ -24,13 +24,13 @@ from ganforge.api import (
     Terms,
     truncate_normal,
 )
-from ganforge.builtin.games.heads import HeadedGame
-from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.parts.auxiliary_head import AuxiliaryHeadGame
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
 
-LEAST_LOG_VARIANCE = -6.0  # of Q: codes need not be told more sharply than this, which would reward without bound
+MIN_LOG_VARIANCE = -6.0  # of Q: codes need not be told more sharply than this, which would reward without bound
 
 
-class InfoGan(TwoPlayers):
+class InfoGan(TwoPlayerRecipe):
     """InfoGAN: codes among the latents, and a lower bound of what samples tell about them (Chen et al. 2016).
 
     arXiv:1606.03657, eqs. 5 and 6. A head Q on the discriminator's last activation says how likely each code is; both
@@ -52,7 +52,7 @@ class InfoGan(TwoPlayers):
         return InfoGanGame(self, data)
 
 
-class InfoGanGame(HeadedGame):
+class InfoGanGame(AuxiliaryHeadGame):
     """The plain game, and the same bound for either player.
 
     Samples are drawn with categorical codes in turn, so that sample i has code i mod K: in a picture of K columns, each
@@ -75,61 +75,61 @@ class InfoGanGame(HeadedGame):
                     "leave it out of 'infogan'"
                 )
 
-    def build_generator(self, recipe: TwoPlayers, data: DataSpec) -> GeneratorNetwork:
+    def build_generator(self, recipe: TwoPlayerRecipe, data: DataSpec) -> GeneratorNetwork:
         """Make the generator for noise and codes."""
         network = recipe.generator.network
         return network.model_copy(update={"latent": network.latent + self.code_size}).build(data)
 
-    def build_head(self, recipe: TwoPlayers, data: DataSpec, width: int) -> nn.Module:
+    def build_head(self, recipe: TwoPlayerRecipe, data: DataSpec, width: int) -> nn.Module:
         """Make Q: a logit for each value of each category, then a mean and a log variance for each continuous code."""
         assert isinstance(recipe, InfoGan)
-        hidden, told = recipe.head_width, sum(recipe.categories) + 2 * recipe.continuous
-        return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, told))
+        hidden, outputs = recipe.head_width, sum(recipe.categories) + 2 * recipe.continuous
+        return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, outputs))
 
-    def latents(self, like: Tensor) -> Tensor:
-        """Draw noise and codes [B, L] for each sample of a batch."""
-        noise = self.dice.normal(len(like), self.latent)
-        codes = [self.dice.integers(values, len(like)) for values in self.categories]
-        return self._joined(noise, codes)
+    def draw_latents(self, count: int) -> Tensor:
+        """Draw noise and codes for each of `count` samples of a turn, [count, L]."""
+        noise = self.dice.normal(count, self.latent)
+        codes = [self.dice.integers(values, count) for values in self.categories]
+        return self._join_codes(noise, codes)
 
-    def _joined(self, noise: Tensor, codes: Sequence[Tensor]) -> Tensor:
+    def _join_codes(self, noise: Tensor, codes: Sequence[Tensor]) -> Tensor:
         hot = [one_hot(code, values).to(noise) for code, values in zip(codes, self.categories, strict=True)]
         numbers = self.dice.uniform(len(noise), self.continuous) * 2 - 1
         return torch.cat([noise, *hot, numbers], 1)
 
-    def discriminator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
-        """What the discriminator minimises."""
-        _, fake = self.look(duel)
-        return {**super().discriminator_duel_terms(duel, regularizers), **self.information(fake, duel.latents)}
+    def discriminator_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """Return the discriminator's loss in this duel, term by term."""
+        _, fake = self.last_activations(duel)
+        return {**super().discriminator_terms(duel, regularizers), **self.mutual_information_terms(fake, duel.latents)}
 
-    def generator_duel_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
-        """What the generator minimises."""
-        (fake,) = self.look(duel, real=False)
-        return {**super().generator_duel_terms(duel, regularizers), **self.information(fake, duel.latents)}
+    def generator_terms(self, duel: Duel, regularizers: Sequence[Regularizer]) -> Terms:
+        """Return the generator's loss in this duel, term by term."""
+        (fake,) = self.last_activations(duel, real=False)
+        return {**super().generator_terms(duel, regularizers), **self.mutual_information_terms(fake, duel.latents)}
 
-    def information(self, activations: Tensor, latents: Tensor | None) -> Terms:
+    def mutual_information_terms(self, activations: Tensor, latents: Tensor | None) -> Terms:
         """Return minus the weighted bounds [B] of what last activations [B, F] tell about the codes in `latents`."""
         assert latents is not None, "generated samples come from latents"
-        told, codes = self.discriminator.head(activations), latents[:, self.latent :]
-        categorical, place = told.new_zeros(len(told)), 0
+        outputs, codes = self.discriminator.head(activations), latents[:, self.latent :]
+        categorical, start = outputs.new_zeros(len(outputs)), 0
         for values in self.categories:
-            own = slice(place, place + values)
-            categorical = categorical + categorical_bound(told[:, own], codes[:, own].argmax(1))
-            place += values
+            columns = slice(start, start + values)
+            categorical = categorical + categorical_bound(outputs[:, columns], codes[:, columns].argmax(1))
+            start += values
         terms = {"categorical-information": -self.clock.value(self.categorical_weight) * categorical}
         if self.continuous:
-            mean, log_variance = told[:, place:].chunk(2, 1)
-            continuous = gaussian_bound(mean, log_variance, codes[:, place:])
+            mean, log_variance = outputs[:, start:].chunk(2, 1)
+            continuous = gaussian_bound(mean, log_variance, codes[:, start:])
             terms["continuous-information"] = -self.clock.value(self.continuous_weight) * continuous
         return terms if self.categories else {"continuous-information": terms["continuous-information"]}
 
     def draw(self, count: int, labels: Tensor | None = None) -> Draw:
         """Return what samples are made of; their categorical codes go through all combinations in turn."""
-        noise, places, codes = self.dice.normal(count, self.latent), self.dice.row_numbers(count), []
+        noise, rows, codes = self.dice.normal(count, self.latent), self.dice.row_numbers(count), []
         for values in self.categories:
-            codes.append(places % values)
-            places = places // values
-        latents = self._joined(noise, codes)
+            codes.append(rows % values)
+            rows = rows // values
+        latents = self._join_codes(noise, codes)
         labels = self.draw_labels(count) if labels is None else labels
         return Draw(self.generator, latents, labels, torch.stack(codes, 1) if codes else None)
 
@@ -139,7 +139,8 @@ class InfoGanGame(HeadedGame):
         if truncation >= 1 or isinstance(draw.generator, StyleGenerator):
             return draw.generator.truncated(draw.latents, draw.labels, truncation)
         noise, codes = draw.latents[:, : self.latent], draw.latents[:, self.latent :]
-        return self.generate(torch.cat([truncate_normal(noise, truncation), codes], 1), draw.labels)
+        latents = torch.cat([truncate_normal(noise, truncation), codes], 1)
+        return self.generator(latents, draw.labels)  # type: ignore[no-any-return]
 
 
 def categorical_bound(logits: Tensor, codes: Tensor) -> Tensor:
@@ -157,9 +158,9 @@ def gaussian_bound(mean: Tensor, log_variance: Tensor, codes: Tensor) -> Tensor:
 
     Args:
         mean: of Q, [B, N].
-        log_variance: of Q, [B, N]; taken to be at least `LEAST_LOG_VARIANCE`.
+        log_variance: of Q, [B, N]; taken to be at least `MIN_LOG_VARIANCE`.
         codes: [B, N].
     """
-    log_variance = log_variance.clamp(min=LEAST_LOG_VARIANCE)
+    log_variance = log_variance.clamp(min=MIN_LOG_VARIANCE)
     likelihood = -0.5 * ((codes - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi))
     return (likelihood + math.log(2)).sum(1)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ganforge.api import Batch, DataSpec, Draw, Duel, Game, GrowingNetwork, RecipeError, Regularizer, Strict
 from ganforge.builtin.games.gan import GanGame
-from ganforge.builtin.games.players import TwoPlayers
-from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
+from ganforge.builtin.networks.layers.progressive_growing import downsample, fade_in, upsample
 
 
 class Stage(NamedTuple):
@@ -84,7 +84,7 @@ def stage_at(stages: Sequence[Stage], images: int) -> tuple[int, float]:
     return stage.resolution, done / stage.fade if done < stage.fade else 1.0
 
 
-class Progressive(TwoPlayers):
+class Progressive(TwoPlayerRecipe):
     """A generator against a discriminator, both of which grow (Karras et al. 2018, arXiv:1710.10196, sec. 2, app. A).
 
     Both work at a low resolution first; as images are shown, layers for higher ones fade in, and real images along with
@@ -129,31 +129,31 @@ class ProgressiveGame(GanGame):
 
     def at_stage(self, batch: Batch) -> Batch:
         """Return a batch with its images as this stage shows them."""
-        return {**batch, "image": faded(batch["image"], *self.stage())}
+        return {**batch, "image": fade_in(batch["image"], *self.stage())}
 
-    def duel_of_discriminator(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
+    def discriminator_duel(self, batch: Batch, regularizers: Sequence[Regularizer], joint: bool = False) -> Duel:
         """As in the plain game, at the resolution at hand."""
-        return super().duel_of_discriminator(self.at_stage(batch), regularizers, joint)
+        return super().discriminator_duel(self.at_stage(batch), regularizers, joint)
 
-    def duel_of_generator(self, batch: Batch) -> Duel:
+    def generator_duel(self, batch: Batch) -> Duel:
         """As in the plain game, at the resolution at hand."""
-        return super().duel_of_generator(self.at_stage(batch))
+        return super().generator_duel(self.at_stage(batch))
 
-    def augmented(self, samples: Tensor) -> Tensor:
+    def augment(self, samples: Tensor) -> Tensor:
         """Return samples as the discriminator is shown them: augmented, at the data's resolution."""
         if not self.augmentations:
             return samples
-        return shrunk(super().augmented(enlarged(samples, self.data.resolution)), samples.shape[2])
+        return downsample(super().augment(upsample(samples, self.data.resolution)), samples.shape[2])
 
-    def exchanged(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def exchange_samples(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Let augmentations exchange samples at the data's resolution."""
         stage, whole = real.shape[2], self.data.resolution
-        real, fake = super().exchanged(enlarged(real, whole), enlarged(fake, whole), labels)
-        return shrunk(real, stage), shrunk(fake, stage)
+        real, fake = super().exchange_samples(upsample(real, whole), upsample(fake, whole), labels)
+        return downsample(real, stage), downsample(fake, stage)
 
     def sample(self, count: int, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return generated samples, enlarged to the data's resolution; see `Game.sample`."""
-        return enlarged(super().sample(count, labels, truncation), self.data.resolution)
+        return upsample(super().sample(count, labels, truncation), self.data.resolution)
 
     def draw(self, count: int, labels: Tensor | None = None) -> Draw:
         """Return what samples are made of; the generator makes them at the resolution at hand. See `Game.draw`."""
@@ -162,7 +162,7 @@ class ProgressiveGame(GanGame):
 
     def score(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the logits of samples at the data's resolution, as this stage shows them."""
-        return super().score(faded(samples, *self.stage()), labels)
+        return super().score(fade_in(samples, *self.stage()), labels)
 
     def readings(self) -> Mapping[str, Tensor]:
         """Return those of the plain game, and the stage."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from ganforge.api import Batch, Collective, DataSpec, Duel, Game, Regularizer, Terms
-from ganforge.builtin.games.functional import Weights, duel_with, leaves
+from ganforge.api import Collective, DataSpec, Duel, Game
 from ganforge.builtin.games.gan import GanGame
-from ganforge.builtin.games.players import TwoPlayers
+from ganforge.builtin.games.parts.functional import Weights, detached_weights, duel_with_weights
+from ganforge.builtin.games.parts.two_player import TwoPlayerRecipe
 
 
-class Unrolled(TwoPlayers):
+class Unrolled(TwoPlayerRecipe):
     """Unrolled GAN: the generator plays against the discriminator of `steps` steps from now (Metz et al. 2017).
 
     arXiv:1611.02163, eqs. 7 to 10. The discriminator's answer is unrolled by gradient descent on the adversarial loss
@@ -31,7 +31,7 @@ class Unrolled(TwoPlayers):
 
 
 class UnrolledGame(GanGame):
-    """The plain game, but for what the generator minimises."""
+    """The plain game, but for the generator's adversarial loss."""
 
     whole_batch: ClassVar[bool] = True
 
@@ -39,19 +39,18 @@ class UnrolledGame(GanGame):
         super().__init__(recipe, data)
         self.steps, self.lr, self.collective = recipe.steps, recipe.lr, Collective()
 
-    def generator_terms(self, regularizers: Sequence[Regularizer], batch: Batch) -> Terms:
-        """What the generator minimises: its loss against the discriminator to come."""
-        duel = self.duel_of_generator(batch)
-        ahead = duel_with(self, duel, duel.fake, self.unroll(duel))
-        return {"adversarial": self.top_k_loss(ahead)} | self.penalty_terms("generator", regularizers, duel)
+    def generator_adversarial_loss(self, duel: Duel) -> Tensor:
+        """Return the generator's loss against the discriminator to come, [k] or as the logits."""
+        return super().generator_adversarial_loss(duel_with_weights(self, duel, duel.fake, self.unroll(duel)))
 
     def unroll(self, duel: Duel) -> Weights:
         """Return the discriminator's weights after the steps, as functions of the generator's."""
-        weights = leaves(self.discriminator)
+        weights = detached_weights(self.discriminator)
         for _ in range(self.steps):
-            loss = self.loss.discriminator(duel_with(self, duel, duel.fake, weights)).mean()
-            slopes = self.collective.mean(torch.autograd.grad(loss, list(weights.values()), create_graph=True))
+            loss = self.loss.discriminator(duel_with_weights(self, duel, duel.fake, weights)).mean()
+            gradients = self.collective.mean(torch.autograd.grad(loss, list(weights.values()), create_graph=True))
             weights = {
-                name: weight - self.lr * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+                name: weight - self.lr * gradient
+                for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
             }
         return weights

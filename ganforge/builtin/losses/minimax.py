@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ganforge.api import Duel
-from ganforge.builtin.losses.cross_entropy import CrossEntropyLoss
+from ganforge.builtin.losses.parts.cross_entropy import CrossEntropyLoss
 
 
 class Minimax(CrossEntropyLoss):

@@ -1,4 +1,4 @@
-"""How often generated samples are of the class that they were asked to be of."""
+"""Generated samples of the class that they were asked to be of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from ganforge.api import Better, DataError, Exam, Labels, Measurement, Metric, SampleRequest, Samples, Source
-from ganforge.builtin.metrics.recogniser import train_recogniser
+from ganforge.builtin.metrics.parts.sample_classifier import train_sample_classifier
 
 
 class ClassRecognition(Metric):
@@ -44,7 +44,7 @@ class ClassRecognition(Metric):
 
     def measure(self, exam: Exam) -> Measurement:
         """Return the two values and their receipt."""
-        recogniser = train_recogniser(exam.source, self.real)
+        recogniser = train_sample_classifier(exam.source, self.real)
         samples, asked = exam.rows(Samples(), self.samples), exam.rows(Labels(), self.samples)
         right = (recogniser.classify(samples) == asked).float()
         values = {"class-recognition": right.mean().item(), "class-recognition-of-real": recogniser.accuracy}

@@ -1,4 +1,4 @@
-"""How well the discriminator of a game classifies samples that it did not learn from."""
+"""The accuracy of the discriminator's classifier on samples that it did not learn from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a classifier of real samples is worth that learnt from generated ones."""
+"""Classification accuracy score: a classifier of real samples that learnt from generated ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.metrics.embedded import embedded
+from ganforge.builtin.metrics.parts.dataset_features import dataset_features
 
 BATCH = 64
 ITERATIONS = 500
@@ -79,7 +79,7 @@ class ClassificationAccuracyScore(Metric):
             DataError: samples of two classes are not there, or the test data are of others.
         """
         views = (FeatureOutput(self.features), Labels())
-        fake, real = (known(*(exam.rows(v, n, of) for v in views)) for n, of in self._sides)
+        fake, real = (labelled_rows(*(exam.rows(v, n, of) for v in views)) for n, of in self._sides)
         if self.test is None:
             learnt = len(real[1]) * 4 // 5
             test = (real[0][learnt:], real[1][learnt:])
@@ -121,14 +121,14 @@ class ClassificationAccuracyScore(Metric):
                 f"{self.kind}.test: it has {source.spec.classes} classes, and the data to compare with have "
                 f"{spec.classes}; give both the same labels"
             )
-        rows = embedded(exam, self.features, source, f"{self.kind}.test")
+        rows = dataset_features(exam, self.features, source, f"{self.kind}.test")
         labels = [
             source.batch(part)["label"] for part in np.split(np.arange(len(source)), range(BATCH, len(source), BATCH))
         ]
-        return known(rows, torch.cat(labels))
+        return labelled_rows(rows, torch.cat(labels))
 
 
-def known(rows: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def labelled_rows(rows: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows whose class is known, and it."""
     there = labels >= 0
     return rows[there].double().numpy(), labels[there].numpy()

@@ -1,4 +1,4 @@
-"""Whether a code that the generator chose by itself stands for a class of real samples."""
+"""Code recovery: codes that the generator chose by itself, as classes of real samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ganforge.api import (
     Source,
     View,
 )
-from ganforge.builtin.metrics.recogniser import train_recogniser
+from ganforge.builtin.metrics.parts.sample_classifier import train_sample_classifier
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CodeRecovery(Metric):
                 f"code-recovery: its data are of shape {list(source.spec.shape)} and the game's of {list(shape)}; give "
                 "both the same resolution and channels"
             )
-        recogniser = train_recogniser(source, self.real)
+        recogniser = train_sample_classifier(source, self.real)
         codes = exam.rows(FirstCode(), self.samples).long().numpy()
         seen = recogniser.classify(exam.rows(Samples(), self.samples)).long().numpy()
         values = {

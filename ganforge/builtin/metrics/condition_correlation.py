@@ -1,4 +1,4 @@
-"""How well generated samples follow continuous conditions."""
+"""The correlation of generated samples with the continuous conditions that they were asked for."""
 
 from __future__ import annotations
 

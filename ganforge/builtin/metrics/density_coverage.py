@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ganforge.api import AnyFeatures, Better, DataError, Exam, FeatureOutput, Measurement, Metric, SampleRequest, Source
 from ganforge.builtin.features.vgg16 import Vgg16
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.neighbours import distances, nearest_others
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.nearest_neighbours import distances, nearest_others
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 NEIGHBOURS = 5  # what the paper takes
@@ -73,7 +73,7 @@ class DensityCoverage(Metric):
                 "real": len(real),
                 "neighbours": self.neighbours,
                 "dtype": "features float32, distances float64",
-                "warning": doubts(self.features, receipt, min(len(real), len(fake)), FEW),
+                "warning": comparability_warning(self.features, receipt, min(len(real), len(fake)), FEW),
             },
         )
 

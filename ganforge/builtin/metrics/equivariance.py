@@ -1,4 +1,4 @@
-"""How exactly pictures move when the generator is told to move them."""
+"""Equivariance: the precision with which images move when the generator is told to move them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ganforge.api import (
     Source,
     View,
 )
-from ganforge.builtin.metrics.resampled import band_limited, rotated, translated
+from ganforge.builtin.metrics.parts.image_motion import limit_band, rotate_image, translate_image
 
 PEAK = 2.0  # images are in [-1, 1]
 CEILING = 200.0  # dB: no error that float32 could show
@@ -36,7 +36,7 @@ PORTION = 2**16  # pixels of one channel that are moved at a time: the filters o
 
 
 @dataclass(frozen=True)
-class Errors(View):
+class MotionErrors(View):
     """How far the moved pictures of a generator are from its unmoved ones, moved.
 
     Args:
@@ -67,7 +67,7 @@ class Errors(View):
 
 
 @dataclass(frozen=True)
-class Translated(Errors):
+class TranslationErrors(MotionErrors):
     """Errors of translation, by whole pixels and by any number of them."""
 
     metric: ClassVar[str] = "eq-t"
@@ -82,12 +82,12 @@ class Translated(Errors):
         for pixels in (shift.round(), shift):
             motion = torch.eye(3, device=plain.device).repeat(len(plain), 1, 1)
             motion[:, :2, 2] = pixels / size
-            found.append(_squares(generator.moved(styles, motion).double(), *translated(plain, pixels)))
+            found.append(_squares(generator.moved(styles, motion).double(), *translate_image(plain, pixels)))
         return torch.cat(found, 1)
 
 
 @dataclass(frozen=True)
-class Rotated(Errors):
+class RotationErrors(MotionErrors):
     """Errors of rotation."""
 
     metric: ClassVar[str] = "eq-r"
@@ -98,8 +98,8 @@ class Rotated(Errors):
         motion = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
         cos, sin = angle.cos(), angle.sin()
         motion[:, :2, :2] = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-        found, seen = band_limited(generator.moved(styles, motion).double(), angle)
-        expected, seen_too = rotated(generator.synthesize(styles).double(), angle)
+        found, seen = limit_band(generator.moved(styles, motion).double(), angle)
+        expected, seen_too = rotate_image(generator.synthesize(styles).double(), angle)
         return _squares(found, expected, seen & seen_too)
 
 
@@ -122,11 +122,13 @@ class TranslationEquivariance(Metric):
 
     def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The errors of moved samples; a `DataError` where the images are too small to tell."""
-        return _wants(self.kind, source, Translated(source.spec.resolution, self.reach), self.samples)
+        return _error_requests(self.kind, source, TranslationErrors(source.spec.resolution, self.reach), self.samples)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return `eq-t` and `eq-t-frac`."""
-        whole, any_ = _values(exam.rows(Translated(exam.source.spec.resolution, self.reach), self.samples))
+        whole, any_ = _decibel_values(
+            exam.rows(TranslationErrors(exam.source.spec.resolution, self.reach), self.samples)
+        )
         values = {"eq-t": whole, "eq-t-frac": any_}
         return Measurement(values, {**exam.receipt(), "fake": self.samples, "reach": self.reach})
 
@@ -148,11 +150,11 @@ class RotationEquivariance(Metric):
 
     def requests(self, source: Source) -> Sequence[SampleRequest]:
         """The errors of turned samples; a `DataError` where the images are too small to tell."""
-        return _wants(self.kind, source, Rotated(source.spec.resolution), self.samples)
+        return _error_requests(self.kind, source, RotationErrors(source.spec.resolution), self.samples)
 
     def measure(self, exam: Exam) -> Measurement:
         """Return `eq-r`."""
-        (value,) = _values(exam.rows(Rotated(exam.source.spec.resolution), self.samples))
+        (value,) = _decibel_values(exam.rows(RotationErrors(exam.source.spec.resolution), self.samples))
         return Measurement({"eq-r": value}, {**exam.receipt(), "fake": self.samples})
 
 
@@ -162,14 +164,14 @@ def _squares(found: Tensor, expected: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([squares, seen.expand_as(found).sum((1, 2, 3)).double()], 1)
 
 
-def _wants(kind: str, source: Source, view: Errors, samples: int) -> Sequence[SampleRequest]:
+def _error_requests(kind: str, source: Source, view: MotionErrors, samples: int) -> Sequence[SampleRequest]:
     size = source.spec.resolution
     if size < SMALLEST:
         raise DataError(f"{kind} needs images of {SMALLEST} pixels or more, and the data have {size}")
     return (SampleRequest(view, samples),)
 
 
-def _values(rows: Tensor) -> list[float]:
+def _decibel_values(rows: Tensor) -> list[float]:
     """Return a value in dB for each pair of columns."""
     return [decibels((squares / count).item()) for squares, count in rows.double().sum(0).view(-1, 2)]
 

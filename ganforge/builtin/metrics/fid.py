@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ganforge.api import AnyFeatures, Better, DataError, Exam, FeatureOutput, Measurement, Metric, SampleRequest, Source
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.frechet import frechet_distance
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.frechet_distance import frechet_distance
 
 FEW = "biased upwards, comparable at equal counts only"
 
@@ -60,7 +60,7 @@ class FrechetDistance(Metric):
                 "fake": fake.count,
                 "real": real.count,
                 "dtype": "features float32, covariance float64",
-                "warning": doubts(self.features, receipt, fake.count, FEW),
+                "warning": comparability_warning(self.features, receipt, fake.count, FEW),
             },
         )
 

@@ -1,4 +1,4 @@
-"""How sure a classifier is of each generated image, and how different its answers are."""
+"""Inception score: a classifier that is sure of each generated image, and of different classes over all."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.features.published import PublishedFeatures
-from ganforge.builtin.metrics.doubts import doubts
+from ganforge.builtin.features.parts.published_weights import PublishedFeatures
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
 
 FEW = "biased downwards, comparable at equal counts only"
 
@@ -42,7 +42,7 @@ class InceptionScore(Metric):
     splits: int = Field(default=10, ge=1, le=1_000, description="parts of the samples, each with a score of its own")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_splits(self) -> Self:
         if 2 * self.splits > self.samples:
             raise ValueError(f"splits = {self.splits} leave less than two of {self.samples} samples to each")
         return self
@@ -90,7 +90,7 @@ class InceptionScore(Metric):
                 "classes": logits.shape[1],
                 "logits": self._view.output,
                 "dtype": "logits float32, score float64",
-                "warning": doubts(self.features, receipt, len(logits), FEW),
+                "warning": comparability_warning(self.features, receipt, len(logits), FEW),
             },
         )
 

@@ -21,7 +21,7 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.metrics.doubts import doubts
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
 
 FEW = "unbiased, but noisy"
 
@@ -44,7 +44,7 @@ class KernelDistance(Metric):
     subset: int = Field(default=1_000, ge=2, le=100_000, description="samples of each side in a subset")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_subset(self) -> Self:
         fewest = min(self.samples, self.real or self.samples)
         if self.subset > fewest:
             raise ValueError(f"subset = {self.subset} is more than the {fewest} samples that subsets are taken from")
@@ -99,7 +99,7 @@ class KernelDistance(Metric):
                 "subset": self.subset,
                 "kernel": "(x.y / D + 1)^3, unbiased",
                 "dtype": "features float32, kernel float32",
-                "warning": doubts(self.features, receipt, fewest, FEW),
+                "warning": comparability_warning(self.features, receipt, fewest, FEW),
             },
         )
 

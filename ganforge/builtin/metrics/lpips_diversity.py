@@ -1,4 +1,4 @@
-"""How different samples look from each other."""
+"""The perceptual distance between samples."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ganforge.api import (
     View,
 )
 from ganforge.builtin.features.lpips import Lpips
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.perceptual import perceived
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.perceptual_vectors import perceptual_vectors
 
 SIDES: tuple[tuple[Side, str], ...] = (("generated", ""), ("real", "-of-real"))
 
@@ -68,9 +68,9 @@ class LpipsDiversity(Metric):
         for (of, tail), called in zip(SIDES, ("fake", "real"), strict=True):
             rows = exam.rows(self._view, self.samples, of)
             labels = exam.rows(Labels(), self.samples, of) if exam.source.spec.classes else torch.full((len(rows),), -1)
-            overall, within = Spread(), []
+            overall, within = PairwiseSquaredDistance(), []
             for number in sorted(set(labels.tolist())):
-                own = Spread()
+                own = PairwiseSquaredDistance()
                 for vectors in self._vectors(rows[labels == number], exam):
                     own.add(vectors)
                     overall.add(vectors)
@@ -88,12 +88,16 @@ class LpipsDiversity(Metric):
                 **counts,
                 "pairs": "all",
                 "dtype": "features float32, sums float64",
-                "warning": doubts(self.features, receipt, min(counts.values()), "the mean is rough"),
+                "warning": comparability_warning(self.features, receipt, min(counts.values()), "the mean is rough"),
             },
         )
 
     def _vectors(self, rows: Tensor, exam: Exam) -> Iterator[Tensor]:
-        return perceived(exam, self.features, rows) if isinstance(self.features, Lpips) else iter(torch.split(rows, 64))
+        return (
+            perceptual_vectors(exam, self.features, rows)
+            if isinstance(self.features, Lpips)
+            else iter(torch.split(rows, 64))
+        )
 
     @property
     def _view(self) -> View:
@@ -104,7 +108,7 @@ class LpipsDiversity(Metric):
         return "lpips-diversity" if isinstance(self.features, Lpips) else f"feature-diversity-{self.features.kind}"
 
 
-class Spread:
+class PairwiseSquaredDistance:
     """The mean squared distance of all pairs of vectors, of which only sums are kept."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How different samples look from the training image that is most like them."""
+"""The perceptual distance of samples from the training image that is most like them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from ganforge.api import (
 )
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.embedded import embedded
-from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
-from ganforge.builtin.metrics.perceptual import perceived
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.dataset_features import dataset_features
+from ganforge.builtin.metrics.parts.nearest_neighbours import mirrored, nearest, nearest_others
+from ganforge.builtin.metrics.parts.perceptual_vectors import perceptual_vectors
 
 
 class LpipsNearest(Metric):
@@ -73,7 +73,10 @@ class LpipsNearest(Metric):
             reference, train, images = exam.source.fingerprint, exam.rows(view, sys.maxsize, "real"), exam.real
         else:
             source = self.trained_on.open(exam.cache)
-            reference, train = source.fingerprint, embedded(exam, self.search, source, f"{self.kind}.trained_on")
+            reference, train = (
+                source.fingerprint,
+                dataset_features(exam, self.search, source, f"{self.kind}.trained_on"),
+            )
             images = partial(_images, source)
         if len(train) <= self.candidates + 1:
             raise DataError(
@@ -97,7 +100,9 @@ class LpipsNearest(Metric):
                 "search": exam.network(self.search).name,
                 "candidates": self.candidates,
                 "dtype": "features float32, distances float64",
-                "warning": doubts(self.features, receipt, min(len(fake), len(real)), "the mean is rough"),
+                "warning": comparability_warning(
+                    self.features, receipt, min(len(fake), len(real)), "the mean is rough"
+                ),
             },
         )
 
@@ -110,7 +115,7 @@ class LpipsNearest(Metric):
             near = images(numbers)
             if len(near) > self.candidates:  # one more was looked for, since one may be the sample's mirror image
                 near = near[~mirrored(near, sample[None])][: self.candidates]
-            vectors = torch.cat(list(perceived(exam, self.features, torch.cat([sample[None], near])))).double()
+            vectors = torch.cat(list(perceptual_vectors(exam, self.features, torch.cat([sample[None], near])))).double()
             found.append((vectors[1:] - vectors[:1]).square().sum(1).min())
         return torch.stack(found)
 

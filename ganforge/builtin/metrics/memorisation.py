@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images."""
+"""Memorisation: samples that are copies of training images."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.metrics.embedded import embedded
-from ganforge.builtin.metrics.neighbours import mirrored, nearest, nearest_others
+from ganforge.builtin.metrics.parts.dataset_features import dataset_features
+from ganforge.builtin.metrics.parts.nearest_neighbours import mirrored, nearest, nearest_others
 
 SAME = 1e-3  # of the deviation of the features: real samples nearer than that to another are copies of it
 FEW = 20  # samples of a cell, below which it tells nothing
@@ -94,7 +94,7 @@ class Memorisation(Metric):
         else:
             source = self.trained_on.open(exam.cache)
             reference, order = source.fingerprint, Sampler(0, len(source)).permutation(0)
-            train = embedded(exam, self.features, source, f"{self.kind}.trained_on")[torch.from_numpy(order)]
+            train = dataset_features(exam, self.features, source, f"{self.kind}.trained_on")[torch.from_numpy(order)]
             images = partial(_images, source, order)
         train, fake = train.to(exam.device), exam.rows(view, self.samples).to(exam.device)
         if self.held_out is None:
@@ -103,7 +103,7 @@ class Memorisation(Metric):
             compared = "training images with their nearest others"
         else:
             source = self.held_out.open(exam.cache)
-            real = embedded(exam, self.features, source, f"{self.kind}.held_out", self.samples).to(exam.device)
+            real = dataset_features(exam, self.features, source, f"{self.kind}.held_out", self.samples).to(exam.device)
             real_far = nearest(real, train)[0][:, 0]
             compared = source.fingerprint
         alone = real_far > SAME * train.double().var(0).sum().sqrt()

@@ -1,4 +1,4 @@
-"""How many modes of a known mixture the generator reaches."""
+"""Modes of a known mixture that the generator reaches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModeCoverage(Metric):
     kind: Literal["mode-coverage"] = "mode-coverage"
     samples: int = Field(default=2_500, ge=1, le=1_000_000, description="generated samples")
     radius: float = Field(default=3.0, gt=0, le=10, description="standard deviations that a good sample keeps within")
-    share: float = Field(
+    min_fraction: float = Field(
         default=0.0,
         ge=0,
         lt=1,
@@ -53,7 +53,7 @@ class ModeCoverage(Metric):
         assert isinstance(source, KnownModes)
         modes = torch.as_tensor(source.modes, dtype=torch.float64)
         samples = exam.rows(Samples(), self.samples).double()
-        covered, good, divergence = coverage(samples, modes, source.std * self.radius, self.share)
+        covered, good, divergence = coverage(samples, modes, source.std * self.radius, self.min_fraction)
         return Measurement(
             {"modes-covered": float(covered), "high-quality": good, "reverse-kl": divergence},
             {
@@ -61,26 +61,26 @@ class ModeCoverage(Metric):
                 "fake": len(samples),
                 "modes": len(modes),
                 "radius": self.radius,
-                "share": self.share,
+                "min_fraction": self.min_fraction,
             },
         )
 
 
-def coverage(samples: Tensor, modes: Tensor, reach: float, share: float = 0.0) -> tuple[int, float, float]:
+def coverage(samples: Tensor, modes: Tensor, reach: float, min_fraction: float = 0.0) -> tuple[int, float, float]:
     """Count what `ModeCoverage` tells.
 
     Args:
         samples: [N, D].
         modes: [M, D], equally likely.
         reach: how far a good sample is from its mode at most.
-        share: of the fair number N/M of good samples that a covered mode has at least; at least one.
+        min_fraction: of the fair number N/M of good samples that a covered mode has at least; at least one.
 
     Returns:
         Modes covered, share of good samples in [0, 1], reverse KL in nats.
     """
     distance, nearest = torch.cdist(samples, modes).min(dim=1)
     good = torch.bincount(nearest[distance <= reach], minlength=len(modes))
-    needed = max(1.0, share * len(samples) / len(modes))
+    needed = max(1.0, min_fraction * len(samples) / len(modes))
     shares = torch.bincount(nearest, minlength=len(modes)).double() / len(samples)
     divergence = torch.special.xlogy(shares, shares * len(modes)).sum()
     return int((good >= needed).sum()), good.sum().item() / len(samples), divergence.item()

@@ -1,4 +1,4 @@
-"""How smoothly images change along a path through the latents."""
+"""Perceptual path length: the smoothness of images along a path through the latents."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from ganforge.api import (
     all_dice,
 )
 from ganforge.builtin.features.lpips import Lpips
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.perceptual import vectors_of
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.perceptual_vectors import vectors_from
 
 LARGEST = 256  # pixels: larger images are averaged down to that
 
 
 @dataclass(frozen=True)
-class Steps(View):
+class PathSteps(View):
     """The squared distance that a small step along a path makes, over the squared step.
 
     Args:
@@ -73,12 +73,12 @@ class Steps(View):
                 f"a path length is made of steps too small to be seen in rounded images, and the features "
                 f'{network.name} look at no others; choose features = "lpips-vgg16", "efficientnet-lite0" or "pixels"'
             )
-        ends = (seen.draw, seen.draw_again(type(self).__name__))
+        ends = (seen.draw, seen.draw_again("Steps"))
         if ends[0].codes is not None and self.space == "z":
             raise GanforgeError("a path between latents would mix categorical codes of this game; leave ppl out of it")
         places = seen.dice(type(self).__name__).uniform(len(ends[0].latents), 1) * (self.path == "full")
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            one, two = (vectors_of(network(self._images(ends, places + step))) for step in (0.0, self.epsilon))
+            one, two = (vectors_from(network(self._images(ends, places + step))) for step in (0.0, self.epsilon))
         far: Tensor = (two.double() - one.double()).square().sum(1, keepdim=True)
         return far / self.epsilon**2
 
@@ -105,7 +105,7 @@ class Steps(View):
         return images.expand(-1, 3, -1, -1)
 
 
-class PathLength(Metric):
+class PerceptualPathLength(Metric):
     """Perceptual path length (Karras et al. 2019, arXiv:1812.04948, sec. 4.1): small where images change evenly.
 
     The mean, over random paths between two latents and (for path = "full") over places on them, of LPIPS between two
@@ -156,13 +156,13 @@ class PathLength(Metric):
                 "crop": self.crop,
                 "discard": self.discard,
                 "dtype": "float32, not rounded to 8 bits",
-                "warning": doubts(self.features, receipt, len(found), "the mean is rough"),
+                "warning": comparability_warning(self.features, receipt, len(found), "the mean is rough"),
             },
         )
 
     @property
-    def _view(self) -> Steps:
-        return Steps(self.features, self.space, self.path, self.epsilon, self.crop)
+    def _view(self) -> PathSteps:
+        return PathSteps(self.features, self.space, self.path, self.epsilon, self.crop)
 
     @property
     def _name(self) -> str:

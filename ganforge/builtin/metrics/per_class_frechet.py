@@ -26,8 +26,8 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.metrics.doubts import doubts
-from ganforge.builtin.metrics.frechet import frechet_distance
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
+from ganforge.builtin.metrics.parts.frechet_distance import frechet_distance
 
 FEW = "so few are there of a class, biased upwards, comparable at equal counts only"
 
@@ -94,7 +94,7 @@ class PerClassFrechet(Metric):
         left_out = [spec.class_names[n] if spec.class_names else str(n) for n in range(spec.classes) if n not in found]
         warnings = [f"classes without two samples on both sides are left out: {', '.join(left_out)}"] * bool(left_out)
         receipt = exam.receipt(self.features)
-        doubt = doubts(self.features, receipt, fewest, FEW)
+        doubt = comparability_warning(self.features, receipt, fewest, FEW)
         values = {self._name: float(np.mean(list(found.values()))), f"{self._name}-worst": max(found.values())}
         if self.each:
             names = value_names(spec)

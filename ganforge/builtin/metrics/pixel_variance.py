@@ -1,4 +1,4 @@
-"""How much the generated samples differ from each other, pixel by pixel."""
+"""The variance of generated samples, pixel by pixel."""
 
 from __future__ import annotations
 

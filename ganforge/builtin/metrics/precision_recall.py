@@ -1,4 +1,4 @@
-"""How much of what is generated looks real, and how much of what is real can be generated."""
+"""Precision and recall: generated samples that look real, and real samples that can be generated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ganforge.api import (
     Source,
 )
 from ganforge.builtin.features.vgg16 import Vgg16
-from ganforge.builtin.metrics.doubts import doubts
+from ganforge.builtin.metrics.parts.comparability import comparability_warning
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 PART = 10_000  # distances to so many samples at a time
@@ -45,7 +45,7 @@ class PrecisionRecall(Metric):
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_neighbours(self) -> Self:
         fewest = min(self.samples, self.real or self.samples)
         if self.neighbours >= fewest:
             raise ValueError(f"neighbours = {self.neighbours}, and each of {fewest} samples has {fewest - 1}")
@@ -103,7 +103,7 @@ class PrecisionRecall(Metric):
                 "real": len(real),
                 "neighbours": self.neighbours,
                 "dtype": "features float32, distances float32",
-                "warning": doubts(self.features, receipt, fewest, FEW),
+                "warning": comparability_warning(self.features, receipt, fewest, FEW),
             },
         )
 

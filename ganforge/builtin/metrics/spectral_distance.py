@@ -1,4 +1,4 @@
-"""How far the power spectrum of generated images is from that of real ones."""
+"""The distance between the power spectra of generated and of real images."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, lower_learning_rate, remedies
-from ganforge.builtin.monitors.trends import Likeness, Streak
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak
 
 
 class ConstantOutput(Monitor):
@@ -37,7 +37,7 @@ class ConstantOutputWatcher(Watcher):
     def look(self, line: LogLine) -> list[Finding]:
         """Return a finding where there is no contrast."""
         self.likeness.note(line)
-        share, made = self.likeness.share(line, "contrast"), line.get("grid/contrast")
+        share, made = self.likeness.ratio(line, "contrast"), line.get("grid/contrast")
         if share is None or made is None or line.round < self.monitor.after_rounds:
             return []
         if self.streak.note(share < self.monitor.contrast) < self.monitor.lines:

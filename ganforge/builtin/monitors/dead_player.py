@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, remedies, usual_learning_rate
-from ganforge.builtin.monitors.trends import Streak
+from ganforge.builtin.monitors.parts.trends import Streak
 
 MOVED, NORM = "_moved", "gradient_norm"
 

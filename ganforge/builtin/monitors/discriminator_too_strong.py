@@ -18,7 +18,7 @@ from ganforge.api import (
     match_learning_rate,
     remedies,
 )
-from ganforge.builtin.monitors.trends import Likeness, Streak, ignorant
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak, ignorant
 
 PLAYERS = ("discriminator", "generator")
 PROGRESS = 0.25  # how much nearer samples are to come in so many lines

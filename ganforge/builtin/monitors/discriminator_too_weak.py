@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, raise_learning_rate, remedies
-from ganforge.builtin.monitors.trends import Likeness, Streak, ignorant
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak, ignorant
 
 
 class DiscriminatorTooWeak(Monitor):

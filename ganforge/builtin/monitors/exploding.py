@@ -20,7 +20,7 @@ from ganforge.api import (
     remedies,
     restrain_discriminator,
 )
-from ganforge.builtin.monitors.trends import Streak
+from ganforge.builtin.monitors.parts.trends import Streak
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
 

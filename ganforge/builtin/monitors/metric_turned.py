@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, add_ada, remedies
-from ganforge.builtin.monitors.trends import noise
+from ganforge.builtin.monitors.parts.trends import noise
 
 
 class MetricTurned(Monitor):

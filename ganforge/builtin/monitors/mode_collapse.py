@@ -18,7 +18,7 @@ from ganforge.api import (
     raise_learning_rate,
     remedies,
 )
-from ganforge.builtin.monitors.trends import Likeness, Streak
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
 QUALITY = ("high-quality", "precision", "density")  # how metrics begin that tell whether single samples are good
@@ -128,7 +128,7 @@ class CollapseWatcher(Watcher):
     def _signs(self, line: LogLine) -> list[str]:
         monitor, likeness = self.monitor, self.likeness
         signs = []
-        far, near = likeness.share(line, "distance"), likeness.share(line, "nearest")
+        far, near = likeness.ratio(line, "distance"), likeness.ratio(line, "nearest")
         twins, of_real = line.get("grid/duplicates") or 0.0, likeness.real.get("duplicates", 0.0)
         if far is not None and far < monitor.distance:
             signs.append(f"their mean distance is {far:.1%} of real samples'")
@@ -141,7 +141,7 @@ class CollapseWatcher(Watcher):
     def _fallen(self, line: LogLine) -> list[str]:
         """Return that they have lost the variety that they had, if they had some."""
         now, real = self.distances.values[-1], self.likeness.real.get("distance") or math.inf
-        far, most = self.likeness.share(line, "distance"), min(max(self.distances.values), real)
+        far, most = self.likeness.ratio(line, "distance"), min(max(self.distances.values), real)
         if line.round < self.monitor.after_rounds // 4 or far is None or far > 0.6 or most < 0.25 * real:
             return []
         if now >= self.monitor.fallen * most:

@@ -17,7 +17,7 @@ from ganforge.api import (
     match_learning_rate,
     remedies,
 )
-from ganforge.builtin.monitors.trends import Streak
+from ganforge.builtin.monitors.parts.trends import Streak
 
 READING = "discriminator/separation"
 

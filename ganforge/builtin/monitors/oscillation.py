@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, lower_learning_rate, remedies
-from ganforge.builtin.monitors.trends import Likeness, swings, turns
+from ganforge.builtin.monitors.parts.trends import Likeness, swings, turns
 
 
 class Oscillation(Monitor):

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, lower_learning_rate, remedies
-from ganforge.builtin.monitors.trends import Likeness, Streak
+from ganforge.builtin.monitors.parts.trends import Likeness, Streak
 
 READING = "least_class_distance"
 
@@ -46,7 +46,7 @@ class PartialWatcher(Watcher):
         classes = self._of_metrics(line)
         if classes:
             return [classes]
-        within, overall = self.likeness.share(line, READING), self.likeness.share(line, "distance")
+        within, overall = self.likeness.ratio(line, READING), self.likeness.ratio(line, "distance")
         if within is None or overall is None or line.round < self.monitor.after_rounds:
             return []
         if self.streak.note(within < self.monitor.within and overall > self.monitor.overall) < self.monitor.lines:

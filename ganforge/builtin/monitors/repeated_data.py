@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher
-from ganforge.builtin.monitors.trends import AtStart
+from ganforge.builtin.monitors.parts.trends import AtStart
 
 
 class RepeatedData(Monitor):

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, remedies
-from ganforge.builtin.monitors.trends import Streak
+from ganforge.builtin.monitors.parts.trends import Streak
 
 GROUPS = {"ada": "augmentation", "apa": "pseudo"}  # where each logs its strength
 

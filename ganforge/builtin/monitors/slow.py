@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher
-from ganforge.builtin.monitors.trends import Streak
+from ganforge.builtin.monitors.parts.trends import Streak
 
 RECENT = 200  # lines that a line is compared with
 

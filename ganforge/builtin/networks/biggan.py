@@ -10,38 +10,38 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator, RecipeError
+from ganforge.builtin.networks.layers.channel_schedule import resolution_of
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
-from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
-from ganforge.builtin.networks.layers.ladder import nearest, of_generator
-from ganforge.builtin.networks.layers.pyramid import resolution_of
-from ganforge.builtin.networks.layers.residual import GrowingBlock
-from ganforge.builtin.networks.layers.resnet import (
+from ganforge.builtin.networks.layers.residual_blocks import GeneratorResidualBlock
+from ganforge.builtin.networks.layers.residual_networks import (
     WIDTH,
-    Attended,
-    ImagePath,
+    BlockWithAttention,
     ResidualDiscriminatorNetwork,
     ResidualGenerator,
-    shrinking,
+    ResidualSynthesis,
+    residual_discriminator,
 )
-from ganforge.builtin.networks.layers.standing import StandingGenerator
+from ganforge.builtin.networks.layers.standing_statistics import StandingStatisticsGenerator
+from ganforge.builtin.networks.layers.weight_init import WEIGHT_INIT_TEXT, WeightInit, initialise
+from ganforge.builtin.networks.layers.width_multipliers import attention_resolution, generator_multipliers
 from ganforge.builtin.networks.sagan import ATTENTION, Attention
 
 EPS = 1e-4  # of BatchNorm; Brock et al. 2019, app. C
-ATTENDED: Attention = Field(default=64, description=ATTENTION)
-ORTHOGONAL: Initial = Field(default="orthogonal", description=INITIAL)
+ATTENTION_RESOLUTION: Attention = Field(default=64, description=ATTENTION)
+ORTHOGONAL_INIT: WeightInit = Field(default="orthogonal", description=WEIGHT_INIT_TEXT)
 
 
-class EmbeddingGenerator(ResidualGenerator):
+class LabelEmbeddingGenerator(ResidualGenerator):
     """The fields that BigGAN's generators have in common."""
 
     shared: int = Field(
         default=128, ge=1, le=4096, description="numbers in the embedding of a label that all layers share"
     )
-    attention: Attention = ATTENDED
-    initial: Initial = ORTHOGONAL
+    attention: Attention = ATTENTION_RESOLUTION
+    initial: WeightInit = ORTHOGONAL_INIT
 
 
-class EmbeddingNetwork(StandingGenerator):
+class LabelEmbeddingGeneratorNetwork(StandingStatisticsGenerator):
     """What BigGAN's generators begin with: the plan of the blocks, and the embedding that all of them share.
 
     Args:
@@ -49,20 +49,20 @@ class EmbeddingNetwork(StandingGenerator):
         data: what it makes.
     """
 
-    def __init__(self, recipe: EmbeddingGenerator, data: DataSpec) -> None:
+    def __init__(self, recipe: LabelEmbeddingGenerator, data: DataSpec) -> None:
         super().__init__(data, recipe.latent, recipe.standing_batches)
         resolution = resolution_of(data, recipe.kind)
-        self.widths = [recipe.width * multiple for multiple in of_generator(resolution)]
-        self.attention = nearest(recipe.attention, 8, max(resolution // 2, 8))
+        self.widths = [recipe.width * multiple for multiple in generator_multipliers(resolution)]
+        self.attention = attention_resolution(recipe.attention, 8, max(resolution // 2, 8))
         self.embedding = SharedEmbedding(data, recipe.shared) if data.label_size else None
         self.embedded = recipe.shared if data.label_size else 0
 
     def attended(self, block: nn.Module, index: int) -> nn.Module:
         """Return the block that leads to resolution 8 << index, with self-attention where it belongs there."""
-        return Attended(block, self.widths[index + 1]) if 8 << index == self.attention else block
+        return BlockWithAttention(block, self.widths[index + 1]) if 8 << index == self.attention else block
 
 
-class BigganGenerator(EmbeddingGenerator):
+class BigganGenerator(LabelEmbeddingGenerator):
     """BigGAN's generator (Brock et al. 2019, arXiv:1809.11096, app. B.1), any power-of-two resolution from 8.
 
     The latent is split: the first part makes the 4x4 start, each further part, beside the shared embedding of the
@@ -87,7 +87,7 @@ class BigganGenerator(EmbeddingGenerator):
         return BigganGeneratorNetwork(self, data)
 
 
-class BigganGeneratorNetwork(EmbeddingNetwork):
+class BigganGeneratorNetwork(LabelEmbeddingGeneratorNetwork):
     """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
 
     def __init__(self, recipe: BigganGenerator, data: DataSpec) -> None:
@@ -100,10 +100,10 @@ class BigganGeneratorNetwork(EmbeddingNetwork):
             )
         self.sizes = split_evenly(recipe.latent, len(widths))
         blocks = [
-            self.attended(GrowingBlock(before, after, self.embedded + self.sizes[index + 1], EPS), index)
+            self.attended(GeneratorResidualBlock(before, after, self.embedded + self.sizes[index + 1], EPS), index)
             for index, (before, after) in enumerate(pairwise(widths))
         ]
-        self.path = ImagePath(self.sizes[0], blocks, (widths[0], widths[-1]), data.channels, EPS)
+        self.path = ResidualSynthesis(self.sizes[0], blocks, (widths[0], widths[-1]), data.channels, EPS)
         initialise(self, recipe.initial)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -124,12 +124,12 @@ class BigganDiscriminator(Discriminator):
 
     kind: Literal["biggan"] = "biggan"
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
-    attention: Attention = ATTENDED
-    initial: Initial = ORTHOGONAL
+    attention: Attention = ATTENTION_RESOLUTION
+    initial: WeightInit = ORTHOGONAL_INIT
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return shrinking(data, self.kind, self.width, self.initial, self.attention)
+        return residual_discriminator(data, self.kind, self.width, self.initial, self.attention)
 
 
 def split_evenly(length: int, parts: int) -> list[int]:

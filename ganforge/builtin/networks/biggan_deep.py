@@ -10,19 +10,25 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator
-from ganforge.builtin.networks.biggan import ATTENDED, EPS, ORTHOGONAL, EmbeddingGenerator, EmbeddingNetwork
-from ganforge.builtin.networks.layers.attention import SelfAttention
-from ganforge.builtin.networks.layers.bottleneck import GrowingBottleneck, ShrinkingBottleneck
-from ganforge.builtin.networks.layers.initial import Initial, initialise
-from ganforge.builtin.networks.layers.ladder import nearest, of_discriminator
-from ganforge.builtin.networks.layers.pyramid import resolution_of
-from ganforge.builtin.networks.layers.resnet import WIDTH, ImagePath, ResidualDiscriminatorNetwork
+from ganforge.builtin.networks.biggan import (
+    ATTENTION_RESOLUTION,
+    EPS,
+    ORTHOGONAL_INIT,
+    LabelEmbeddingGenerator,
+    LabelEmbeddingGeneratorNetwork,
+)
+from ganforge.builtin.networks.layers.bottleneck_blocks import DiscriminatorBottleneck, GeneratorBottleneck
+from ganforge.builtin.networks.layers.channel_schedule import resolution_of
+from ganforge.builtin.networks.layers.residual_networks import WIDTH, ResidualDiscriminatorNetwork, ResidualSynthesis
+from ganforge.builtin.networks.layers.self_attention import SelfAttention
+from ganforge.builtin.networks.layers.weight_init import WeightInit, initialise
+from ganforge.builtin.networks.layers.width_multipliers import attention_resolution, discriminator_multipliers
 from ganforge.builtin.networks.sagan import Attention
 
-WIDE: int = Field(default=128, ge=1, le=1024, description=WIDTH)
+BIGGAN_DEEP_WIDTH: int = Field(default=128, ge=1, le=1024, description=WIDTH)
 
 
-class BigganDeepGenerator(EmbeddingGenerator):
+class BigganDeepGenerator(LabelEmbeddingGenerator):
     """BigGAN-deep's generator (Brock et al. 2019, arXiv:1809.11096, app. B.2), any power-of-two resolution from 8.
 
     Two bottleneck blocks at each resolution, the second of which doubles it (fig. 16b). The whole latent, beside the
@@ -32,14 +38,14 @@ class BigganDeepGenerator(EmbeddingGenerator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
-    width: int = WIDE
+    width: int = BIGGAN_DEEP_WIDTH
 
     def build(self, data: DataSpec) -> BigganDeepGeneratorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
         return BigganDeepGeneratorNetwork(self, data)
 
 
-class BigganDeepGeneratorNetwork(EmbeddingNetwork):
+class BigganDeepGeneratorNetwork(LabelEmbeddingGeneratorNetwork):
     """Latents [B, L] -> images [B, C, R, R] in [-1, 1]."""
 
     def __init__(self, recipe: BigganDeepGenerator, data: DataSpec) -> None:
@@ -47,9 +53,9 @@ class BigganDeepGeneratorNetwork(EmbeddingNetwork):
         widths, steering = self.widths, recipe.latent + self.embedded
         blocks: list[nn.Module] = []
         for index, (before, after) in enumerate(pairwise(widths)):
-            blocks.append(GrowingBottleneck(before, before, steering, up=False, eps=EPS))
-            blocks.append(self.attended(GrowingBottleneck(before, after, steering, up=True, eps=EPS), index))
-        self.path = ImagePath(steering, blocks, (widths[0], widths[-1]), data.channels, EPS)
+            blocks.append(GeneratorBottleneck(before, before, steering, up=False, eps=EPS))
+            blocks.append(self.attended(GeneratorBottleneck(before, after, steering, up=True, eps=EPS), index))
+        self.path = ResidualSynthesis(steering, blocks, (widths[0], widths[-1]), data.channels, EPS)
         initialise(self, recipe.initial)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -66,21 +72,21 @@ class BigganDeepDiscriminator(Discriminator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
-    width: int = WIDE
-    attention: Attention = ATTENDED
-    initial: Initial = ORTHOGONAL
+    width: int = BIGGAN_DEEP_WIDTH
+    attention: Attention = ATTENTION_RESOLUTION
+    initial: WeightInit = ORTHOGONAL_INIT
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
         resolution = resolution_of(data, self.kind)
-        ladder, halvings = of_discriminator(resolution, flat=4)
-        widths = [self.width * multiple for multiple in ladder]
-        attention = nearest(self.attention, resolution >> halvings, resolution // 2)
+        multipliers, halvings = discriminator_multipliers(resolution, uniform=4)
+        widths = [self.width * multiple for multiple in multipliers]
+        attention = attention_resolution(self.attention, resolution >> halvings, resolution // 2)
         blocks: list[nn.Module] = [nn.Conv2d(data.channels, widths[0], 3, 1, 1)]
         for index, (before, after) in enumerate(pairwise(widths)):
             down = index < halvings
-            blocks.append(ShrinkingBottleneck(before, after, down=down))
-            block = ShrinkingBottleneck(after, after, down=False)
+            blocks.append(DiscriminatorBottleneck(before, after, down=down))
+            block = DiscriminatorBottleneck(after, after, down=False)
             reached = down and resolution >> (index + 1) == attention
             blocks.append(nn.Sequential(block, SelfAttention(after)) if reached else block)
         return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)

@@ -11,10 +11,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork
+from ganforge.builtin.networks.layers.channel_schedule import resolution_of
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
-from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, norm_of_images
-from ganforge.builtin.networks.layers.pyramid import resolution_of
-from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.builtin.networks.layers.label_concatenation import concatenate_labels
+from ganforge.builtin.networks.layers.norms import NORM, Norm, has_bias, image_norm
 
 Layout = Literal["radford", "miyato"]
 _LAYOUT = "radford: Radford et al. 2015; miyato: the standard CNN of Miyato et al. 2018 (arXiv:1802.05957, table 3)"
@@ -65,7 +65,7 @@ class DcganGeneratorNetwork(GeneratorNetwork):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
-        start = self.first(append_labels(latents, labels, self.data)).unflatten(1, (-1, 4, 4))
+        start = self.first(concatenate_labels(latents, labels, self.data)).unflatten(1, (-1, 4, 4))
         images: Tensor = self.layers(start)
         return images.tanh()
 
@@ -139,7 +139,7 @@ class DcganDiscriminatorNetwork(FeatureDiscriminator):
 
 def _hidden(recipe: DcganGenerator | DcganDiscriminator, activation: nn.Module, channels: int) -> Iterator[nn.Module]:
     """Make what follows a convolution: norm (none where `channels` is 0), activation, dropout."""
-    norm = norm_of_images(recipe.norm, channels) if channels else None
+    norm = image_norm(recipe.norm, channels) if channels else None
     if norm is not None:
         yield norm
     yield activation

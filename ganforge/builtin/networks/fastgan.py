@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataError, DataSpec, Dice, Generator, GeneratorNetwork
-from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.builtin.networks.layers.label_concatenation import concatenate_labels
 
 Layout = Literal["liu", "sauer", "lite"]
 # Channels as multiples of the width, by resolution: the authors' code.
-_MULTIPLES = {4: 16.0, 8: 8.0, 16: 4.0, 32: 2.0, 64: 2.0, 128: 1.0, 256: 0.5, 512: 0.25, 1024: 0.125}
-_REACH = 16  # a skip excitation goes from one resolution to so many times that
-_EXCITED = (64, 128, 256, 512)  # the resolutions at which it arrives
+_WIDTH_MULTIPLIERS = {4: 16.0, 8: 8.0, 16: 4.0, 32: 2.0, 64: 2.0, 128: 1.0, 256: 0.5, 512: 0.25, 1024: 0.125}
+_EXCITATION_FACTOR = 16  # a skip excitation goes from one resolution to so many times that
+_EXCITED_RESOLUTIONS = (64, 128, 256, 512)  # the resolutions at which it arrives
 
 
 class FastganGenerator(Generator):
@@ -49,7 +49,7 @@ class FastganGeneratorNetwork(GeneratorNetwork):
         super().__init__()
         self.data = data
         resolutions = _resolutions(data)
-        widths = {resolution: int(recipe.width * multiple) for resolution, multiple in _MULTIPLES.items()}
+        widths = {resolution: int(recipe.width * multiple) for resolution, multiple in _WIDTH_MULTIPLIERS.items()}
         self.first = nn.Sequential(
             nn.ConvTranspose2d(recipe.latent + data.label_size, 2 * widths[4], 4, bias=False),
             nn.BatchNorm2d(2 * widths[4]),
@@ -58,26 +58,28 @@ class FastganGeneratorNetwork(GeneratorNetwork):
         self.blocks, self.excitations = nn.ModuleDict(), nn.ModuleDict()
         for resolution in resolutions:
             double = recipe.layout == "sauer" or (recipe.layout == "liu" and resolution in (8, 32, 128, 512))
-            self.blocks[f"{resolution}"] = Block(widths[resolution // 2], widths[resolution], double)
-            if resolution in _EXCITED:
-                self.excitations[f"{resolution}"] = Excitation(widths[resolution // _REACH], widths[resolution])
+            self.blocks[f"{resolution}"] = FastganBlock(widths[resolution // 2], widths[resolution], double)
+            if resolution in _EXCITED_RESOLUTIONS:
+                self.excitations[f"{resolution}"] = SkipLayerExcitation(
+                    widths[resolution // _EXCITATION_FACTOR], widths[resolution]
+                )
         self.last = nn.Conv2d(widths[resolutions[-1]], data.channels, 3, 1, 1, bias=recipe.layout != "liu")
         self.apply(_initialise)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
-        hidden: Tensor = self.first(append_labels(latents, labels, self.data)[:, :, None, None])
+        hidden: Tensor = self.first(concatenate_labels(latents, labels, self.data)[:, :, None, None])
         seen = {4: hidden}
         for name, block in self.blocks.items():
             hidden = block(hidden)
             if name in self.excitations:
-                hidden = hidden * self.excitations[name](seen[int(name) // _REACH])
+                hidden = hidden * self.excitations[name](seen[int(name) // _EXCITATION_FACTOR])
             seen[int(name)] = hidden
         images: Tensor = self.last(hidden)
         return images.tanh()
 
 
-class Block(nn.Module):
+class FastganBlock(nn.Module):
     """Doubles the resolution: [B, I, H, W] -> [B, O, 2H, 2W].
 
     Args:
@@ -92,7 +94,7 @@ class Block(nn.Module):
         for before in (inputs, outputs) if double else (inputs,):
             self.layers.append(nn.Conv2d(before, 2 * outputs, 3, 1, 1, bias=False))
             if double:
-                self.layers.append(Noise())
+                self.layers.append(NoiseInjection())
             self.layers.append(nn.BatchNorm2d(2 * outputs))
             self.layers.append(nn.GLU(1))
 
@@ -101,7 +103,7 @@ class Block(nn.Module):
         return self.layers(images)  # type: ignore[no-any-return]
 
 
-class Noise(nn.Module):
+class NoiseInjection(nn.Module):
     """Adds a plane of noise to all channels, by a learned strength that begins at 0 (StyleGAN, arXiv:1812.04948)."""
 
     def __init__(self) -> None:
@@ -115,7 +117,7 @@ class Noise(nn.Module):
         return images + (self.strength * noise).to(images.dtype)
 
 
-class Excitation(nn.Sequential):
+class SkipLayerExcitation(nn.Sequential):
     """Weights in (0, 1) for the channels of a high resolution, seen at a low one (arXiv:2101.04775, eq. 1).
 
     Args:
@@ -136,12 +138,12 @@ class Excitation(nn.Sequential):
 def _resolutions(data: DataSpec) -> list[int]:
     """Return the resolutions of the blocks, 8, 16 and so on to that of the data."""
     resolution = data.resolution
-    if resolution not in _MULTIPLES or resolution < 8:
+    if resolution not in _WIDTH_MULTIPLIERS or resolution < 8:
         raise DataError(
             f"fastgan makes images of 8x8, 16x16 and so on up to 1024x1024, and the data are {resolution}x{resolution}"
             "; choose such a resolution for the data, or the network mlp, which takes any"
         )
-    return [known for known in _MULTIPLES if 8 <= known <= resolution]
+    return [known for known in _WIDTH_MULTIPLIERS if 8 <= known <= resolution]
 
 
 def _initialise(module: nn.Module) -> None:

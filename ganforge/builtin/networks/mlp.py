@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork
 from ganforge.builtin.networks.layers.dropout import DROPOUT, Dropout
-from ganforge.builtin.networks.layers.norms import VECTOR_NORM, VectorNorm, norm_of_vectors
-from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.builtin.networks.layers.label_concatenation import concatenate_labels
+from ganforge.builtin.networks.layers.norms import VECTOR_NORM, VectorNorm, vector_norm
 
 Activation = Literal["relu", "leaky-relu", "silu", "tanh"]
 _ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
@@ -32,7 +32,7 @@ def _layers(recipe: MlpGenerator | MlpDiscriminator, inputs: int, outputs: int) 
 def _hidden(recipe: MlpGenerator | MlpDiscriminator, inputs: int, outputs: int) -> Iterator[nn.Module]:
     """Make a hidden layer: linear, norm, activation, dropout."""
     yield nn.Linear(inputs, outputs)
-    norm = norm_of_vectors(recipe.norm, outputs)
+    norm = vector_norm(recipe.norm, outputs)
     if norm is not None:
         yield norm
     yield _ACTIVATIONS[recipe.activation]()
@@ -69,7 +69,7 @@ class MlpGeneratorNetwork(GeneratorNetwork):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return samples [B, *shape]; images in [-1, 1]."""
-        samples: Tensor = self.layers(append_labels(latents, labels, self.data))
+        samples: Tensor = self.layers(concatenate_labels(latents, labels, self.data))
         samples = samples.reshape(-1, *self.data.shape)
         return samples.tanh() if len(self.data.shape) == 3 else samples
 
@@ -107,7 +107,7 @@ class MlpDiscriminatorNetwork(FeatureDiscriminator):
 
     def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B] and what each hidden layer gave to the next, [B, width]."""
-        hidden, activations = append_labels(samples.flatten(1), labels, self.data), []
+        hidden, activations = concatenate_labels(samples.flatten(1), labels, self.data), []
         for index, layer in enumerate(self.layers):
             if index and isinstance(layer, nn.Linear):
                 activations.append(hidden)

@@ -13,13 +13,18 @@ from torch.nn import functional as F
 
 from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork, GrowingNetwork
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
-from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE, EqualizedConv, EqualizedLinear
-from ganforge.builtin.networks.layers.growth import enlarged, shrunk
-from ganforge.builtin.networks.layers.minibatch import GROUP, MinibatchDeviation
+from ganforge.builtin.networks.layers.channel_schedule import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
+from ganforge.builtin.networks.layers.equalized_layers import (
+    LEAKY_RELU_GAIN,
+    LEAKY_RELU_SLOPE,
+    EqualizedConv,
+    EqualizedLinear,
+)
+from ganforge.builtin.networks.layers.fir_resampling import FirResample
+from ganforge.builtin.networks.layers.label_concatenation import concatenate_labels
+from ganforge.builtin.networks.layers.minibatch_stddev import GROUP, MinibatchStddevLayer
 from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
-from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
-from ganforge.builtin.networks.layers.resample import Resample
-from ganforge.builtin.networks.one_hot import append_labels
+from ganforge.builtin.networks.layers.progressive_growing import downsample, upsample
 
 BASE = 16_384
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
@@ -58,22 +63,22 @@ class ProGANDiscriminator(Discriminator):
         return ProGANDiscriminatorNetwork(data, channels, self.group)
 
 
-class Seed(nn.Module):
+class InitialBlock(nn.Module):
     """From a vector [B, N] to an image [B, C, 4, 4], rectified: a dense layer with a bias for each channel."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(16 * channels, inputs))  # pixel by pixel, so that it is channels_last
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.scale = RESCALE / math.sqrt(inputs)
+        self.scale = LEAKY_RELU_GAIN / math.sqrt(inputs)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Map [B, N] to [B, C, 4, 4]."""
         pixels = (vectors @ (self.weight * self.scale).t()).view(len(vectors), 4, 4, -1)
-        return F.leaky_relu(pixels + self.bias * RESCALE, SLOPE).permute(0, 3, 1, 2)
+        return F.leaky_relu(pixels + self.bias * LEAKY_RELU_GAIN, LEAKY_RELU_SLOPE).permute(0, 3, 1, 2)
 
 
-class GeneratorBlock(nn.Module):
+class ProGANGeneratorBlock(nn.Module):
     """Twice the resolution: two convolutions, each with a rectifier and pixel norm after it."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -93,29 +98,29 @@ class ProGANGeneratorNetwork(GrowingNetwork, GeneratorNetwork):
         super().__init__()
         channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         self.data, self.latent, self.resolutions = data, recipe.latent, tuple(channels)
-        self.seed = Seed(recipe.latent + data.label_size, channels[4])
+        self.seed = InitialBlock(recipe.latent + data.label_size, channels[4])
         self.refine = EqualizedConv(channels[4], channels[4], 3)
-        self.blocks = nn.ModuleList(GeneratorBlock(channels[r // 2], channels[r]) for r in channels if r > 4)
+        self.blocks = nn.ModuleList(ProGANGeneratorBlock(channels[r // 2], channels[r]) for r in channels if r > 4)
         self.to_image = nn.ModuleList(EqualizedConv(c, data.channels, 1, rectify=False) for c in channels.values())
         self.grow(self.resolutions[-1])
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, H, W] of the resolution at hand."""
         level = self.resolutions.index(self.resolution)
-        before = hidden = self._smallest(latents, labels)
+        before = hidden = self._first_resolution(latents, labels)
         for block in self.blocks[:level]:
             before, hidden = hidden, block(hidden)
         image: Tensor = self.to_image[level](hidden)
         if self.blend < 1:
-            image = torch.lerp(enlarged(self.to_image[level - 1](before), self.resolution), image, self.blend)
+            image = torch.lerp(upsample(self.to_image[level - 1](before), self.resolution), image, self.blend)
         return image
 
-    def _smallest(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        hidden = pixel_norm(self.seed(append_labels(pixel_norm(latents), labels, self.data)))
+    def _first_resolution(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        hidden = pixel_norm(self.seed(concatenate_labels(pixel_norm(latents), labels, self.data)))
         return pixel_norm(self.refine(hidden))
 
 
-def halving(inputs: int, outputs: int, blur: bool) -> nn.Sequential:
+def downsampling_block(inputs: int, outputs: int, blur: bool) -> nn.Sequential:
     """Make one resolution of the discriminator, from which half of it leaves.
 
     With `blur` the last convolution follows a low-pass filter (Karras et al. 2019, arXiv:1812.04948, sec. 2): that
@@ -123,7 +128,7 @@ def halving(inputs: int, outputs: int, blur: bool) -> nn.Sequential:
     """
     refine = EqualizedConv(inputs, inputs, 3)
     if blur:
-        return nn.Sequential(refine, Resample(inputs, padding=2), EqualizedConv(inputs, outputs, 3, stride=2))
+        return nn.Sequential(refine, FirResample(inputs, padding=2), EqualizedConv(inputs, outputs, 3, stride=2))
     return nn.Sequential(refine, BoxConv(inputs, outputs, up=False))
 
 
@@ -134,7 +139,7 @@ class ProGANDiscriminatorNetwork(GrowingNetwork, FeatureDiscriminator):
         data: what it scores.
         channels: by resolution, ascending from 4.
         group: neighbouring samples over which the deviation is taken.
-        blur: see `halving`.
+        blur: see `downsampling_block`.
     """
 
     def __init__(self, data: DataSpec, channels: dict[int, int], group: int, *, blur: bool = False) -> None:
@@ -142,8 +147,8 @@ class ProGANDiscriminatorNetwork(GrowingNetwork, FeatureDiscriminator):
         self.data, self.resolutions, self.batch_group = data, tuple(channels), group
         smallest = channels[4]
         self.from_image = nn.ModuleList(EqualizedConv(data.channels, c, 1) for c in channels.values())
-        self.blocks = nn.ModuleList(halving(channels[r], channels[r // 2], blur) for r in channels if r > 4)
-        self.deviation = MinibatchDeviation(group)
+        self.blocks = nn.ModuleList(downsampling_block(channels[r], channels[r // 2], blur) for r in channels if r > 4)
+        self.deviation = MinibatchStddevLayer(group)
         self.refine = EqualizedConv(smallest + 1, smallest, 3)
         self.gather = EqualizedLinear(smallest * 16 + data.label_size, smallest, rectify=True)
         self.score = EqualizedLinear(smallest, 1)
@@ -161,9 +166,9 @@ class ProGANDiscriminatorNetwork(GrowingNetwork, FeatureDiscriminator):
         for below in range(level - 1, -1, -1):
             hidden = self.blocks[below](hidden)
             if below == level - 1 and self.blend < 1:
-                half = self.from_image[below](shrunk(samples, self.resolutions[below]))
+                half = self.from_image[below](downsample(samples, self.resolutions[below]))
                 hidden = torch.lerp(half, hidden, self.blend)
             activations.append(hidden)
         pixels = self.refine(self.deviation(hidden)).flatten(1)
-        last = self.gather(append_labels(pixels, labels, self.data))
+        last = self.gather(concatenate_labels(pixels, labels, self.data))
         return self.score(last)[:, 0], [*activations, last]

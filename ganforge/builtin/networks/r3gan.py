@@ -11,9 +11,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator, FeatureDiscriminator, Generator, GeneratorNetwork, RecipeError
-from ganforge.builtin.networks.layers.fixup import Convolution, Stage, transition
-from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, channels_by_resolution
-from ganforge.builtin.networks.layers.resample import doubled, halved
+from ganforge.builtin.networks.layers.channel_schedule import CHANNEL_BASE_TEXT, channels_by_resolution
+from ganforge.builtin.networks.layers.fir_resampling import fir_downsample, fir_upsample
+from ganforge.builtin.networks.layers.fixup_blocks import FixupStage, HeConvolution, resolution_transition
 
 BASE = 24_576
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
@@ -74,7 +74,7 @@ class R3GANDiscriminator(Discriminator):
         return R3GANDiscriminatorNetwork(self, data)
 
 
-def stages(data: DataSpec, recipe: R3GANGenerator | R3GANDiscriminator) -> dict[int, int]:
+def stage_channels(data: DataSpec, recipe: R3GANGenerator | R3GANDiscriminator) -> dict[int, int]:
     """Return the channels by resolution, from 4 to that of the data, such that groups divide them."""
     channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
     for size, width in channels.items():
@@ -92,17 +92,17 @@ class R3GANGeneratorNetwork(GeneratorNetwork):
 
     def __init__(self, recipe: R3GANGenerator, data: DataSpec) -> None:
         super().__init__()
-        channels, self.data = stages(data, recipe), data
+        channels, self.data = stage_channels(data, recipe), data
         depth, embedding = len(channels) * recipe.blocks, recipe.embedding or recipe.latent
-        self.embed = Convolution(data.label_size, embedding) if data.label_size else None
+        self.embed = HeConvolution(data.label_size, embedding) if data.label_size else None
         self.basis = nn.Parameter(torch.randn(channels[4], 4, 4))
-        self.coefficients = Convolution(recipe.latent + (embedding if data.label_size else 0), channels[4])
-        self.layers = nn.Sequential(Stage(channels[4], recipe, depth))
+        self.coefficients = HeConvolution(recipe.latent + (embedding if data.label_size else 0), channels[4])
+        self.layers = nn.Sequential(FixupStage(channels[4], recipe, depth))
         for size in sorted(channels)[1:]:
             before, after = channels[size // 2], channels[size]
-            self.layers.append(transition(before, after, doubled(after), up=True))
-            self.layers.append(Stage(after, recipe, depth))
-        self.to_image = Convolution(channels[data.resolution], data.channels)
+            self.layers.append(resolution_transition(before, after, fir_upsample(after), up=True))
+            self.layers.append(FixupStage(after, recipe, depth))
+        self.to_image = HeConvolution(channels[data.resolution], data.channels)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R]."""
@@ -120,19 +120,19 @@ class R3GANDiscriminatorNetwork(FeatureDiscriminator):
 
     def __init__(self, recipe: R3GANDiscriminator, data: DataSpec) -> None:
         super().__init__()
-        channels, self.data = stages(data, recipe), data
+        channels, self.data = stage_channels(data, recipe), data
         depth, last = len(channels) * recipe.blocks, channels[4]
         embedding = recipe.embedding or last
-        self.from_image = Convolution(data.channels, channels[data.resolution])
-        self.layers = nn.Sequential(Stage(channels[data.resolution], recipe, depth))
+        self.from_image = HeConvolution(data.channels, channels[data.resolution])
+        self.layers = nn.Sequential(FixupStage(channels[data.resolution], recipe, depth))
         for size in sorted(channels, reverse=True)[1:]:
             before, after = channels[2 * size], channels[size]
-            self.layers.append(transition(before, after, halved(before), up=False))
-            self.layers.append(Stage(after, recipe, depth))
+            self.layers.append(resolution_transition(before, after, fir_downsample(before), up=False))
+            self.layers.append(FixupStage(after, recipe, depth))
         self.basis = nn.Parameter(torch.randn(last, 4, 4) / 4)  # He's, with a fan-in of 16
-        self.score = Convolution(last, embedding if data.label_size else 1)
+        self.score = HeConvolution(last, embedding if data.label_size else 1)
         gain = 1 / math.sqrt(embedding)
-        self.embed = Convolution(data.label_size, embedding, gain=gain) if data.label_size else None
+        self.embed = HeConvolution(data.label_size, embedding, gain=gain) if data.label_size else None
 
     @property
     def width(self) -> int:
@@ -144,7 +144,7 @@ class R3GANDiscriminatorNetwork(FeatureDiscriminator):
         hidden, activations = self.from_image(samples), []
         for layer in self.layers:
             hidden = layer(hidden)
-            if isinstance(layer, Stage):
+            if isinstance(layer, FixupStage):
                 activations.append(hidden)
         last = (hidden * self.basis).sum((2, 3))  # one number for each channel
         scores = self.score(last[:, :, None, None])

@@ -7,10 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from ganforge.api import DataSpec, Discriminator
-from ganforge.builtin.networks.layers.initial import INITIAL, Initial
-from ganforge.builtin.networks.layers.ladder import nearest
-from ganforge.builtin.networks.layers.pyramid import resolution_of
-from ganforge.builtin.networks.layers.resnet import WIDTH, ResidualDiscriminatorNetwork, ResidualGenerator, shrinking
+from ganforge.builtin.networks.layers.channel_schedule import resolution_of
+from ganforge.builtin.networks.layers.residual_networks import (
+    WIDTH,
+    ResidualDiscriminatorNetwork,
+    ResidualGenerator,
+    residual_discriminator,
+)
+from ganforge.builtin.networks.layers.weight_init import WEIGHT_INIT_TEXT, WeightInit
+from ganforge.builtin.networks.layers.width_multipliers import attention_resolution
 from ganforge.builtin.networks.sngan import SnganGeneratorNetwork
 
 Attention = Literal[4, 8, 16, 32, 64, 128, 256]
@@ -33,7 +38,7 @@ class SaganGenerator(ResidualGenerator):
     def build(self, data: DataSpec) -> SnganGeneratorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
         resolution = resolution_of(data, self.kind)
-        return SnganGeneratorNetwork(self, data, nearest(self.attention, 8, max(resolution // 2, 8)))
+        return SnganGeneratorNetwork(self, data, attention_resolution(self.attention, 8, max(resolution // 2, 8)))
 
 
 class SaganDiscriminator(Discriminator):
@@ -45,9 +50,9 @@ class SaganDiscriminator(Discriminator):
 
     kind: Literal["sagan"] = "sagan"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
-    initial: Initial = Field(default="xavier", description=INITIAL)
+    initial: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
     attention: Attention = Field(default=32, description=ATTENTION)
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return shrinking(data, self.kind, self.width, self.initial, self.attention)
+        return residual_discriminator(data, self.kind, self.width, self.initial, self.attention)

@@ -9,19 +9,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Discriminator
-from ganforge.builtin.networks.layers.initial import INITIAL, Initial, initialise
-from ganforge.builtin.networks.layers.ladder import of_generator
-from ganforge.builtin.networks.layers.pyramid import resolution_of
-from ganforge.builtin.networks.layers.residual import GrowingBlock
-from ganforge.builtin.networks.layers.resnet import (
+from ganforge.builtin.networks.layers.channel_schedule import resolution_of
+from ganforge.builtin.networks.layers.residual_blocks import GeneratorResidualBlock
+from ganforge.builtin.networks.layers.residual_networks import (
     WIDTH,
-    Attended,
-    ImagePath,
+    BlockWithAttention,
     ResidualDiscriminatorNetwork,
     ResidualGenerator,
-    shrinking,
+    ResidualSynthesis,
+    residual_discriminator,
 )
-from ganforge.builtin.networks.layers.standing import StandingGenerator
+from ganforge.builtin.networks.layers.standing_statistics import StandingStatisticsGenerator
+from ganforge.builtin.networks.layers.weight_init import WEIGHT_INIT_TEXT, WeightInit, initialise
+from ganforge.builtin.networks.layers.width_multipliers import generator_multipliers
 
 
 class SnganGenerator(ResidualGenerator):
@@ -38,7 +38,7 @@ class SnganGenerator(ResidualGenerator):
         return SnganGeneratorNetwork(self, data)
 
 
-class SnganGeneratorNetwork(StandingGenerator):
+class SnganGeneratorNetwork(StandingStatisticsGenerator):
     """Latents [B, L] -> images [B, C, R, R] in [-1, 1].
 
     Args:
@@ -49,12 +49,12 @@ class SnganGeneratorNetwork(StandingGenerator):
 
     def __init__(self, recipe: ResidualGenerator, data: DataSpec, attention: int | None = None) -> None:
         super().__init__(data, recipe.latent, recipe.standing_batches)
-        widths = [recipe.width * multiple for multiple in of_generator(resolution_of(data, recipe.kind))]
+        widths = [recipe.width * multiple for multiple in generator_multipliers(resolution_of(data, recipe.kind))]
         blocks: list[nn.Module] = []
         for index, (before, after) in enumerate(pairwise(widths)):
-            block = GrowingBlock(before, after, data.label_size)
-            blocks.append(Attended(block, after) if 8 << index == attention else block)
-        self.path = ImagePath(recipe.latent, blocks, (widths[0], widths[-1]), data.channels)
+            block = GeneratorResidualBlock(before, after, data.label_size)
+            blocks.append(BlockWithAttention(block, after) if 8 << index == attention else block)
+        self.path = ResidualSynthesis(recipe.latent, blocks, (widths[0], widths[-1]), data.channels)
         initialise(self, recipe.initial)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -73,8 +73,8 @@ class SnganDiscriminator(Discriminator):
 
     kind: Literal["sngan"] = "sngan"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
-    initial: Initial = Field(default="xavier", description=INITIAL)
+    initial: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return shrinking(data, self.kind, self.width, self.initial)
+        return residual_discriminator(data, self.kind, self.width, self.initial)

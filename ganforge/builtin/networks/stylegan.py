@@ -9,18 +9,18 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Discriminator, GrowingNetwork
-from ganforge.builtin.networks.layers.adaptive_norm import Epilogue
+from ganforge.builtin.networks.layers.adaptive_norm import LayerEpilogue
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
-from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedConv
-from ganforge.builtin.networks.layers.growth import enlarged
-from ganforge.builtin.networks.layers.mapping import MIXING, StyledGenerator, StyledNetwork
-from ganforge.builtin.networks.layers.minibatch import GROUP
-from ganforge.builtin.networks.layers.pyramid import CHANNEL_MAX, channels_by_resolution
-from ganforge.builtin.networks.layers.running import RunningMean
+from ganforge.builtin.networks.layers.channel_schedule import CHANNEL_MAX, channels_by_resolution
+from ganforge.builtin.networks.layers.equalized_layers import LEAKY_RELU_GAIN, EqualizedConv
+from ganforge.builtin.networks.layers.mapping_network import MIXING, StyleBasedGenerator, StyleBasedGeneratorNetwork
+from ganforge.builtin.networks.layers.minibatch_stddev import GROUP
+from ganforge.builtin.networks.layers.progressive_growing import upsample
+from ganforge.builtin.networks.layers.running_mean import RunningMean
 from ganforge.builtin.networks.progan import BASE, CHANNEL_BASE, ProGANDiscriminatorNetwork
 
 
-class StyleGANGenerator(StyledGenerator):
+class StyleGANGenerator(StyleBasedGenerator):
     """StyleGAN's generator (Karras et al. 2019, arXiv:1812.04948, fig. 1b, table 1, config F).
 
     A learned constant, styles by adaptive instance normalisation, noise, and style mixing. In game `progressive` it
@@ -55,15 +55,15 @@ class StyleGANDiscriminator(Discriminator):
         return ProGANDiscriminatorNetwork(data, channels, self.group, blur=True)
 
 
-class SynthesisBlock(nn.Module):
+class StyleGANSynthesisBlock(nn.Module):
     """Twice the resolution: two convolutions, each followed by noise, bias, rectifier and style."""
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
         self.enlarge = BilinearConv(inputs, outputs)
-        self.first = Epilogue(outputs, style)
-        self.refine = EqualizedConv(outputs, outputs, 3, bias=False, rectify=False, gain=RESCALE)
-        self.second = Epilogue(outputs, style)
+        self.first = LayerEpilogue(outputs, style)
+        self.refine = EqualizedConv(outputs, outputs, 3, bias=False, rectify=False, gain=LEAKY_RELU_GAIN)
+        self.second = LayerEpilogue(outputs, style)
 
     def forward(self, hidden: Tensor, styles: Tensor, noise: list[Tensor]) -> Tensor:
         """Map [B, I, H, W], two styles [B, 2, W] and two noises to [B, O, 2 H, 2 W]."""
@@ -71,7 +71,7 @@ class SynthesisBlock(nn.Module):
         return self.second(self.refine(hidden), styles[:, 1], noise[1])  # type: ignore[no-any-return]
 
 
-class StyleGANGeneratorNetwork(GrowingNetwork, StyledNetwork):
+class StyleGANGeneratorNetwork(GrowingNetwork, StyleBasedGeneratorNetwork):
     """Mapping and synthesis; noise is drawn anew for each image, in training and after it.
 
     The constant begins as noise, as StyleGAN2's does, where the paper has ones: flat channels have no variance to
@@ -83,10 +83,12 @@ class StyleGANGeneratorNetwork(GrowingNetwork, StyledNetwork):
         channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         style, self.resolutions, self.truncated_layers = self.style, tuple(channels), recipe.truncated_layers
         self.seed = nn.Parameter(torch.randn(1, channels[4], 4, 4))
-        self.first = Epilogue(channels[4], style)
-        self.refine = EqualizedConv(channels[4], channels[4], 3, bias=False, rectify=False, gain=RESCALE)
-        self.second = Epilogue(channels[4], style)
-        self.blocks = nn.ModuleList(SynthesisBlock(channels[r // 2], channels[r], style) for r in channels if r > 4)
+        self.first = LayerEpilogue(channels[4], style)
+        self.refine = EqualizedConv(channels[4], channels[4], 3, bias=False, rectify=False, gain=LEAKY_RELU_GAIN)
+        self.second = LayerEpilogue(channels[4], style)
+        self.blocks = nn.ModuleList(
+            StyleGANSynthesisBlock(channels[r // 2], channels[r], style) for r in channels if r > 4
+        )
         self.to_image = nn.ModuleList(EqualizedConv(c, data.channels, 1, rectify=False) for c in channels.values())
         self.mean_style, self.dice = RunningMean(style, half_life=recipe.style_half_life_images), Dice()
         self.grow(self.resolutions[-1])
@@ -96,9 +98,9 @@ class StyleGANGeneratorNetwork(GrowingNetwork, StyledNetwork):
         super().grow(resolution, blend)
         self.layers = 2 * self.resolutions.index(resolution) + 2
 
-    def follow(self, style: Tensor) -> None:
+    def track_mean_style(self, style: Tensor) -> None:
         """Note styles for the mean style."""
-        self.mean_style.follow(style)
+        self.mean_style.update(style)
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W] of the resolution at hand."""
@@ -110,7 +112,7 @@ class StyleGANGeneratorNetwork(GrowingNetwork, StyledNetwork):
             before, hidden = hidden, block(hidden, styles[:, here], noise[here])
         image: Tensor = self.to_image[level](hidden)
         if self.blend < 1:
-            image = torch.lerp(enlarged(self.to_image[level - 1](before), self.resolution), image, self.blend)
+            image = torch.lerp(upsample(self.to_image[level - 1](before), self.resolution), image, self.blend)
         return image
 
     def truncated(self, latents: Tensor, labels: Tensor | None, truncation: float) -> Tensor:

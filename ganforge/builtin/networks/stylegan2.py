@@ -11,18 +11,24 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Discriminator, FeatureDiscriminator
-from ganforge.builtin.networks.layers.equalized import EqualizedConv, EqualizedLinear
-from ganforge.builtin.networks.layers.mapping import MIXING, STYLE_DECAY, DecayingStyleNetwork, Mapping, StyledGenerator
-from ganforge.builtin.networks.layers.minibatch import GROUP, MinibatchDeviation
-from ganforge.builtin.networks.layers.modulated import ModulatedConv, ToImage
-from ganforge.builtin.networks.layers.pyramid import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
-from ganforge.builtin.networks.layers.resample import Resample, doubled, halved
+from ganforge.builtin.networks.layers.channel_schedule import CHANNEL_BASE_TEXT, CHANNEL_MAX, channels_by_resolution
+from ganforge.builtin.networks.layers.equalized_layers import EqualizedConv, EqualizedLinear
+from ganforge.builtin.networks.layers.fir_resampling import FirResample, fir_downsample, fir_upsample
+from ganforge.builtin.networks.layers.mapping_network import (
+    MIXING,
+    STYLE_DECAY,
+    EmaStyleGeneratorNetwork,
+    MappingNetwork,
+    StyleBasedGenerator,
+)
+from ganforge.builtin.networks.layers.minibatch_stddev import GROUP, MinibatchStddevLayer
+from ganforge.builtin.networks.layers.modulated_convolution import ModulatedConv, ToImage
 
 BASE = 32_768
 CHANNEL_BASE = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
 
 
-class StyleGAN2Generator(StyledGenerator):
+class StyleGAN2Generator(StyleBasedGenerator):
     """StyleGAN2's generator, config F (Karras et al. 2020, arXiv:1912.04958), conditional as in arXiv:2006.06676."""
 
     kind: Literal["stylegan2"] = "stylegan2"
@@ -51,7 +57,7 @@ class StyleGAN2Discriminator(Discriminator):
         return StyleGAN2DiscriminatorNetwork(self, data)
 
 
-class SynthesisBlock(nn.Module):
+class StyleGAN2SynthesisBlock(nn.Module):
     """One resolution of the skip generator (arXiv:1912.04958, fig. 7b)."""
 
     def __init__(self, inputs: int, outputs: int, style: int, colours: int) -> None:
@@ -59,7 +65,7 @@ class SynthesisBlock(nn.Module):
         self.enlarge = ModulatedConv(inputs, outputs, style, up=True)
         self.refine = ModulatedConv(outputs, outputs, style)
         self.to_image = ToImage(outputs, colours, style)
-        self.upsample = doubled(colours)
+        self.upsample = fir_upsample(colours)
 
     def forward(self, hidden: Tensor, image: Tensor, styles: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Map what the block below made, three styles [B, 3, W] and two noises to twice the resolution."""
@@ -68,7 +74,7 @@ class SynthesisBlock(nn.Module):
         return hidden, self.upsample(image) + self.to_image(hidden, styles[:, 2])
 
 
-class StyleGAN2GeneratorNetwork(DecayingStyleNetwork):
+class StyleGAN2GeneratorNetwork(EmaStyleGeneratorNetwork):
     """Mapping and synthesis; noise is drawn anew for each image, in training and after it."""
 
     def __init__(self, recipe: StyleGAN2Generator, data: DataSpec) -> None:
@@ -79,7 +85,9 @@ class StyleGAN2GeneratorNetwork(DecayingStyleNetwork):
         self.refine = ModulatedConv(channels[4], channels[4], style)
         self.to_image = ToImage(channels[4], data.channels, style)
         self.blocks = nn.ModuleList(
-            SynthesisBlock(channels[size // 2], channels[size], style, data.channels) for size in channels if size > 4
+            StyleGAN2SynthesisBlock(channels[size // 2], channels[size], style, data.channels)
+            for size in channels
+            if size > 4
         )
         self.layers = 2 * len(channels)  # 4x4 has two, each further block two more, for it shares one with the next
         self.sizes = [4] + [size for size in channels if size > 4 for _ in range(2)]
@@ -100,15 +108,15 @@ class StyleGAN2GeneratorNetwork(DecayingStyleNetwork):
         return [part.view(batch, 1, size, size) for part, size in zip(parts, self.sizes, strict=True)]
 
 
-class DiscriminatorBlock(nn.Module):
+class StyleGAN2DiscriminatorBlock(nn.Module):
     """Two convolutions and a shortcut that halve the resolution (arXiv:1912.04958, fig. 7c); variance is kept."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.refine = EqualizedConv(inputs, inputs, 3)
-        self.blur = Resample(inputs, padding=2)
+        self.blur = FirResample(inputs, padding=2)
         self.shrink = EqualizedConv(inputs, outputs, 3, stride=2, gain=math.sqrt(0.5))
-        self.halve = halved(inputs)
+        self.halve = fir_downsample(inputs)
         self.shortcut = EqualizedConv(inputs, outputs, 1, bias=False, rectify=False, gain=math.sqrt(0.5))
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -126,13 +134,19 @@ class StyleGAN2DiscriminatorNetwork(FeatureDiscriminator):
         self.batch_group = recipe.group
         self.from_image = EqualizedConv(data.channels, channels[data.resolution], 1)
         self.blocks = nn.Sequential(
-            *(DiscriminatorBlock(channels[size], channels[size // 2]) for size in reversed(channels) if size > 4)
+            *(
+                StyleGAN2DiscriminatorBlock(channels[size], channels[size // 2])
+                for size in reversed(channels)
+                if size > 4
+            )
         )
-        self.deviation = MinibatchDeviation(recipe.group)
+        self.deviation = MinibatchStddevLayer(recipe.group)
         self.refine = EqualizedConv(width + 1, width, 3)
         self.gather = EqualizedLinear(width * 16, width, rectify=True)
         self.score = EqualizedLinear(width, width if data.label_size else 1)
-        self.mapping = Mapping(0, data, width, recipe.mapping_layers, recipe.mapping_lr) if data.label_size else None
+        self.mapping = (
+            MappingNetwork(0, data, width, recipe.mapping_layers, recipe.mapping_lr) if data.label_size else None
+        )
 
     @property
     def width(self) -> int:

@@ -10,13 +10,13 @@ from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, EquivariantGenerator
-from ganforge.builtin.networks.layers.equalized import RESCALE, EqualizedLinear
-from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
-from ganforge.builtin.networks.layers.fourier import FourierFeatures
-from ganforge.builtin.networks.layers.mapping import StyledGenerator, StyledNetwork
-from ganforge.builtin.networks.layers.modulated import ToImage, demodulation, modulate
-from ganforge.builtin.networks.layers.pyramid import check_channels, resolution_of
-from ganforge.builtin.networks.layers.running import RunningMean
+from ganforge.builtin.networks.layers.channel_schedule import check_channels, resolution_of
+from ganforge.builtin.networks.layers.equalized_layers import LEAKY_RELU_GAIN, EqualizedLinear
+from ganforge.builtin.networks.layers.filtered_leaky_relu import FilteredLeakyReLU, SignalBand
+from ganforge.builtin.networks.layers.fourier_features import FourierFeatures
+from ganforge.builtin.networks.layers.mapping_network import StyleBasedGenerator, StyleBasedGeneratorNetwork
+from ganforge.builtin.networks.layers.modulated_convolution import ToImage, demodulation, modulate
+from ganforge.builtin.networks.layers.running_mean import RunningMean
 
 CRITICAL = 2  # layers at the end whose cutoff is the highest frequency that pixels can hold (arXiv:2106.12423, app. F)
 FIRST_CUTOFF, FIRST_STOPBAND = 2.0, 2.0**2.1  # of the input, in cycles per image width (app. F)
@@ -24,7 +24,7 @@ LAST_STOPBAND = 2.0**0.3  # of the last layers, relative to their cutoff (app. F
 OUTPUT_GAIN = 0.25  # of colours, so that they start well inside [-1, 1]
 
 
-class StyleGAN3Generator(StyledGenerator):
+class StyleGAN3Generator(StyleBasedGenerator):
     """StyleGAN3's generator, equivariant to translation, and as config r to rotation (Karras et al. 2021).
 
     arXiv:2106.12423. Config t has 3x3 kernels and separable filters; config r has 1x1 kernels, radially symmetric
@@ -60,7 +60,7 @@ class StyleGAN3Generator(StyledGenerator):
         return StyleGAN3GeneratorNetwork(self, data)
 
 
-def bands(resolution: int, layers: int, margin: int) -> list[Band]:
+def signal_bands(resolution: int, layers: int, margin: int) -> list[SignalBand]:
     """Return the band of the input, those after each of `layers` layers but the last, and that of the image.
 
     Cutoffs and stopbands grow geometrically up to the critically sampled layers; the rate is the least power of two
@@ -68,12 +68,12 @@ def bands(resolution: int, layers: int, margin: int) -> list[Band]:
     """
     found = []
     for index in range(layers + 1):
-        share = min(index / (layers - CRITICAL), 1.0)
-        cutoff = FIRST_CUTOFF * (resolution / 2 / FIRST_CUTOFF) ** share
-        stopband = FIRST_STOPBAND * (resolution / 2 * LAST_STOPBAND / FIRST_STOPBAND) ** share
+        fraction = min(index / (layers - CRITICAL), 1.0)
+        cutoff = FIRST_CUTOFF * (resolution / 2 / FIRST_CUTOFF) ** fraction
+        stopband = FIRST_STOPBAND * (resolution / 2 * LAST_STOPBAND / FIRST_STOPBAND) ** fraction
         rate = 2 ** math.ceil(math.log2(min(2 * stopband, resolution)))
         size = rate + (2 * margin if index < layers - 1 else 0)
-        found.append(Band(cutoff, max(stopband, rate / 2) - cutoff, rate, size))
+        found.append(SignalBand(cutoff, max(stopband, rate / 2) - cutoff, rate, size))
     return found
 
 
@@ -90,7 +90,7 @@ class AliasFreeLayer(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, recipe: StyleGAN3Generator, before: Band, after: Band, style: int
+        self, inputs: int, outputs: int, recipe: StyleGAN3Generator, before: SignalBand, after: SignalBand, style: int
     ) -> None:
         super().__init__()
         kernel = 3 if recipe.config == "t" else 1
@@ -101,18 +101,18 @@ class AliasFreeLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.scale = 1 / math.sqrt(inputs * kernel**2)
         critical = after.cutoff * 2 >= after.rate
-        self.rectify = FilteredRectifier(
+        self.rectify = FilteredLeakyReLU(
             outputs,
-            Band(before.cutoff, before.half_width, before.rate, before.size + self.padding),
+            SignalBand(before.cutoff, before.half_width, before.rate, before.size + self.padding),
             after,
             taps=recipe.taps,
             radial=recipe.config == "r" and not critical,
-            gain=RESCALE,
+            gain=LEAKY_RELU_GAIN,
         )
 
     def forward(self, images: Tensor, style: Tensor) -> Tensor:
         """Map images [B, I, H, W] and a style [B, W] to [B, O, H', W']."""
-        observe(self.magnitude, images)
+        track_magnitude(self.magnitude, images)
         scales, weight = self.affine(style), self.weight * self.scale
         outer = demodulation(weight, scales) * self.magnitude.value.rsqrt()
         result = modulate(images, weight, scales, padding=self.padding)
@@ -121,20 +121,20 @@ class AliasFreeLayer(nn.Module):
         return self.rectify(result)  # type: ignore[no-any-return]
 
 
-def observe(magnitude: RunningMean, images: Tensor) -> None:
+def track_magnitude(magnitude: RunningMean, images: Tensor) -> None:
     """Note the mean square of each of images [B, C, H, W] where they are made in the generator's own turn."""
     if magnitude.training and torch.is_grad_enabled():
-        magnitude.follow(images.detach().float().square().mean((1, 2, 3)))
+        magnitude.update(images.detach().float().square().mean((1, 2, 3)))
 
 
-class StyleGAN3GeneratorNetwork(StyledNetwork, EquivariantGenerator):
+class StyleGAN3GeneratorNetwork(StyleBasedGeneratorNetwork, EquivariantGenerator):
     """Mapping, Fourier features, alias-free layers and colours; there is no noise."""
 
     def __init__(self, recipe: StyleGAN3Generator, data: DataSpec) -> None:
         super().__init__(recipe, data)
         resolution, style = resolution_of(data, recipe.kind), self.style
         check_channels(recipe.channel_base, resolution, "32768 for config t and 65536 for r")
-        plan = bands(resolution, recipe.layers, recipe.margin)
+        plan = signal_bands(resolution, recipe.layers, recipe.margin)
         widths = [min(round(recipe.channel_base / 2 / band.cutoff), recipe.channel_max) for band in plan]
         self.mean_style = RunningMean(style, half_life=recipe.style_half_life_images)
         self.features = FourierFeatures(widths[0], style, plan[0])
@@ -148,9 +148,9 @@ class StyleGAN3GeneratorNetwork(StyledNetwork, EquivariantGenerator):
         self.to_image = ToImage(widths[recipe.layers - 1], data.channels, style)
         self.layers = recipe.layers + 2  # styles: one for the features, one for colours
 
-    def follow(self, style: Tensor) -> None:
+    def track_mean_style(self, style: Tensor) -> None:
         """Note styles for the mean style."""
-        self.mean_style.follow(style)
+        self.mean_style.update(style)
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W]."""
@@ -167,5 +167,5 @@ class StyleGAN3GeneratorNetwork(StyledNetwork, EquivariantGenerator):
     def _colours(self, hidden: Tensor, styles: Tensor) -> Tensor:
         for index, block in enumerate(self.blocks):
             hidden = block(hidden, styles[:, index + 1])
-        observe(self.magnitude, hidden)
+        track_magnitude(self.magnitude, hidden)
         return self.to_image(hidden * self.magnitude.value.rsqrt(), styles[:, -1]) * OUTPUT_GAIN  # type: ignore[no-any-return]

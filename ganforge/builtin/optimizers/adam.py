@@ -8,16 +8,16 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ganforge.builtin.optimizers.moments import Moments
+from ganforge.builtin.optimizers.parts.adam_family import AdamFamily
 
 
-class Adam(Moments):
+class Adam(AdamFamily):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1)."""
 
     kind: Literal["adam"] = "adam"
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make a fused Adam; see `Optimizer.build` for the share."""
+        """Make a fused Adam; see `Optimizer.build` for the step fraction."""
         return torch.optim.Adam(
             parameters,
             lr=self.lr_at(0) * step_fraction,

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ganforge.builtin.optimizers.moments import Moments
+from ganforge.builtin.optimizers.parts.adam_family import AdamFamily
 
 
-class OptimisticAdam(Moments):
+class OptimisticAdam(AdamFamily):
     """Optimistic Adam (Daskalakis et al. 2018, arXiv:1711.00141, algorithm 1).
 
     It takes the next gradient to be like this one: a step goes twice along Adam's direction and takes the last one
@@ -21,7 +21,7 @@ class OptimisticAdam(Moments):
     kind: Literal["optimistic-adam"] = "optimistic-adam"
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make it; see `Optimizer.build` for the share."""
+        """Make it; see `Optimizer.build` for the step fraction."""
         return OptimisticAdamOptimizer(
             parameters, self.lr_at(0) * step_fraction, self.betas_at(0, step_fraction), self.eps
         )
@@ -59,6 +59,7 @@ class OptimisticAdamOptimizer(torch.optim.Optimizer):
         states = [self._state_of(parameter) for parameter in parameters]
         first, second = group["betas"]
         means, squares, last = ([state[key] for state in states] for key in ("mean", "square", "direction"))
+        # Private, and what torch.optim is made of: one kernel for all weights; torch has no public name for it.
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_mul_(squares, second)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)

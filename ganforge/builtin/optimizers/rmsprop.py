@@ -26,7 +26,7 @@ class RmsProp(Optimizer):
     centered: bool = Field(default=False, description="divide by the standard deviation rather than the mean square")
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make it; see `Optimizer.build` for the share."""
+        """Make it; see `Optimizer.build` for the step fraction."""
         lr, alpha, momentum = self.rates_at(0, step_fraction)
         return torch.optim.RMSprop(
             parameters, lr=lr, alpha=alpha, eps=self.eps, momentum=momentum, centered=self.centered
@@ -40,7 +40,8 @@ class RmsProp(Optimizer):
     def rates_at(self, images: int, step_fraction: float) -> tuple[float, float, float]:
         """Return learning rate, decay and momentum m after `images` images shown, corrected for lazy steps.
 
-        A step adds up over (1 - m) of its successors' momentum, so m^share takes (1 - m^share) / (1 - m) with it.
+        A step adds up over (1 - m) of its successors' momentum, so m^f with the step fraction f takes
+        (1 - m^f) / (1 - m) with it.
         """
         momentum = value_at(self.momentum, images)
         corrected = momentum**step_fraction

@@ -16,9 +16,9 @@ class Sgd(Optimizer):
     """Gradient descent with momentum (Polyak 1964; Nesterov's by Sutskever et al. 2013), as in the GAN of 2014.
 
     The correction for lazy steps is another one than Adam's: a plain step is as long as its gradient, and a lazy term,
-    multiplied by the rounds that it skips, weighs what it should without any. Momentum m becomes m^share and the
-    learning rate is multiplied by (1 - m^share) / (1 - m), so that a gradient moves the weights as far in all, and for
-    as many rounds, as without lazy steps.
+    multiplied by the rounds that it skips, weighs what it should without any. With the step
+    fraction f, momentum m becomes m^f and the learning rate is multiplied by (1 - m^f) / (1 - m), so that a gradient
+    moves the weights as far in all, and for as many rounds, as without lazy steps.
     """
 
     kind: Literal["sgd"] = "sgd"
@@ -34,7 +34,7 @@ class Sgd(Optimizer):
         return self
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
-        """Make it; see the class for the share."""
+        """Make it; see the class for the step fraction."""
         lr, momentum = self.rates_at(0, step_fraction)
         return torch.optim.SGD(
             parameters, lr=lr, momentum=momentum, nesterov=self.nesterov, weight_decay=self.weight_decay

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.transform import TRANSFORM, Transform, Transforms
+from ganforge.builtin.regularizers.parts.consistency_transforms import TRANSFORM, ConsistencyTransform, Transforms
 
 
 class BalancedConsistency(Regularizer):
@@ -25,17 +25,17 @@ class BalancedConsistency(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which changes samples; a `DataError` where the transform does not fit the data."""
-        return _Balanced(self, data)
+        return _BalancedConsistencyPenalty(self, data)
 
     def penalty(self, duel: Duel) -> Tensor:
         """Refuse: samples are changed by the module that `build` makes."""
         raise RuntimeError("balanced-consistency draws changes: call the module that build(data) makes")
 
 
-class _Balanced(nn.Module):
+class _BalancedConsistencyPenalty(nn.Module):
     def __init__(self, recipe: BalancedConsistency, data: DataSpec) -> None:
         super().__init__()
-        self.recipe, self.transform = recipe, Transform(recipe.transform, data)
+        self.recipe, self.transform = recipe, ConsistencyTransform(recipe.transform, data)
 
     def forward(self, duel: Duel) -> Tensor:
         """Return the penalty [B], or as the logits."""

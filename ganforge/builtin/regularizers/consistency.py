@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.transform import TRANSFORM, Transform, Transforms
+from ganforge.builtin.regularizers.parts.consistency_transforms import TRANSFORM, ConsistencyTransform, Transforms
 
 
 class Consistency(Regularizer):
@@ -23,17 +23,17 @@ class Consistency(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which changes samples; a `DataError` where the transform does not fit the data."""
-        return _Consistent(self, data)
+        return _ConsistencyPenalty(self, data)
 
     def penalty(self, duel: Duel) -> Tensor:
         """Refuse: samples are changed by the module that `build` makes."""
         raise RuntimeError("consistency draws changes: call the module that build(data) makes")
 
 
-class _Consistent(nn.Module):
+class _ConsistencyPenalty(nn.Module):
     def __init__(self, recipe: Consistency, data: DataSpec) -> None:
         super().__init__()
-        self.weight, self.transform = recipe.weight, Transform(recipe.transform, data)
+        self.weight, self.transform = recipe.weight, ConsistencyTransform(recipe.transform, data)
 
     def forward(self, duel: Duel) -> Tensor:
         """Return the penalty [B], or as the logits."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.builtin.regularizers.parts.input_gradient import gradient_norm_penalty
 
 
 class Dragan(Regularizer):
@@ -31,26 +30,23 @@ class Dragan(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which draws the noise."""
-        return _Around(self)
+        return _DraganPenalty(self)
 
     def penalty(self, duel: Duel) -> Tensor:
         """Refuse: the noise is drawn by the module that `build` makes."""
         raise RuntimeError("dragan draws noise: call the module that build(data) makes")
 
-    def at(self, duel: Duel, noise: Tensor) -> Tensor:
+    def penalty_at(self, duel: Duel, noise: Tensor) -> Tensor:
         """Return the penalty [B] at the real samples plus `noise` [B, *shape], whose standard deviation is 1."""
         std = value_at(self.std, duel.images)
         samples = (duel.real.detach() + noise.to(duel.real.dtype) * std).requires_grad_()
-        gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
-        return penalty
+        return gradient_norm_penalty(duel, samples, self.target) * value_at(self.weight, duel.images)
 
 
-class _Around(nn.Module):
+class _DraganPenalty(nn.Module):
     def __init__(self, recipe: Dragan) -> None:
         super().__init__()
         self.recipe, self.dice = recipe, Dice()
 
     def forward(self, duel: Duel) -> Tensor:
-        return self.recipe.at(duel, self.dice.normal(*duel.real.shape))
+        return self.recipe.penalty_at(duel, self.dice.normal(*duel.real.shape))

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, value_at
-from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.builtin.regularizers.parts.input_gradient import gradient_norm_penalty
 
 
 class GradientPenalty(Regularizer):
@@ -25,26 +25,23 @@ class GradientPenalty(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which draws the places."""
-        return _Between(self)
+        return _InterpolationPenalty(self)
 
     def penalty(self, duel: Duel) -> Tensor:
         """Refuse: the places are drawn by the module that `build` makes."""
         raise RuntimeError("a gradient penalty draws numbers: call the module that build(data) makes")
 
-    def at(self, duel: Duel, places: Tensor) -> Tensor:
+    def penalty_at(self, duel: Duel, places: Tensor) -> Tensor:
         """Return the penalty [B] at `places` [B] on the lines from real (0) to generated samples (1)."""
         real, fake = duel.real.detach(), duel.fake.detach()
         samples = torch.lerp(real, fake, places.view(-1, *[1] * (real.ndim - 1)).to(real.dtype)).requires_grad_()
-        gradient = input_gradient(duel.discriminator(samples, duel.labels), samples)
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        penalty: Tensor = (norm - self.target).square() * value_at(self.weight, duel.images)
-        return penalty
+        return gradient_norm_penalty(duel, samples, self.target) * value_at(self.weight, duel.images)
 
 
-class _Between(nn.Module):
+class _InterpolationPenalty(nn.Module):
     def __init__(self, recipe: GradientPenalty) -> None:
         super().__init__()
         self.recipe, self.dice = recipe, Dice()
 
     def forward(self, duel: Duel) -> Tensor:
-        return self.recipe.at(duel, self.dice.uniform(len(duel.real)))
+        return self.recipe.penalty_at(duel, self.dice.uniform(len(duel.real)))

@@ -28,10 +28,10 @@ class LatentConsistency(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which moves latents."""
-        return _Consistent(self)
+        return _LatentConsistencyPenalty(self)
 
     def penalty(self, duel: Duel) -> Tensor:
-        """Refuse: latents are moved by the module that `build` makes."""
+        """Refuse: latents are perturbed by the module that `build` makes."""
         raise RuntimeError("latent-consistency draws numbers: call the module that build(data) makes")
 
 
@@ -49,19 +49,19 @@ class LatentDiversity(Regularizer):
 
     def build(self, data: DataSpec) -> nn.Module:
         """Make the module, which moves latents."""
-        return _Diverse(self)
+        return _LatentDiversityPenalty(self)
 
     def penalty(self, duel: Duel) -> Tensor:
-        """Refuse: latents are moved by the module that `build` makes."""
+        """Refuse: latents are perturbed by the module that `build` makes."""
         raise RuntimeError("latent-diversity draws numbers: call the module that build(data) makes")
 
 
-class _Moving(nn.Module):
+class _LatentPerturbation(nn.Module):
     def __init__(self, recipe: LatentConsistency | LatentDiversity) -> None:
         super().__init__()
         self.recipe, self.dice = recipe, Dice()
 
-    def moved(self, duel: Duel) -> Tensor:
+    def perturbed_samples(self, duel: Duel) -> Tensor:
         """Return the samples [B, *shape] of latents a little aside; those of the duel are made first."""
         latents, generator, fake = duel.latents, duel.generator, duel.fake
         if latents is None:
@@ -71,30 +71,30 @@ class _Moving(nn.Module):
             )
         assert generator is not None, "it wants the generator itself"
         step = self.dice.normal(*latents.shape) * value_at(self.recipe.std, duel.images)
-        with _as_at_first(generator):
-            moved: Tensor = generator(latents + step.to(latents.dtype), duel.labels)
-        assert moved.shape == fake.shape
-        return moved
+        with _same_draws(generator):
+            perturbed: Tensor = generator(latents + step.to(latents.dtype), duel.labels)
+        assert perturbed.shape == fake.shape
+        return perturbed
 
 
-class _Consistent(_Moving):
+class _LatentConsistencyPenalty(_LatentPerturbation):
     def forward(self, duel: Duel) -> Tensor:
         """Return the penalty [B], or as the logits."""
         with torch.no_grad():
-            moved = self.moved(duel)
-        difference = duel.fake_logits - duel.discriminator(moved, duel.labels)
+            perturbed = self.perturbed_samples(duel)
+        difference = duel.fake_logits - duel.discriminator(perturbed, duel.labels)
         return value_at(self.recipe.weight, duel.images) * difference.square()
 
 
-class _Diverse(_Moving):
+class _LatentDiversityPenalty(_LatentPerturbation):
     def forward(self, duel: Duel) -> Tensor:
         """Return the penalty [B]."""
-        difference = self.moved(duel) - duel.fake
+        difference = self.perturbed_samples(duel) - duel.fake
         return -value_at(self.recipe.weight, duel.images) * difference.flatten(1).square().mean(1)
 
 
 @contextmanager
-def _as_at_first(network: nn.Module) -> Iterator[None]:
+def _same_draws(network: nn.Module) -> Iterator[None]:
     """Let a network draw what it drew in its first forward since the dice were rolled: noise, styles that are mixed."""
     dice: list[Dice] = [die for _, die in all_dice(network)]
     calls = [die.calls for die in dice]

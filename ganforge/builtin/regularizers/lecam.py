@@ -53,7 +53,7 @@ class LeCamPenalty(nn.Module):
     def forward(self, duel: Duel) -> Tensor:
         """Return the penalty [B], or as the logits, weight included."""
         real, fake = duel.real_logits, duel.fake_logits
-        self._follow()
+        self._update_anchors()
         self.seen.add(torch.stack([real.detach().flatten(), fake.detach().flatten()], 1))
         counts = duel.images >= self.recipe.after_images
         weight = self.begun * (value_at(self.recipe.weight, duel.images) if counts else 0.0)
@@ -62,9 +62,9 @@ class LeCamPenalty(nn.Module):
         return penalty * weight.to(real.dtype)
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_anchors(self) -> None:
         """Move the anchors towards what was seen up to the last turn: at first all the way, then by 1 - `decay`."""
         new = self.seen.count.clamp(max=1.0)  # 0 where nothing was settled since
-        share = torch.where(self.begun > 0, 1 - self.recipe.decay, 1.0) * new
-        self.anchors.lerp_(self.seen.take(), share)
+        step = torch.where(self.begun > 0, 1 - self.recipe.decay, 1.0) * new
+        self.anchors.lerp_(self.seen.take(), step)
         self.begun.copy_(torch.maximum(self.begun, new))

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ganforge.api import Duel, PositiveNumber, RecipeError, Regularizer, Role, value_at
-
-_TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+from ganforge.builtin.constraints.parts.weight_layers import TRANSPOSED_CONVOLUTIONS
 
 
 class Orthogonal(Regularizer):
@@ -48,7 +47,7 @@ class Orthogonal(Regularizer):
                 continue
             owner = network.get_submodule(layer)
             if not isinstance(owner, nn.Embedding | nn.EmbeddingBag):
-                yield (weight.transpose(0, 1) if isinstance(owner, _TRANSPOSED) else weight).flatten(1)
+                yield (weight.transpose(0, 1) if isinstance(owner, TRANSPOSED_CONVOLUTIONS) else weight).flatten(1)
 
 
 def _overlap(matrix: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, Role, StyleGenerator, Tally, value_at
-from ganforge.builtin.regularizers.input_gradient import input_gradient
+from ganforge.builtin.regularizers.parts.input_gradient import input_gradient
 
 
 class PathLength(Regularizer):
@@ -61,7 +61,7 @@ class PathLengthPenalty(nn.Module):
         shrink = self.shrink if len(latents) % self.shrink == 0 else 1
         styles = generator.styles(latents[::shrink], None if labels is None else labels[::shrink])
         lengths = self.lengths(generator, styles)
-        self._follow()
+        self._update_mean_length()
         aim = torch.lerp(lengths.detach(), self.mean, self.begun)
         self.seen.add(lengths)
         return value_at(self.weight, duel.images) * (lengths - aim).square()
@@ -74,9 +74,9 @@ class PathLengthPenalty(nn.Module):
         return gradient.float().square().sum(2).mean(1).sqrt()
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_mean_length(self) -> None:
         """Move the mean towards what was seen up to the last turn: at first all the way, then by `decay`."""
         new = self.seen.count.clamp(max=1.0)  # 0 where nothing was settled since
-        share = torch.where(self.begun > 0, self.decay, 1.0) * new
-        self.mean.lerp_(self.seen.take(), share)
+        step = torch.where(self.begun > 0, self.decay, 1.0) * new
+        self.mean.lerp_(self.seen.take(), step)
         self.begun.copy_(torch.maximum(self.begun, new))

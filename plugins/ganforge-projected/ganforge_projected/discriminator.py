@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge import DataError, DataSpec, Dice, Discriminator, FeatureDiscriminator
-from ganforge_projected.mixing import Mixing
-from ganforge_projected.pyramid import CHANNELS, Pyramid
+from ganforge_projected.mixing import FeatureMixing
+from ganforge_projected.pyramid import CHANNELS, FeaturePyramid
 
-_KERNEL = 4  # of the last convolutions
-_EMBEDDED = 64  # length of an embedded label
-_WIDEST = 8  # the deepest layers have so many times the width
+_LAST_KERNEL = 4  # of the last convolutions
+_EMBEDDING_SIZE = 64  # length of an embedded label
+_MAX_MULTIPLE = 8  # the deepest layers have so many times the width
 
 
 class Projected(Discriminator):
@@ -63,11 +63,13 @@ class ProjectedNetwork(FeatureDiscriminator):
         self.data, self.resolution = data, recipe.features_resolution
         self.batch_group = 0 if recipe.batch_norm else 1
         self.dice = Dice() if data.channels == 4 else None
-        self.pyramid = Pyramid()
-        self.mixing = Mixing(CHANNELS, recipe.width)
-        self.end = self.resolution // (32 if self.resolution >= 32 * _KERNEL else 16)  # what every scale is halved to
+        self.pyramid = FeaturePyramid()
+        self.mixing = FeatureMixing(CHANNELS, recipe.width)
+        self.end = self.resolution // (
+            32 if self.resolution >= 32 * _LAST_KERNEL else 16
+        )  # what every scale is halved to
         scales = [
-            Scale(inputs, self.resolution // size // self.end, recipe, data.label_size)
+            ScaleDiscriminator(inputs, self.resolution // size // self.end, recipe, data.label_size)
             for inputs, size in zip(self.mixing.outputs, (2, 4, 8, 16), strict=True)
         ]
         self.scales = nn.ModuleList(scales)
@@ -81,13 +83,13 @@ class ProjectedNetwork(FeatureDiscriminator):
     def forward_features(self, samples: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Return logits [B, 4 N], the projected features of the four scales, and what the last layers see [B, F]."""
         encoded = self.data.encode(labels) if self.data.label_size else None
-        features = self.mixing(self.pyramid(self.shown(samples)))
+        features = self.mixing(self.pyramid(self.preprocess(samples)))
         logits, hidden = zip(
             *(scale(feature, encoded) for scale, feature in zip(self.scales, features, strict=True)), strict=True
         )
         return torch.cat(logits, 1), [*features, torch.cat([layer.flatten(1) for layer in hidden], 1)]
 
-    def shown(self, samples: Tensor) -> Tensor:
+    def preprocess(self, samples: Tensor) -> Tensor:
         """Return samples [B, C, R, R] as the frozen network is shown them: in three colours, resized."""
         images = samples
         if self.dice is not None:
@@ -100,7 +102,7 @@ class ProjectedNetwork(FeatureDiscriminator):
         return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
-class Scale(nn.Module):
+class ScaleDiscriminator(nn.Module):
     """The discriminator of one scale: 4x4 convolutions that halve the resolution, then one without padding.
 
     Args:
@@ -113,17 +115,17 @@ class Scale(nn.Module):
     def __init__(self, inputs: int, factor: int, recipe: Projected, label_size: int) -> None:
         super().__init__()
         halvings = factor.bit_length() - 1
-        widths = [recipe.width * _WIDEST // 2**index for index in reversed(range(halvings))]
+        widths = [recipe.width * _MAX_MULTIPLE // 2**index for index in reversed(range(halvings))]
         self.layers = nn.Sequential()
         for before, after in pairwise([inputs, *widths]):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1))
             if recipe.batch_norm:
                 self.layers.append(nn.BatchNorm2d(after))
             self.layers.append(nn.LeakyReLU(0.2, inplace=True))
-        self.last = nn.Conv2d([inputs, *widths][-1], _EMBEDDED if label_size else 1, _KERNEL, bias=False)
-        self.embed = nn.Linear(label_size, _EMBEDDED, bias=False) if label_size else None
+        self.last = nn.Conv2d([inputs, *widths][-1], _EMBEDDING_SIZE if label_size else 1, _LAST_KERNEL, bias=False)
+        self.embed = nn.Linear(label_size, _EMBEDDING_SIZE, bias=False) if label_size else None
         if self.embed is not None:
-            nn.init.normal_(self.embed.weight, 0.0, _EMBEDDED**-0.5)
+            nn.init.normal_(self.embed.weight, 0.0, _EMBEDDING_SIZE**-0.5)
 
     def forward(self, features: Tensor, encoded: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return logits [B, N] and what the last layer sees [B, C, H, W], of features and labels [B, label_size]."""

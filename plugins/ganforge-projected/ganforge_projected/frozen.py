@@ -65,7 +65,7 @@ def random_conv(inputs: int, outputs: int, kernel: int) -> FrozenConv:
     return FrozenConv(weight, edges=(edge, edge, edge, edge))
 
 
-def folded(convolution: Any, norm: Any, *, rectify: bool) -> FrozenConv:
+def fold_batch_norm(convolution: Any, norm: Any, *, rectify: bool) -> FrozenConv:
     """Make one convolution of a trained one and the BatchNorm that follows it, as they are in evaluation.
 
     Args:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ganforge_projected.frozen import random_conv
 
 
-class Mixing(nn.Module):
+class FeatureMixing(nn.Module):
     """Cross-channel and cross-scale mixing (Sauer et al. 2021, arXiv:2111.01007, sec. 3.2), drawn once and frozen.
 
     Across channels: a random 1x1 convolution of each scale. Across scales, from the coarsest to the finest: a residual

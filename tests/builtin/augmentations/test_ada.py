@@ -152,7 +152,7 @@ def test_a_resumed_run_goes_on_as_the_uninterrupted_one():
         roll(played, 8)
         played.p.value.fill_(0.5)
         seen.append(played(samples))
-        assert played.p.numbers == [0.5]
+        assert played.p.values == [0.5]
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
     assert torch.equal(network.clock.value, resumed.clock.value)

@@ -103,11 +103,11 @@ def play(network: ReplayNetwork, rounds: int, batch: int = 8, parts: int = 1, cl
 
 
 def held(network: ReplayNetwork) -> list[int]:
-    return [int(sample[0]) for sample in network.pool[: int(network.held.numbers[0])]]
+    return [int(sample[0]) for sample in network.pool[: int(network.held.values[0])]]
 
 
 def test_the_pool_takes_the_first_rows_of_each_round_and_never_one_of_the_same_round():
-    network = replay(slots=12, fresh=3, share=1.0)
+    network = replay(slots=12, fresh=3, probability=1.0)
     first, second, third = play(network, 3)
     assert first[:, 0].tolist() == list(range(1, 9)), "the pool is empty"
     assert set(second[:, 0].tolist()) <= {1, 2, 3}
@@ -128,7 +128,7 @@ def test_a_full_pool_forgets_at_random():
 
 
 def test_the_share_that_comes_from_the_pool():
-    network = replay(slots=64, fresh=64, share=0.25)
+    network = replay(slots=64, fresh=64, probability=0.25)
     *_, last = play(network, 2, batch=2000)
     old = last[:, 0] <= 2000
     assert old.float().mean().item() == pytest.approx(0.25, abs=5 * (0.1875 / 2000) ** 0.5), "five standard errors"
@@ -168,7 +168,7 @@ def test_processes_that_add_up_what_they_noted_have_the_same_pool():
 
 
 def test_samples_are_exchanged_for_those_of_their_class():
-    network = replay(CLASSES, slots=30, fresh=8, share=1.0)
+    network = replay(CLASSES, slots=30, fresh=8, probability=1.0)
     rounds = play(network, 6, classes=3)
     assert any(not torch.equal(seen, numbered(1 + 8 * index, 8)) for index, seen in enumerate(rounds))
     for index, seen in enumerate(rounds):
@@ -177,7 +177,7 @@ def test_samples_are_exchanged_for_those_of_their_class():
 
 
 def test_where_the_pool_has_none_of_a_class_samples_stay():
-    network = replay(CLASSES, slots=4, fresh=1, share=1.0)
+    network = replay(CLASSES, slots=4, fresh=1, probability=1.0)
     _, second = play(network, 2, classes=3)  # the pool holds sample 1, of class 1
     assert second[:, 0].tolist() == [1 if number % 3 == 1 else number for number in range(9, 17)]
 
@@ -207,7 +207,7 @@ def test_what_replay_cannot_do_is_refused_in_words():
     with pytest.raises(ValidationError, match="fresh <= slots"):
         Replay(slots=2, fresh=3)
     with pytest.raises(ValidationError, match="from 0 to 1"):
-        Replay(share=1.5)
+        Replay(probability=1.5)
     network = replay(IMAGES)
     roll_dice(network, Roll(0, "test", rows=4, total=4))
     small = torch.zeros(4, 1, 4, 4)
@@ -218,7 +218,7 @@ def test_what_replay_cannot_do_is_refused_in_words():
 def test_exchanges_are_for_the_discriminators_main_turn_alone():
     """Both together in a game: what the lazy penalty and the generator see is not exchanged."""
     table = gan_table(
-        discriminator__augmentations=[{"kind": "apa", "p": 1.0}, {"kind": "replay", "share": 1.0}],
+        discriminator__augmentations=[{"kind": "apa", "p": 1.0}, {"kind": "replay", "probability": 1.0}],
         discriminator__regularizers=[{"kind": "r1", "every": 2}],
     )
     runner = runner_of(table, IMAGES, batch=16)
@@ -226,23 +226,23 @@ def test_exchanges_are_for_the_discriminators_main_turn_alone():
     runner.play_round(first)
     game = runner.game
     roll_dice(game, Roll(3, "discriminator", 16, 0, 16, 16))
-    duel = game.duel_of_discriminator(second, (), joint=True)
+    duel = game.discriminator_duel(second, (), joint=True)
     assert duel.latents is None, "nobody knows where samples of the pool came from"
     assert set(map(tuple, duel.fake.flatten(1).tolist())) <= set(
         map(tuple, game.augmentations["replay"].pool.flatten(1).tolist())
     )
     assert not torch.equal(duel.real, second["image"])
-    lazy = game.duel_of_discriminator(second, ())
+    lazy = game.discriminator_duel(second, ())
     assert torch.equal(lazy.real, second["image"])
     assert lazy.latents is not None
-    assert torch.equal(game.duel_of_generator(second).real, second["image"])
+    assert torch.equal(game.generator_duel(second).real, second["image"])
 
 
 def test_apa_leaves_the_latents_known():
     runner = runner_of(gan_table(discriminator__augmentations=[{"kind": "apa", "p": 1.0}]), IMAGES, batch=16)
     (batch,) = batches(runner, ToySource(IMAGES), 1)
     roll_dice(runner.game, Roll(3, "discriminator", 0, 0, 16, 16))
-    duel = runner.game.duel_of_discriminator(batch, (), joint=True)
+    duel = runner.game.discriminator_duel(batch, (), joint=True)
     assert torch.equal(duel.real, duel.fake), "with p = 1 every real sample is replaced by the generated one of its row"
     assert duel.latents is not None
 

@@ -13,7 +13,7 @@ from ganforge.builtin.constraints.spectral_norm import SpectralNorm
 from ganforge.builtin.constraints.weight_clipping import WeightClipping
 from ganforge.builtin.networks.biggan import BigganGenerator
 from ganforge.builtin.networks.dcgan import DcganDiscriminator, DcganGenerator
-from ganforge.builtin.networks.heads import MinibatchStddev
+from ganforge.builtin.networks.minibatch_stddev import MinibatchStddev
 from ganforge.builtin.networks.mlp import MlpGenerator
 from ganforge.builtin.networks.r3gan import R3GANDiscriminator
 from ganforge.builtin.networks.sngan import SnganGenerator
@@ -181,7 +181,7 @@ def test_what_cannot_be_normalised_is_refused_in_words():
     [
         (StyleGAN2Generator(latent=4, channel_base=32, channel_max=4, mapping_layers=1), "EqualizedLinear"),
         (StyleGAN2Discriminator(channel_base=32, channel_max=4), "EqualizedConv"),
-        (R3GANDiscriminator(channel_base=32, channel_max=16), "Convolution"),
+        (R3GANDiscriminator(channel_base=32, channel_max=16), "HeConvolution"),
         (MinibatchStddev(network=StyleGAN2Discriminator(channel_base=32, channel_max=4)), "EqualizedConv"),
     ],
     ids=lambda entry: entry if isinstance(entry, str) else entry.kind,

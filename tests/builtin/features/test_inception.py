@@ -13,7 +13,7 @@ from support.inception import make_weights
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganforge.builtin.features.inception import Inception
-from ganforge.builtin.features.published import Publication
+from ganforge.builtin.features.parts.published_weights import Publication
 from ganforge.errors import GanforgeError
 
 

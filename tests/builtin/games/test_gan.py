@@ -97,9 +97,9 @@ def test_augmentation_is_what_the_discriminator_sees_in_every_turn():
 
     runner = runner_of(gan_table(discriminator__regularizers=[{"kind": "r1", "every": 2}]), SPEC, batch=16)
     (batch,) = batches(runner, ToySource(SPEC), 1)
-    plain = runner.game.see(batch["image"], None)
+    plain = runner.game.discriminator_logits(batch["image"], None)
     runner.game.augmentations["noted"] = Noted()
-    assert not torch.equal(runner.game.see(batch["image"], None), plain)
+    assert not torch.equal(runner.game.discriminator_logits(batch["image"], None), plain)
     Noted.rows.clear()
     runner.play_round(batch)
     assert Noted.rows == [32, 16, 16]

@@ -135,8 +135,8 @@ def test_real_images_are_shown_as_the_stage_has_them():
     boxes = real.view(8, 1, 4, 4, 4, 4).mean((3, 5))
     half = real.view(8, 1, 8, 2, 8, 2).mean((3, 5))
     expected = half / 3 + boxes.repeat_interleave(2, 2).repeat_interleave(2, 3) * 2 / 3
-    torch.testing.assert_close(game.duel_of_discriminator({"image": real}, []).real, expected)
-    duel = game.duel_of_generator({"image": real})
+    torch.testing.assert_close(game.discriminator_duel({"image": real}, []).real, expected)
+    duel = game.generator_duel({"image": real})
     torch.testing.assert_close(duel.real, expected)
     assert duel.fake.shape == (8, 1, 8, 8)
 

@@ -24,9 +24,9 @@ def play(top_k: Any, images: int = 0, loss: str = "non-saturating", rows: int = 
     (batch,) = batches(runner, ToySource(SPEC), 1)
     set_clocks(runner.game, images)
     roll_dice(runner.game, Roll(0, "generator", images, 0, rows, rows))
-    taught = runner.game.generator_terms((), batch)["adversarial"]
+    taught = runner.game.generator_objective((), batch)["adversarial"]
     roll_dice(runner.game, Roll(0, "generator", images, 0, rows, rows))
-    duel = runner.game.duel_of_generator(batch)
+    duel = runner.game.generator_duel(batch)
     return taught, runner.game.loss.generator(duel), duel.fake_logits
 
 
@@ -54,8 +54,8 @@ def test_others_have_no_gradient():
     runner = runner_of(gan_table(generator__top_k=0.25), SPEC, batch=12)
     (batch,) = batches(runner, ToySource(SPEC), 1)
     roll_dice(runner.game, Roll(0, "generator", 0, 0, 12, 12))
-    duel = runner.game.duel_of_generator(batch)
-    (slope,) = torch.autograd.grad(runner.game.top_k_loss(duel).mean(), duel.fake)
+    duel = runner.game.generator_duel(batch)
+    (slope,) = torch.autograd.grad(runner.game.generator_adversarial_loss(duel).mean(), duel.fake)
     best = duel.fake_logits.topk(3).indices
     assert (slope[best].abs().sum(1) > 0).all()
     assert slope.abs().sum(1).count_nonzero() == 3

@@ -12,9 +12,9 @@ from support.examinations import ArraySource, ConstantGame, DiceGame, exam_of, m
 
 from ganforge.builtin.features.pixels import Pixels
 from ganforge.builtin.features.vgg16 import Vgg16
-from ganforge.builtin.metrics import neighbours
 from ganforge.builtin.metrics.density_coverage import DensityCoverage, density_coverage, expected_coverage
-from ganforge.builtin.metrics.neighbours import nearest, nearest_others
+from ganforge.builtin.metrics.parts import nearest_neighbours
+from ganforge.builtin.metrics.parts.nearest_neighbours import nearest, nearest_others
 from ganforge.errors import DataError
 
 
@@ -31,7 +31,7 @@ def by_hand(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_it_is_the_papers_formula(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "PORTION", 500)  # a few rows at a time
+    monkeypatch.setattr(nearest_neighbours, "PORTION", 500)  # a few rows at a time
     rng = np.random.default_rng(k)
     real, fake = 100 + rng.normal(size=(90, 6)), 100.3 + 0.7 * rng.normal(size=(70, 6))
     found = density_coverage(torch.from_numpy(real), torch.from_numpy(fake), k)
@@ -39,7 +39,7 @@ def test_it_is_the_papers_formula(k: int, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_neighbours_are_found_where_digits_could_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "PORTION", 300)
+    monkeypatch.setattr(nearest_neighbours, "PORTION", 300)
     vectors = (1e3 + np.random.default_rng(0).normal(size=(60, 4))).astype(np.float32)
     expected = cdist(vectors.astype(np.float64), vectors.astype(np.float64))
     np.fill_diagonal(expected, np.inf)

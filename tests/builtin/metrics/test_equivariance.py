@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from ganforge.api.network import Draw, EquivariantGenerator
 from ganforge.builtin.metrics.equivariance import RotationEquivariance, TranslationEquivariance, decibels
-from ganforge.builtin.metrics.resampled import band_limited, octagon, rotated, translated, turned
+from ganforge.builtin.metrics.parts.image_motion import (
+    limit_band,
+    octagon_filter,
+    rotate_image,
+    rotate_vectors,
+    translate_image,
+)
 from ganforge.errors import DataError, GanforgeError
 
 R = 32
@@ -160,26 +166,26 @@ def test_octagon_is_the_transform_of_what_two_squares_share() -> None:
     offset[:, 1, 0] = 0.0
     axis = (torch.arange(401, dtype=torch.float64) + 0.5) / 401 - 0.5
     frequency = torch.cartesian_prod(axis, axis)
-    inside = (turned(frequency[None], angle).abs() < 0.5 + 1e-9).all(2).double()  # [6, F]
+    inside = (rotate_vectors(frequency[None], angle).abs() < 0.5 + 1e-9).all(2).double()  # [6, F]
     phase = 2 * math.pi * torch.einsum("fk,auk->auf", frequency, offset)
     expected = torch.einsum("af,auf->au", inside, phase.cos()) / len(frequency)
-    torch.testing.assert_close(octagon(offset, angle), expected, rtol=0, atol=4e-3)
+    torch.testing.assert_close(octagon_filter(offset, angle), expected, rtol=0, atol=4e-3)
 
 
 def test_translated_by_whole_pixels_is_a_shift_and_says_what_it_saw() -> None:
     images = torch.randn(1, 2, 8, 8, dtype=torch.float64)
-    moved, seen = translated(images, torch.tensor([[3.0, -1.0]]))
+    moved, seen = translate_image(images, torch.tensor([[3.0, -1.0]]))
     torch.testing.assert_close(moved[:, :, :7, 3:], images[:, :, 1:, :5], rtol=0, atol=1e-12)
     assert seen[0, 0, :7, 3:].all()
     assert seen.sum() == 7 * 5
-    _, seen = translated(images, torch.tensor([[0.5, 0.0]]))
+    _, seen = translate_image(images, torch.tensor([[0.5, 0.0]]))
     assert seen.sum() == 8 * 3, "of 8 columns those three whose six neighbours are all there"
 
 
 def test_rotated_by_a_quarter_is_exact_but_for_the_filter_that_both_have() -> None:
     images, angle = torch.randn(1, 1, 12, 12, dtype=torch.float64), torch.tensor([math.pi / 2], dtype=torch.float64)
-    found, seen = rotated(images, angle)
-    other, seen_too = band_limited(torch.rot90(images, -1, (2, 3)), angle)
+    found, seen = rotate_image(images, angle)
+    other, seen_too = limit_band(torch.rot90(images, -1, (2, 3)), angle)
     torch.testing.assert_close(found[seen & seen_too], other[seen & seen_too], rtol=0, atol=1e-9)
     torch.testing.assert_close(found[seen], torch.rot90(images, -1, (2, 3))[seen], rtol=0, atol=1e-9)
     assert seen.sum() == 12 * 12

@@ -21,7 +21,7 @@ from ganforge.api.families import Features
 from ganforge.api.metric import FeatureNetwork, FeatureOutput, Moments, SampleRequest, Side
 from ganforge.builtin.features.inception import Inception
 from ganforge.builtin.metrics.fid import FrechetDistance
-from ganforge.builtin.metrics.frechet import frechet_distance
+from ganforge.builtin.metrics.parts.frechet_distance import frechet_distance
 from ganforge.errors import DataError
 
 

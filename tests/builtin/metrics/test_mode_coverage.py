@@ -33,7 +33,7 @@ def test_values_counted_by_hand(tmp_path: Path) -> None:
         "fake": 4,
         "modes": 4,
         "radius": 3.0,
-        "share": 0.0,
+        "min_fraction": 0.0,
         "reference": "reference-1",
     }.items() <= found.receipt.items()
 
@@ -47,8 +47,10 @@ def test_distance_is_euclidean() -> None:
 def test_a_mode_is_covered_by_its_share_of_good_samples(tmp_path: Path) -> None:
     points = torch.tensor([[0.0, 0.0]] * 97 + [[10.0, 0.0], [0.0, 10.0], [0.0, 10.0]])
     assert measure(points, tmp_path).values["modes-covered"] == 3
-    assert measure(points, tmp_path, share=0.08).values["modes-covered"] == 2  # 2 of 100 / 4 = 0.08 of its fair number
-    assert measure(points, tmp_path, share=0.09).values["modes-covered"] == 1
+    assert (
+        measure(points, tmp_path, min_fraction=0.08).values["modes-covered"] == 2
+    )  # 2 of 100 / 4 = 0.08 of its fair number
+    assert measure(points, tmp_path, min_fraction=0.09).values["modes-covered"] == 1
 
 
 def test_all_samples_in_one_mode_have_the_greatest_divergence(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_the_mixture_itself_is_covered_and_its_good_share_is_that_of_a_rayleigh_
     generator = torch.Generator().manual_seed(0)
     points = torch.as_tensor(MODES, dtype=torch.float32).repeat(2_500, 1)
     points = points + 0.5 * torch.randn(points.shape, generator=generator)
-    found = measure(points, tmp_path, share=0.9).values
+    found = measure(points, tmp_path, min_fraction=0.9).values
     assert found["modes-covered"] == 4
     assert found["high-quality"] == pytest.approx(1 - math.exp(-(3**2) / 2), abs=0.004)  # four deviations
     assert found["reverse-kl"] == pytest.approx(0, abs=1e-3)

@@ -18,7 +18,7 @@ from ganforge.api.metric import FeatureNetwork
 from ganforge.api.network import Draw, GeneratorNetwork, StyleGenerator
 from ganforge.builtin.features.lpips import Lpips
 from ganforge.builtin.features.pixels import Pixels
-from ganforge.builtin.metrics.path_length import PathLength, Steps, slerp
+from ganforge.builtin.metrics.path_length import PathSteps, PerceptualPathLength, slerp
 from ganforge.errors import DataError, GanforgeError
 
 L, R = 6, 4
@@ -73,7 +73,7 @@ class PathGame(DrawnGame):
 
 def steps(game: DiceGame, cache: Path, count: int = 200, **fields: object) -> np.ndarray:
     fields = {"by": Pixels(), "space": "z", "path": "full", "epsilon": 1e-2, "crop": False, **fields}
-    rows = looked_at(exam_of(game, SOURCE, cache), count, view=Steps(**fields))
+    rows = looked_at(exam_of(game, SOURCE, cache), count, view=PathSteps(**fields))
     assert rows.shape == (count, 1)
     return np.asarray(rows[:, 0].double())
 
@@ -107,7 +107,7 @@ def test_in_w_paths_are_straight_and_their_mean_is_known(tmp_path: Path) -> None
     for path in ("full", "end"):
         np.testing.assert_allclose(steps(game, tmp_path, space="w", path=path), expected, rtol=5e-3)
     found = measured(
-        PathLength(features=Pixels(), space="w", samples=3_000, discard=0), exam_of(game, SOURCE, tmp_path)
+        PerceptualPathLength(features=Pixels(), space="w", samples=3_000, discard=0), exam_of(game, SOURCE, tmp_path)
     )
     assert found.values["path-length-wfull-pixels"] == pytest.approx(0.08 * L, rel=0.06)
 
@@ -138,7 +138,7 @@ def test_both_ends_have_one_noise_and_one_label(tmp_path: Path) -> None:
 
 def test_a_path_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     game = PathGame(Linear(0.1, noisy=True))
-    view = Steps(Pixels(), "z", "full", 1e-2, crop=False)
+    view = PathSteps(Pixels(), "z", "full", 1e-2, crop=False)
     alone = view.rows(exam_of(game, SOURCE, tmp_path).subject.batch(3, 5))
     np.testing.assert_allclose(alone[:, 0], steps(game, tmp_path, 64)[3:8], rtol=1e-3)
     one, two = ends(game, tmp_path, 64)
@@ -149,7 +149,7 @@ def test_a_path_does_not_depend_on_its_batch(tmp_path: Path) -> None:
 
 def test_the_least_and_the_greatest_percent_are_left_out(tmp_path: Path) -> None:
     exam = exam_of(PathGame(Linear()), SOURCE, tmp_path)
-    found = measured(PathLength(features=Pixels(), samples=300, epsilon=1e-2), exam)
+    found = measured(PerceptualPathLength(features=Pixels(), samples=300, epsilon=1e-2), exam)
     rows = np.sort(steps(PathGame(Linear()), tmp_path, 300))
     # numpy's "lower" of 1 % of 300 and "higher" of 99 %: places 2 and 297, counted from 0
     assert found.values["path-length-zfull-pixels"] == pytest.approx(rows[2:298].mean(), rel=1e-6)
@@ -168,7 +168,7 @@ def test_the_crop_is_the_middle_of_the_image(tmp_path: Path) -> None:
 
     source = ArraySource(noise(4, 3, 16, 16))
     for crop, alone in ((True, True), (False, False)):
-        metric = PathLength(features=Pixels(), crop=crop, samples=10, epsilon=1e-2)
+        metric = PerceptualPathLength(features=Pixels(), crop=crop, samples=10, epsilon=1e-2)
         found = measured(metric, exam_of(PathGame(Placed()), source, tmp_path))
         assert (found.values["path-length-zfull-pixels"] == 0) == alone
 
@@ -194,7 +194,8 @@ class Colours(Features):
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     def found(game: DiceGame, **fields: object) -> None:
         measured(
-            PathLength.model_validate({"features": Pixels(), "samples": 4, **fields}), exam_of(game, SOURCE, tmp_path)
+            PerceptualPathLength.model_validate({"features": Pixels(), "samples": 4, **fields}),
+            exam_of(game, SOURCE, tmp_path),
         )
 
     with pytest.raises(GanforgeError, match="needs a generator with styles"):
@@ -206,9 +207,9 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     with pytest.raises(GanforgeError, match="does not tell which generator"):
         found(DiceGame((3, R, R)))
     with pytest.raises(DataError, match="1 or 3 channels"):
-        PathLength(features=Pixels()).requests(ArraySource(noise(2, 2, 4, 4)))
+        PerceptualPathLength(features=Pixels()).requests(ArraySource(noise(2, 2, 4, 4)))
 
 
 def test_only_lpips_makes_a_ppl() -> None:
-    assert set(PathLength(features=Lpips(), space="w", path="end").directions()) == {"ppl-wend"}
-    assert set(PathLength(features=Pixels()).directions()) == {"path-length-zfull-pixels"}
+    assert set(PerceptualPathLength(features=Lpips(), space="w", path="end").directions()) == {"ppl-wend"}
+    assert set(PerceptualPathLength(features=Pixels()).directions()) == {"path-length-zfull-pixels"}

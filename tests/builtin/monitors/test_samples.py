@@ -15,8 +15,8 @@ from ganforge.builtin.monitors.memorisation import MemorisationMonitor
 from ganforge.builtin.monitors.metric_turned import MetricTurned
 from ganforge.builtin.monitors.mode_collapse import ModeCollapse
 from ganforge.builtin.monitors.partial_collapse import PartialCollapse
+from ganforge.builtin.monitors.parts.trends import noise, swings, turns
 from ganforge.builtin.monitors.slow import Slow
-from ganforge.builtin.monitors.trends import noise, swings, turns
 
 MONITORS = (ConstantOutput(), ModeCollapse(), PartialCollapse(), Slow())
 MODES = 'metrics=[{kind="mode-coverage", every_images=1_600}]'

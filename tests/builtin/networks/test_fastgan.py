@@ -6,7 +6,7 @@ from torch import nn
 
 from ganforge.api.data import DataSpec
 from ganforge.api.dice import Roll, roll_dice
-from ganforge.builtin.networks.fastgan import Block, Excitation, FastganGenerator, Noise
+from ganforge.builtin.networks.fastgan import FastganBlock, FastganGenerator, NoiseInjection, SkipLayerExcitation
 from ganforge.errors import DataError
 
 LAYOUTS = pytest.mark.parametrize("layout", ["liu", "sauer", "lite"])
@@ -52,7 +52,7 @@ def test_where_blocks_are_double_and_noisy(layout, noisy):
     for name, block in network.blocks.items():
         layers = list(block.modules())
         assert sum(isinstance(layer, nn.Conv2d) for layer in layers) == (2 if name in noisy else 1)
-        assert sum(isinstance(layer, Noise) for layer in layers) == (2 if name in noisy else 0)
+        assert sum(isinstance(layer, NoiseInjection) for layer in layers) == (2 if name in noisy else 0)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_excitations_come_from_a_sixteenth_of_the_resolution(resolution, sources
 
 
 def test_an_excitation_weighs_channels_between_0_and_1():
-    excitation = Excitation(3, 5)
+    excitation = SkipLayerExcitation(3, 5)
     weights = excitation(torch.randn(2, 3, 8, 8))
     assert weights.shape == (2, 5, 1, 1)
     assert ((weights > 0) & (weights < 1)).all()
@@ -78,7 +78,7 @@ def test_an_excitation_weighs_channels_between_0_and_1():
 
 
 def test_low_resolutions_gate_high_ones():
-    """With the excitation's weights at 0 each channel at 64x64 is halved: sigmoid(0)."""
+    """With the excitation's weights at 0 each channel at 64x64 is fir_downsample: sigmoid(0)."""
     network = FastganGenerator(latent=4, width=8, layout="lite").build(DataSpec((1, 64, 64))).eval()
     seen: dict[str, torch.Tensor] = {}
     network.blocks["64"].register_forward_hook(lambda module, args, output: seen.update(before=output))
@@ -89,7 +89,7 @@ def test_low_resolutions_gate_high_ones():
 
 
 def test_a_block_doubles_and_gates():
-    block = Block(2, 3, double=False).eval().double()
+    block = FastganBlock(2, 3, double=False).eval().double()
     images = torch.randn(2, 2, 4, 4, dtype=torch.float64)
     bigger = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     convolution, norm = block.layers[1], block.layers[2]
@@ -98,7 +98,7 @@ def test_a_block_doubles_and_gates():
 
 
 def test_noise_is_one_plane_for_all_channels_and_begins_at_nothing():
-    noise, images = rolled(Noise(), 2), torch.randn(2, 3, 4, 4)
+    noise, images = rolled(NoiseInjection(), 2), torch.randn(2, 3, 4, 4)
     assert torch.equal(noise(images), images)
     nn.init.constant_(noise.strength, 0.5)
     added = (rolled(noise, 2)(images) - images) / 0.5

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from ganforge.api.data import DataSpec
 from ganforge.builtin.networks.layers.box_convolution import BoxConv
-from ganforge.builtin.networks.layers.growth import enlarged, faded, shrunk
+from ganforge.builtin.networks.layers.channel_schedule import channels_by_resolution
 from ganforge.builtin.networks.layers.pixel_norm import pixel_norm
-from ganforge.builtin.networks.layers.pyramid import channels_by_resolution
-from ganforge.builtin.networks.progan import ProGANDiscriminator, ProGANGenerator, Seed
+from ganforge.builtin.networks.layers.progressive_growing import downsample, fade_in, upsample
+from ganforge.builtin.networks.progan import InitialBlock, ProGANDiscriminator, ProGANGenerator
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 64, "channel_max": 8}
@@ -38,7 +38,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def test_parameter_counts_at_1024():
-    """The paper's table 2, layer by layer: 512 channels up to 32x32, then halved; a 1x1 layer per resolution.
+    """The paper's table 2, layer by layer: 512 channels up to 32x32, then fir_downsample; a 1x1 layer per resolution.
 
     The authors' code prints 23,079,115 and 23,087,249 (tkarras/progressive_growing_of_gans); the paper says 23.1M.
     """
@@ -172,7 +172,7 @@ def test_the_learning_rate_is_equalised():
             assert abs(parameter.std().item() - 1) < 4 / math.sqrt(2 * parameter.numel()), name  # four standard errors
         else:
             assert parameter.abs().max() == 0, name
-    seed = Seed(400, 64)
+    seed = InitialBlock(400, 64)
     with torch.no_grad():
         out = seed(torch.randn(500, 400))
     slope = 0.2
@@ -183,12 +183,12 @@ def test_real_images_fade_along():
     """Closed form: half of each pixel, and half of the mean of its box."""
     images = torch.arange(16.0).view(1, 1, 4, 4)
     half = torch.tensor([[2.5, 4.5], [10.5, 12.5]])
-    assert torch.equal(shrunk(images, 2)[0, 0], half)
-    assert torch.equal(faded(images, 2, 1.0)[0, 0], half)
-    assert torch.equal(faded(images, 2, 0.0)[0, 0], torch.full((2, 2), 7.5))
-    assert torch.equal(faded(images, 4, 0.5)[0, 0, 0], torch.tensor([1.25, 1.75, 3.25, 3.75]))
-    assert faded(images, 4, 1.0) is images
-    assert torch.equal(enlarged(shrunk(images, 2), 4)[0, 0, 3], torch.tensor([10.5, 10.5, 12.5, 12.5]))
+    assert torch.equal(downsample(images, 2)[0, 0], half)
+    assert torch.equal(fade_in(images, 2, 1.0)[0, 0], half)
+    assert torch.equal(fade_in(images, 2, 0.0)[0, 0], torch.full((2, 2), 7.5))
+    assert torch.equal(fade_in(images, 4, 0.5)[0, 0, 0], torch.tensor([1.25, 1.75, 3.25, 3.75]))
+    assert fade_in(images, 4, 1.0) is images
+    assert torch.equal(upsample(downsample(images, 2), 4)[0, 0, 3], torch.tensor([10.5, 10.5, 12.5, 12.5]))
 
 
 def test_neighbours_matter_in_groups():

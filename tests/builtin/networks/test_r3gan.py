@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.api.data import DataSpec
-from ganforge.builtin.networks.layers.fixup import GAIN, Block, Convolution
+from ganforge.builtin.networks.layers.fixup_blocks import HE_GAIN, FixupBlock, HeConvolution
 from ganforge.builtin.networks.r3gan import (
     R3GANDiscriminator,
     R3GANDiscriminatorNetwork,
@@ -35,7 +35,7 @@ def count(module: nn.Module) -> int:
 def awake(module: nn.Module) -> None:
     """Let the residual branches, which begin at 0, say something."""
     for child in module.modules():
-        if isinstance(child, Block):
+        if isinstance(child, FixupBlock):
             nn.init.normal_(child.narrow.weight, 0.0, 0.1)
 
 
@@ -75,7 +75,7 @@ def test_shapes_and_gradients_reach_every_parameter(resolution: int, channels: i
 
 
 def test_residual_branches_begin_at_nothing() -> None:
-    block = Block(16, 32, 8, 6)
+    block = FixupBlock(16, 32, 8, 6)
     hidden = torch.randn(2, 16, 5, 5)
     assert torch.equal(block(hidden), hidden)
     data = DataSpec((1, 16, 16))
@@ -88,17 +88,17 @@ def test_fixup_scales_the_layers_before_the_last() -> None:
     """He's standard deviation times L^(-1/4) for L branches of three layers (Zhang et al. 2019, sec. 3)."""
     torch.manual_seed(0)
     for network, depth in ((generator(DataSpec((1, 32, 32)), channel_max=64, channel_base=2048, blocks=2), 8),):
-        blocks = [child for child in network.modules() if isinstance(child, Block)]
+        blocks = [child for child in network.modules() if isinstance(child, FixupBlock)]
         assert len(blocks) == depth
         for block in blocks:
-            assert block.widen.weight.std().item() == pytest.approx(GAIN / 64**0.5 * depth**-0.25, rel=0.05)
-            assert block.mix.weight.std().item() == pytest.approx(GAIN / (8 * 9) ** 0.5 * depth**-0.25, rel=0.05)
+            assert block.widen.weight.std().item() == pytest.approx(HE_GAIN / 64**0.5 * depth**-0.25, rel=0.05)
+            assert block.mix.weight.std().item() == pytest.approx(HE_GAIN / (8 * 9) ** 0.5 * depth**-0.25, rel=0.05)
             assert block.narrow.weight.abs().sum() == 0
 
 
 def test_a_block_is_its_formula() -> None:
     torch.manual_seed(0)
-    block = Block(8, 16, 4, 4).double()
+    block = FixupBlock(8, 16, 4, 4).double()
     awake(block)
     nn.init.normal_(block.widen.bias)
     nn.init.normal_(block.mix.bias)
@@ -160,7 +160,7 @@ def test_the_score_of_a_label_is_a_product_with_its_embedding() -> None:
 
 
 def test_a_1x1_convolution_is_torch_s() -> None:
-    layer = Convolution(5, 7)
+    layer = HeConvolution(5, 7)
     images = torch.randn(2, 5, 4, 4)
     torch.testing.assert_close(layer(images), F.conv2d(images, layer.weight))
 

@@ -6,7 +6,7 @@ from support.networks import assert_all_learn, attention, count, normalise
 from torch import nn
 
 from ganforge.api.data import DataSpec
-from ganforge.builtin.networks.layers.attention import SelfAttention
+from ganforge.builtin.networks.layers.self_attention import SelfAttention
 from ganforge.builtin.networks.sagan import SaganDiscriminator, SaganGenerator
 from ganforge.builtin.networks.sngan import SnganDiscriminator, SnganGenerator
 

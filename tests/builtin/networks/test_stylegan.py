@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from ganforge.api.data import DataSpec
 from ganforge.api.dice import Roll, roll_dice
-from ganforge.builtin.networks.layers.adaptive_norm import Epilogue, adaptive_norm
+from ganforge.builtin.networks.layers.adaptive_norm import LayerEpilogue, adaptive_norm
 from ganforge.builtin.networks.layers.box_convolution import BilinearConv
-from ganforge.builtin.networks.progan import halving
+from ganforge.builtin.networks.progan import downsampling_block
 from ganforge.builtin.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 
 SMALL = {"channel_base": 64, "channel_max": 8}
@@ -74,7 +74,7 @@ def test_adain_is_what_equation_1_says():
 
 
 def test_an_epilogue_is_noise_bias_rectifier_and_style():
-    layer = Epilogue(3, 6).double()
+    layer = LayerEpilogue(3, 6).double()
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     images, style, noise = (torch.randn(*shape, dtype=DOUBLE) for shape in ((2, 3, 4, 4), (2, 6), (2, 1, 4, 4)))
@@ -102,7 +102,7 @@ def test_enlarging_is_bilinear():
 
 
 def test_shrinking_filters_first():
-    block = halving(3, 5, blur=True).double()
+    block = downsampling_block(3, 5, blur=True).double()
     images = torch.randn(2, 3, 16, 16, dtype=DOUBLE)
     refined = block[0](images)
     convolved = F.conv2d(binomial(refined), block[2].weight * (2 / 27) ** 0.5, padding=1)

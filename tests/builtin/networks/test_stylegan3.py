@@ -14,12 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganforge.api.data import DataSpec
 from ganforge.api.tally import all_tallies
-from ganforge.builtin.metrics.resampled import band_limited, rotated
-from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE
-from ganforge.builtin.networks.layers.filtered import Band, FilteredRectifier
-from ganforge.builtin.networks.layers.kaiser import attenuation
-from ganforge.builtin.networks.layers.running import RunningMean
-from ganforge.builtin.networks.stylegan3 import StyleGAN3Generator, StyleGAN3GeneratorNetwork, bands
+from ganforge.builtin.metrics.parts.image_motion import limit_band, rotate_image
+from ganforge.builtin.networks.layers.equalized_layers import LEAKY_RELU_GAIN, LEAKY_RELU_SLOPE
+from ganforge.builtin.networks.layers.filtered_leaky_relu import FilteredLeakyReLU, SignalBand
+from ganforge.builtin.networks.layers.lowpass_filters import attenuation
+from ganforge.builtin.networks.layers.running_mean import RunningMean
+from ganforge.builtin.networks.stylegan3 import StyleGAN3Generator, StyleGAN3GeneratorNetwork, signal_bands
 from ganforge.errors import DataError, RecipeError
 
 SMALL: dict[str, Any] = {"latent": 12, "channel_base": 256, "channel_max": 12, "layers": 5, "margin": 4}
@@ -58,7 +58,7 @@ def test_as_many_parameters_as_the_authors(config: str, whole: int, synthesis: i
 
 def test_the_schedule_is_the_papers() -> None:
     """arXiv:2106.12423, sec. 3.2 and app. F: 14 layers at 1024, cutoffs from 2 to 512, 10 pixels of margin."""
-    plan = bands(1024, 14, 10)
+    plan = signal_bands(1024, 14, 10)
     assert len(plan) == 15
     assert plan[0].cutoff == 2
     assert [band.cutoff for band in plan[12:]] == [512, 512, 512], "the last layers are critically sampled"
@@ -109,7 +109,7 @@ def test_any_number_of_layers_and_any_margin(layers: int, margin: int) -> None:
 class Unfiltered(nn.Module):
     """What other generators do in a filtered rectifier's place: repeat pixels, rectify, no filter."""
 
-    def __init__(self, band: Band, factor: int) -> None:
+    def __init__(self, band: SignalBand, factor: int) -> None:
         super().__init__()
         self.band, self.factor = band, factor
 
@@ -117,14 +117,14 @@ class Unfiltered(nn.Module):
         images = images.repeat_interleave(self.factor, 2).repeat_interleave(self.factor, 3)
         edge = (images.shape[2] - self.band.size) // 2
         inner = slice(edge, edge + self.band.size)
-        return nn.functional.leaky_relu(images[:, :, inner, inner], SLOPE) * RESCALE
+        return nn.functional.leaky_relu(images[:, :, inner, inner], LEAKY_RELU_SLOPE) * LEAKY_RELU_GAIN
 
 
 def at_work(config: str, *, filtered: bool, seed: int) -> StyleGAN3GeneratorNetwork:
     """A random network of the paper's margin whose running magnitudes fit its features."""
     network = generator(32, config=config, margin=10, layers=6, magnitude_half_life_images=1e-3, seed=seed)
     if not filtered:
-        for block, band in zip(network.blocks, bands(32, 6, 10), strict=False):
+        for block, band in zip(network.blocks, signal_bands(32, 6, 10), strict=False):
             block.rectify = Unfiltered(band, block.rectify.up // block.rectify.down)
     for _ in range(9):
         network(latents(4))
@@ -138,7 +138,7 @@ def decibels(signal: Tensor, error: Tensor) -> float:
 
 def worst_aliasing() -> float:
     """How far, in dB, the signal lies above what layers at rate 16 fold back, were it all to add up in phase."""
-    low = [band for band in bands(32, 6, 10) if band.rate == 16]
+    low = [band for band in signal_bands(32, 6, 10) if band.rate == 16]
     worst = min(attenuation(12, band.half_width, 32) for band in low)
     needed = worst - 20 * math.log10(2 * len(low))
     assert 40 < needed < 60
@@ -180,8 +180,8 @@ def test_pictures_turn_by_any_angle_where_kernels_and_filters_are_round(
     network = at_work(config, filtered=filtered, seed=0)
     with torch.no_grad():
         styles = network.styles(latents(4))
-        expected, seen = rotated(network.synthesize(styles).double(), angle)
-        found, seen_too = band_limited(network.moved(styles, motion).double(), angle)
+        expected, seen = rotate_image(network.synthesize(styles).double(), angle)
+        found, seen_too = limit_band(network.moved(styles, motion).double(), angle)
     seen = (seen & seen_too).expand_as(found)
     value = decibels(expected[seen], (found - expected)[seen])
     assert value > worst_aliasing() if turns else value < 20
@@ -204,7 +204,7 @@ def test_radial_filters_are_where_the_paper_has_them() -> None:
     """In config r, but for the critically sampled layers; config t has none."""
     radial = {c: [block.rectify.radial for block in generator(config=c).blocks] for c in ("t", "r")}
     assert radial == {"t": [False] * 5, "r": [True] * 3 + [False] * 2}
-    assert all(isinstance(block.rectify, FilteredRectifier) for block in generator().blocks)
+    assert all(isinstance(block.rectify, FilteredLeakyReLU) for block in generator().blocks)
 
 
 def test_the_running_magnitude_makes_up_for_louder_features() -> None:

@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.api.data import DataSpec
-from ganforge.builtin.networks.styleswin import StyleNorm, StyleSwinGenerator, StyleSwinGeneratorNetwork, positions
+from ganforge.builtin.networks.styleswin import (
+    AdaptiveInstanceNorm,
+    StyleSwinGenerator,
+    StyleSwinGeneratorNetwork,
+    sinusoidal_positions,
+)
 from ganforge.errors import DataError, RecipeError
 
 SMALL = {"channel_base": 256, "channel_max": 16, "mapping_layers": 2, "latent": 12}
@@ -63,7 +68,7 @@ def test_shapes_and_gradients_reach_every_parameter(resolution: int, channels: i
 
 def test_style_norm_sets_mean_and_deviation() -> None:
     torch.manual_seed(0)
-    norm = StyleNorm(6, 5)
+    norm = AdaptiveInstanceNorm(6, 5)
     images, style = torch.randn(3, 8, 8, 6) * 4 + 2, torch.randn(3, 5)
     scale, shift = norm.affine(style).chunk(2, 1)
     theirs = F.instance_norm(images.permute(0, 3, 1, 2)) * (1 + scale)[..., None, None] + shift[..., None, None]
@@ -71,7 +76,7 @@ def test_style_norm_sets_mean_and_deviation() -> None:
 
 
 def test_positions_are_sinusoids_of_column_and_row() -> None:
-    waves = positions(16, 12)
+    waves = sinusoidal_positions(16, 12)
     assert waves.shape == (16, 16, 12)
     for row, column in ((0, 0), (3, 7), (15, 2)):
         by_hand = []

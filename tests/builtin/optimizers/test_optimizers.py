@@ -101,10 +101,10 @@ def test_optimistic_adam_leaves_weights_without_gradient_alone():
     assert set(made.state) == {one}
 
 
-def bilinear(make: Callable[[nn.Parameter], torch.optim.Optimizer], steps: int) -> list[float]:
+def bilinear(make_optimizer: Callable[[nn.Parameter], torch.optim.Optimizer], steps: int) -> list[float]:
     """Distances from the equilibrium (0, 0) of min_x max_y xy, both players stepping at once."""
     x, y = (nn.Parameter(torch.tensor(value, dtype=torch.float64)) for value in (1.0, 0.5))
-    players = [make(x), make(y)]
+    players = [make_optimizer(x), make_optimizer(y)]
     distances = []
     for _ in range(steps):
         x.grad, y.grad = y.detach().clone(), -x.detach().clone()

@@ -131,7 +131,9 @@ def test_weights_feel_dragan_as_finite_differences_say():
     points, noise = (torch.randn(3, 2, dtype=torch.float64, generator=generator) for _ in range(2))
 
     def of_weights(first: Tensor, second: Tensor) -> Tensor:
-        return Dragan().at(Duel(lambda samples, labels: (samples @ first).tanh() @ second, points, points), noise)
+        return Dragan().penalty_at(
+            Duel(lambda samples, labels: (samples @ first).tanh() @ second, points, points), noise
+        )
 
     first = torch.randn(2, 5, dtype=torch.float64, generator=generator).requires_grad_()
     second = torch.randn(5, dtype=torch.float64, generator=generator).requires_grad_()

@@ -89,7 +89,7 @@ def test_gradient_penalty_is_taken_between_the_samples():
 
 def test_gradient_penalty_is_finite_where_the_critic_is_flat():
     weight = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    penalty = GradientPenalty().at(
+    penalty = GradientPenalty().penalty_at(
         Duel(lambda samples, labels: samples @ weight, points(3, 0), points(3, 1)), torch.rand(3)
     )
     torch.testing.assert_close(penalty, torch.full((3,), 10.0, dtype=torch.float64))
@@ -115,7 +115,7 @@ def test_weights_feel_the_penalty_as_finite_differences_say(kind):
     def of_weights(first: Tensor, second: Tensor) -> Tensor:
         duel = Duel(lambda samples, labels: (samples @ first).tanh() @ second, real, fake)
         if kind == "gradient-penalty":
-            return GradientPenalty().at(duel, places)
+            return GradientPenalty().penalty_at(duel, places)
         return (R1() if kind == "r1" else R2()).penalty(duel)
 
     generator = torch.Generator().manual_seed(2)
@@ -136,5 +136,5 @@ def test_labels_reach_the_critic():
     duel = Duel(critic, points(3, 0), points(3, 1), labels)
     torch.testing.assert_close(R1(gamma=2.0).penalty(duel).detach(), expected)
     torch.testing.assert_close(R2(gamma=2.0).penalty(duel).detach(), expected)
-    penalty = GradientPenalty(weight=1.0, target=0.0).at(duel, torch.rand(3)).detach()
+    penalty = GradientPenalty(weight=1.0, target=0.0).penalty_at(duel, torch.rand(3)).detach()
     torch.testing.assert_close(penalty, expected)

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from support.toys import ToySource, gan_table, recipe_of
 
 from ganforge.api.data import DataSpec
-from ganforge.builtin.games.scores import Scores
+from ganforge.builtin.games.parts.score_statistics import ScoreStatistics
 from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
 from ganforge.training.callbacks.callback import Callback
@@ -100,8 +100,8 @@ def test_readings_of_scores_by_brute_force():
     class Duel:
         real_logits, fake_logits = real, fake
 
-    scores = Scores()
-    scores.compare(Duel())
+    scores = ScoreStatistics()
+    scores.observe(Duel())
     scores.settle(scores.pending)
     assert {name: float(value) for name, value in scores.readings().items()} == {
         "discriminator/separation": pytest.approx((0.5 + 1 + 0 + 1) / 4),
@@ -135,11 +135,9 @@ def test_a_real_discriminator_scores_held_out_samples(tmp_path: Path):
     assert session.runner.game.score(batch["image"], batch["label"]).shape[0] == 16
 
 
-def test_older_checkpoints_are_read(tmp_path: Path):
+def test_the_scores_of_a_round_are_in_no_checkpoint(tmp_path: Path):
     session, _ = session_of(tmp_path)
     tensors, facts = session.state()
-    older = {**tensors, "game/real_score.settled": torch.zeros(2), "game/fake_score.settled": torch.zeros(2)}
-    session.restore(older, facts)
     assert "game/scores.settled" not in tensors
     with pytest.raises(RuntimeError, match=r"Unexpected key.*odd\.settled"):
         session.restore({**tensors, "game/odd.settled": torch.zeros(2)}, facts)

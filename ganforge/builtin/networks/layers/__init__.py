@@ -1,1 +1,1 @@
-"""Layers that several networks share: equalised learning rates, FIR resampling, lean convolutions, modulation."""
+"""Layers, blocks and base networks that several generators and discriminators are made of."""

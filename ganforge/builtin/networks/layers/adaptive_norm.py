@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.builtin.networks.layers.equalized import SLOPE, EqualizedLinear
+from ganforge.builtin.networks.layers.equalized_layers import LEAKY_RELU_SLOPE, EqualizedLinear
 
 
 def at_least_float32(images: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def adaptive_norm(images: Tensor, scales: Tensor, shifts: Tensor, eps: float = 1
     return torch.addcmul(shifts.to(dtype)[:, :, None, None], images - mean.to(dtype), factors.to(dtype))
 
 
-class Epilogue(nn.Module):
+class LayerEpilogue(nn.Module):
     """What follows each convolution of StyleGAN: noise, bias, rectifier and AdaIN (arXiv:1812.04948, fig. 1b).
 
     Args:
@@ -48,4 +48,4 @@ class Epilogue(nn.Module):
         strength, bias = (part.to(images.dtype)[:, None, None] for part in (self.noise_strength, self.bias))
         images = images + torch.addcmul(bias, noise.to(images.dtype), strength)
         scales, shifts = self.affine(style).chunk(2, 1)
-        return adaptive_norm(F.leaky_relu(images, SLOPE, inplace=True), scales + 1, shifts)
+        return adaptive_norm(F.leaky_relu(images, LEAKY_RELU_SLOPE, inplace=True), scales + 1, shifts)

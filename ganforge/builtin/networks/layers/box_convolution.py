@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.builtin.networks.layers.convolution import convolve
-from ganforge.builtin.networks.layers.equalized import RESCALE, SLOPE
-from ganforge.builtin.networks.layers.resample import Resample
+from ganforge.builtin.networks.layers.equalized_layers import LEAKY_RELU_GAIN, LEAKY_RELU_SLOPE
+from ganforge.builtin.networks.layers.fir_resampling import FirResample
 
 
 def boxed(weight: Tensor) -> Tensor:
@@ -40,17 +40,17 @@ class BoxConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.up = up
-        self.scale = RESCALE / math.sqrt(inputs * 9)
+        self.scale = LEAKY_RELU_GAIN / math.sqrt(inputs * 9)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, I, H, W] to [B, O, 2 H, 2 W] or [B, O, H / 2, W / 2]."""
-        bias = self.bias * RESCALE
+        bias = self.bias * LEAKY_RELU_GAIN
         if self.up:
             kernel = boxed(self.weight.flip(2, 3) * self.scale).transpose(0, 1)
             result = convolve(images, kernel, bias, stride=2, padding=1, transposed=True)
         else:
             result = convolve(images, boxed(self.weight * (self.scale / 4)), bias, stride=2, padding=1)
-        return F.leaky_relu(result, SLOPE, inplace=True)
+        return F.leaky_relu(result, LEAKY_RELU_SLOPE, inplace=True)
 
 
 class BilinearConv(nn.Module):
@@ -64,8 +64,8 @@ class BilinearConv(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.blur = Resample(outputs, padding=1, gain=4.0)
-        self.scale = RESCALE / math.sqrt(inputs * 9)
+        self.blur = FirResample(outputs, padding=1, gain=4.0)
+        self.scale = LEAKY_RELU_GAIN / math.sqrt(inputs * 9)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [B, I, H, W] to [B, O, 2 H, 2 W]."""

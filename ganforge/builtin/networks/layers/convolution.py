@@ -17,7 +17,7 @@ from torch.autograd import Function
 Extent = int | tuple[int, int]  # along both axes, or (down, across)
 
 
-class Geometry(NamedTuple):
+class ConvolutionGeometry(NamedTuple):
     """How a kernel meets an image: stride, zero padding, whether it is the transposed convolution, and groups."""
 
     stride: Extent = 1
@@ -27,7 +27,7 @@ class Geometry(NamedTuple):
 
     def forward(self, images: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return the convolution, without a graph of its own."""
-        stride, padding = _both(self.stride), _both(self.padding)
+        stride, padding = _pair(self.stride), _pair(self.padding)
         return torch.ops.aten.convolution(  # type: ignore[no-any-return]
             images, weight, bias, stride, padding, [1, 1], self.transposed, [0, 0], self.groups
         )
@@ -36,13 +36,13 @@ class Geometry(NamedTuple):
         self, gradient: Tensor, images: Tensor, weight: Tensor, wanted: list[bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return its gradients by images, weight and bias, as far as they are wanted."""
-        stride, padding = _both(self.stride), _both(self.padding)
+        stride, padding = _pair(self.stride), _pair(self.padding)
         return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
             gradient, images, weight, None, stride, padding, [1, 1], self.transposed, [0, 0], self.groups, wanted
         )
 
 
-def _both(extent: Extent) -> list[int]:
+def _pair(extent: Extent) -> list[int]:
     return [extent, extent] if isinstance(extent, int) else list(extent)
 
 
@@ -74,27 +74,28 @@ def convolve(
     if torch.is_autocast_enabled(images.device.type):
         dtype = torch.get_autocast_dtype(images.device.type)
         images, weight, bias = images.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    geometry = Geometry(stride, padding, transposed, groups)
+    geometry = ConvolutionGeometry(stride, padding, transposed, groups)
     return _Convolution.apply(  # type: ignore[no-any-return]
-        images, _inner(weight), None if bias is None else _inner(bias), geometry
+        images, _as_inner_node(weight), None if bias is None else _as_inner_node(bias), geometry
     )
 
 
-def _inner(parameter: Tensor) -> Tensor:
+def _as_inner_node(parameter: Tensor) -> Tensor:
     """Return the parameter as an inner node of the graph: only of those the engine tells whether it will run them."""
     return parameter.view_as(parameter) if parameter.is_leaf and parameter.requires_grad else parameter
 
 
-def _wanted(ctx: Any, index: int) -> bool:
+def _needs_gradient(ctx: Any, index: int) -> bool:
     """Whether this backward pass, and not only some other, goes on to input `index`."""
     if not ctx.needs_input_grad[index]:
         return False
+    # Private, and what torch.autograd.graph itself asks: no public name tells what this very backward pass wants.
     return torch._C._will_engine_execute_node(ctx.next_functions[index][0])
 
 
 class _Convolution(Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, geometry: ConvolutionGeometry) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.geometry = geometry
         return geometry.forward(images, weight, bias)
@@ -102,22 +103,24 @@ class _Convolution(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
-        wanted = [ctx.needs_input_grad[0], _wanted(ctx, 1), _wanted(ctx, 2)]
+        wanted = [ctx.needs_input_grad[0], _needs_gradient(ctx, 1), _needs_gradient(ctx, 2)]
         if not torch.is_grad_enabled():
             return *ctx.geometry.gradients(gradient, images, weight, wanted), None
         return (
-            _ByImages.apply(gradient, weight, images, ctx.geometry) if wanted[0] else None,
-            _ByWeight.apply(gradient, images, weight, ctx.geometry) if wanted[1] else None,
+            _ImageGradient.apply(gradient, weight, images, ctx.geometry) if wanted[0] else None,
+            _WeightGradient.apply(gradient, images, weight, ctx.geometry) if wanted[1] else None,
             gradient.sum((0, 2, 3)) if wanted[2] else None,
             None,
         )
 
 
-class _ByImages(Function):
+class _ImageGradient(Function):
     """The gradient by images: linear in the outer gradient and in the weight; of the images it takes the shape."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, weight: Tensor, images: Tensor, geometry: Geometry) -> Tensor | None:
+    def forward(
+        ctx: Any, gradient: Tensor, weight: Tensor, images: Tensor, geometry: ConvolutionGeometry
+    ) -> Tensor | None:
         ctx.save_for_backward(gradient, weight)
         ctx.geometry = geometry
         return geometry.gradients(gradient, images, weight, [True, False, False])[0]
@@ -127,17 +130,19 @@ class _ByImages(Function):
         gradient, weight = ctx.saved_tensors
         return (
             _Convolution.apply(outer, weight, None, ctx.geometry) if ctx.needs_input_grad[0] else None,
-            _ByWeight.apply(gradient, outer, weight, ctx.geometry) if ctx.needs_input_grad[1] else None,
+            _WeightGradient.apply(gradient, outer, weight, ctx.geometry) if ctx.needs_input_grad[1] else None,
             None,
             None,
         )
 
 
-class _ByWeight(Function):
+class _WeightGradient(Function):
     """The gradient by the weight: linear in the outer gradient and in the images; of the weight it takes the shape."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, images: Tensor, weight: Tensor, geometry: Geometry) -> Tensor | None:
+    def forward(
+        ctx: Any, gradient: Tensor, images: Tensor, weight: Tensor, geometry: ConvolutionGeometry
+    ) -> Tensor | None:
         ctx.save_for_backward(gradient, images)
         ctx.geometry = geometry
         return geometry.gradients(gradient, images, weight, [False, True, False])[1]
@@ -147,7 +152,7 @@ class _ByWeight(Function):
         gradient, images = ctx.saved_tensors
         return (
             _Convolution.apply(images, outer, None, ctx.geometry) if ctx.needs_input_grad[0] else None,
-            _ByImages.apply(gradient, outer, images, ctx.geometry) if ctx.needs_input_grad[1] else None,
+            _ImageGradient.apply(gradient, outer, images, ctx.geometry) if ctx.needs_input_grad[1] else None,
             None,
             None,
         )

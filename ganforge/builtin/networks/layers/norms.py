@@ -28,7 +28,7 @@ class PixelNorm(nn.Module):
         return pixel_norm(hidden)
 
 
-def norm_of_images(kind: Norm, channels: int) -> nn.Module | None:
+def image_norm(kind: Norm, channels: int) -> nn.Module | None:
     """Make a norm of [B, C, H, W] with a gain and a bias for each channel (pixel: without); None for none."""
     match kind:
         case "batch":
@@ -43,7 +43,7 @@ def norm_of_images(kind: Norm, channels: int) -> nn.Module | None:
             return None
 
 
-def norm_of_vectors(kind: VectorNorm, size: int) -> nn.Module | None:
+def vector_norm(kind: VectorNorm, size: int) -> nn.Module | None:
     """Make a norm of [B, F] with a gain and a bias for each number (pixel: without); None for none."""
     match kind:
         case "batch":

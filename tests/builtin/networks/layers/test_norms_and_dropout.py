@@ -11,7 +11,7 @@ from ganforge.api.data import DataSpec
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.builtin.networks.dcgan import DcganDiscriminator, DcganGenerator
 from ganforge.builtin.networks.layers.dropout import Dropout
-from ganforge.builtin.networks.layers.norms import has_bias, norm_of_images, norm_of_vectors
+from ganforge.builtin.networks.layers.norms import has_bias, image_norm, vector_norm
 from ganforge.builtin.networks.mlp import MlpDiscriminator, MlpGenerator
 
 IMAGES = torch.randn(5, 6, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3 + 1
@@ -20,7 +20,7 @@ OVER = {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}  # what a me
 
 @pytest.mark.parametrize("kind", OVER)
 def test_norms_of_images(kind):
-    norm = norm_of_images(kind, 6).double()
+    norm = image_norm(kind, 6).double()
     with torch.no_grad():
         norm.weight.copy_(torch.arange(6) + 1)
         norm.bias.copy_(torch.arange(6) / 10)
@@ -33,10 +33,10 @@ def test_norms_of_images(kind):
 
 
 def test_pixel_norm():
-    images = norm_of_images("pixel", 6)(IMAGES)
+    images = image_norm("pixel", 6)(IMAGES)
     torch.testing.assert_close(images.square().mean(1), torch.ones(5, 4, 3, dtype=torch.float64), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(images / images[:, :1], IMAGES / IMAGES[:, :1])
-    vectors = norm_of_vectors("pixel", 6)(IMAGES[:, :, 0, 0])
+    vectors = vector_norm("pixel", 6)(IMAGES[:, :, 0, 0])
     torch.testing.assert_close(vectors, images[:, :, 0, 0])
     torch.testing.assert_close(vectors.square().mean(1), torch.ones(5, dtype=torch.float64), rtol=1e-6, atol=1e-6)
     assert not has_bias("pixel")
@@ -47,14 +47,14 @@ def test_norms_of_vectors():
     for kind, over in (("batch", 0), ("layer", 1)):
         mean = rows.mean(over, keepdim=True)
         expected = (rows - mean) / ((rows - mean).square().mean(over, keepdim=True) + 1e-5).sqrt()
-        torch.testing.assert_close(norm_of_vectors(kind, 6).double()(rows), expected)
-    assert norm_of_vectors("none", 6) is None
-    assert norm_of_images("none", 6) is None
+        torch.testing.assert_close(vector_norm(kind, 6).double()(rows), expected)
+    assert vector_norm("none", 6) is None
+    assert image_norm("none", 6) is None
 
 
 @pytest.mark.parametrize("kind", ["layer", "instance", "pixel"])
 def test_norms_can_be_differentiated_twice(kind):
-    norm = norm_of_images(kind, 2).double()
+    norm = image_norm(kind, 2).double()
     images = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(norm, (images,))
 

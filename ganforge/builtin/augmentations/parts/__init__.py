@@ -1,0 +1,1 @@
+"""Transforms, adaptive strengths and buffers that several augmentations are made of."""

@@ -1,0 +1,1 @@
+"""Published weights and how they are vetted, preprocessing, and networks that torch-fidelity does not bring."""

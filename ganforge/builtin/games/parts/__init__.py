@@ -1,0 +1,1 @@
+"""The recipe of games of two, statistics of their scores, auxiliary heads and borrowed weights."""

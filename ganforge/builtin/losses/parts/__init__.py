@@ -1,0 +1,1 @@
+"""The discriminator's half of several losses."""

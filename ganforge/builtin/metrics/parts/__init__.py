@@ -1,0 +1,1 @@
+"""Distances, features and classifiers that several metrics are made of."""

@@ -1,0 +1,1 @@
+"""Trends and comparisons that several monitors are made of."""

@@ -1,0 +1,1 @@
+"""Gradients by inputs, and transforms that scores should not depend on."""
