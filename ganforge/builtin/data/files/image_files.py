@@ -94,4 +94,4 @@ def reason_in(error: BaseException) -> str:
     """Return the reason in an error, on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__
