@@ -85,15 +85,15 @@ def _explain(entry: CatalogueEntry, console: Console) -> None:
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield the fields of a table, and of the tables in it: name, default, what it takes, what it means."""
+    from ganforge.api.toml import toml_value
     from ganforge.recipes.fields import describe_types, types_of_field
-    from ganforge.recipes.toml_writer import inline
 
     for name, field in cls.model_fields.items():
         if name == "kind" and not field.is_required():
             continue
         parts = types_of_field(field)
         inner = parts[0].model if len(parts) == 1 and parts[0].slot is None else None
-        default = "required" if field.is_required() else "none" if field.default is None else inline(field.default)
+        default = "required" if field.is_required() else "none" if field.default is None else toml_value(field.default)
         default = "below" if inner is not None and default.startswith("{") else default
         takes = "a table" if inner is not None else describe_types(parts)
         yield f"  {prefix}{name}", default, takes, " ".join((field.description or "").split())

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ganforge.api.slots import KindLookup
+from ganforge.api.toml import toml_value
 from ganforge.recipes.fields import (
     MISSING,
     FieldType,
@@ -20,7 +21,6 @@ from ganforge.recipes.fields import (
     nearest,
     node_at,
     table_title,
-    toml_scalar,
 )
 from ganforge.recipes.overrides import Override
 from ganforge.recipes.positions import KeyPath, Position
@@ -167,7 +167,7 @@ def _unknown(name: str, node: Node) -> str:
 
 
 def _given(value: Any) -> str:
-    text = toml_scalar(value)
+    text = "none" if value is None else toml_value(value)
     short = text if len(text) <= 60 else text[:57] + "..."
     match value:
         case str():

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from ganforge.api.component import Component
 from ganforge.api.slots import KindLookup, Slot
+from ganforge.api.toml import toml_value
 
 PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
 
@@ -54,7 +55,7 @@ class FieldType:
         if self.slot is not None:
             return f"a kind of {self.slot.noun}, alone or in a table with its fields"
         if get_origin(self.type) is Literal:
-            return alternatives([toml_scalar(value) for value in get_args(self.type)])
+            return alternatives([toml_value(value) for value in get_args(self.type) if value is not None])
         if get_origin(self.type) in (tuple, list, set, frozenset):
             return self._array()
         if self.model is not None:
@@ -128,19 +129,6 @@ def describe_types(parts: tuple[FieldType, ...]) -> str:
 def alternatives(names: list[str]) -> str:
     """Return "a, b or c"."""
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
-
-
-def toml_scalar(value: Any) -> str:
-    """Write a short value as TOML does, for messages."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {toml_scalar(entry)}" for key, entry in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(toml_scalar(entry) for entry in value)}]"
-    return str(value)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganforge.api.slots import KindLookup
+from ganforge.api.toml import toml_value
 from ganforge.errors import RecipeError
-from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title, toml_scalar
+from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title
 from ganforge.recipes.parsing import DEPTH, TEXT, check_nesting
 
 NONE = "none"  # as pages and messages call a field that is left out
@@ -151,7 +152,7 @@ def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, A
         return {}
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
-        f"{override.label}: {where} is {toml_scalar(value)} and has no field '{override.path[depth]}'; "
+        f"{override.label}: {where} is {toml_value(value)} and has no field '{override.path[depth]}'; "
         f"set it as a whole: --set {where}=..."
     )
 
@@ -168,5 +169,5 @@ def _switch(
         lost = [name for name in lost if name in before[0].model_fields]
     if not lost:
         return []
-    what = ", ".join(f"{name} = {toml_scalar(table.pop(name))}" for name in lost)
+    what = ", ".join(f"{name} = {toml_value(table.pop(name))}" for name in lost)
     return [f"{override.label}: left out {what}, which '{table_title(cls)}' has not"]

@@ -261,9 +261,9 @@ def test_nothing_that_a_recipe_names_is_imported(tmp_path: Path, monkeypatch: py
 
 
 def fuzz_inline(value: object) -> str:
-    from ganforge.recipes.toml_writer import inline
+    from ganforge.api.toml import toml_value
 
-    return inline(value)
+    return toml_value(value)
 
 
 @pytest.mark.parametrize(("first", "option"), [("/usr/bin", ["-P"]), ("", []), ("here", [])])

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ganforge.api.toml import toml_value
 from ganforge.cli.terminal.progress import duration, rate
 from ganforge.cli.terminal.tables import Marks, Row, columns, direction, legend, plus_minus, table, wrapped
-from ganforge.recipes.toml_writer import inline
 from ganforge.runs.comparison import counted_runs, differences, group_seeds, mean_of, short_names
 from ganforge.runs.run import MetricReading, Run
 
@@ -128,7 +128,7 @@ def _recipes(found: Sequence[Column]) -> Iterator[Row]:
         return
     yield Row("recipe, where it differs", head=True)
     for key, values in changed.items():
-        cells = ["-" if value is None else inline(value).strip('"') for value in values]
+        cells = ["-" if value is None else toml_value(value).strip('"') for value in values]
         yield Row(key, (*cells, *("" for column in found if column.mean)))
 
 
