@@ -234,7 +234,7 @@ def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
     ]
 
 
-def recipe_hash(recipe: Recipe) -> str:
+def recipe_digest(recipe: Recipe) -> str:
     """Return the SHA-256 of a recipe with all its defaults, as canonical JSON; 64 hexadecimal digits."""
     content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()

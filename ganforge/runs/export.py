@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.parsing import read_table
 from ganforge.storage.lookup import RECIPE
 from ganforge.storage.weights import PlayerWeights
+from ganforge.tracking import read_run_json
 
 
 def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str
         "format": "pt",
         "ganforge": importlib.metadata.version("ganforge"),
         "run": run.resolve().name,
-        "recipe_sha256": hashlib.sha256((run / RECIPE).read_bytes()).hexdigest(),
+        "recipe_digest": read_run_json(run).get("recipe_digest", "unknown: not in the run's run.json"),
         "game": str(game.get("kind", "")),
         "player": player,
         "network": json.dumps(network, default=str),

@@ -104,11 +104,11 @@ class RunFolder:
         with self._writing():
             return self._metrics.rewind(images) + self._events.rewind(images)
 
-    def begin(self, facts: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
+    def begin(self, metadata: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.
 
         Args:
-            facts: what only the trainer knows.
+            metadata: what only the trainer knows.
             recipe_toml: the resolved recipe.
             store: where to mirror to; None for nowhere.
             resumed: the folder's run goes on, under its id and as the same MLflow run.
@@ -122,7 +122,7 @@ class RunFolder:
                 f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
                 "give another folder with --out"
             )
-        record = run_record(facts, recipe_toml)
+        record = run_record(metadata)
         if before:
             kept = {name: before[name] for name in ("id", "start") if name in before}
             record |= {**kept, "resumed": time.time()}

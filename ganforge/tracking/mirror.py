@@ -114,7 +114,7 @@ def run_tags(run: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags that say how a run came about, from its `run.json`."""
     commit = run.get("git_commit") or ""
     tags = {
-        "ganforge.recipe_hash": run.get("recipe_hash"),
+        "ganforge.recipe_digest": run.get("recipe_digest"),
         "ganforge.git_commit": commit,
         "ganforge.device": run.get("device"),
         "ganforge.world_size": run.get("world_size"),

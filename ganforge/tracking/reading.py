@@ -72,6 +72,7 @@ RECORD: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anyt
     "name": _PERHAPS,
     "sweep": _PERHAPS,
     "device": _TEXT,
+    "recipe_digest": _TEXT,
     "data": _TEXT,
     "working_folder": _TEXT,
 }

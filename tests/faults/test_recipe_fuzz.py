@@ -9,7 +9,7 @@ from support.catalogues import CATALOGUE, TOY_RECIPE
 
 from ganforge.api.toml import toml_value
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
+from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_digest
 from ganforge.recipes.toml_writer import recipe_to_toml
 
 PIECES = [
@@ -58,7 +58,7 @@ def attempt(text, overrides=()):
         assert "validation error" not in message
         assert "Traceback" not in message
         return None
-    assert len(recipe_hash(recipe)) == 64
+    assert len(recipe_digest(recipe)) == 64
     assert parse_recipe(recipe_to_toml(recipe), "shown.toml", CATALOGUE) == recipe
     return recipe
 

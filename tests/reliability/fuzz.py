@@ -169,11 +169,11 @@ def override(dice: random.Random, pool: Pool) -> str:
 def read(content: bytes, overrides: Sequence[str], catalogue: Any) -> Any:
     """Read a recipe as `ganforge check` and `run` do, up to building; a `GanforgeError` where it is wrong."""
     from ganforge.recipes.parsing import decode_text
-    from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_hash
+    from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_digest
     from ganforge.tracking import Store
 
     recipe = parse_recipe(decode_text(content, NAME), NAME, catalogue, overrides, lambda notice: None)
-    assert len(recipe_hash(recipe)) == 64
+    assert len(recipe_digest(recipe)) == 64
     assert parse_recipe(recipe_to_toml(recipe), "shown.toml", catalogue) == recipe, (
         "what is shown reads back to something else"
     )

@@ -60,7 +60,7 @@ def test_the_folder_is_the_truth(tmp_path: Path):
     assert run["status"] == "finished"
     assert run["versions"]["torch"]
     assert run["plugins"] == {"ganforge": "1.2.3"}
-    assert len(run["recipe_hash"]) == 64
+    assert run["recipe_digest"] == support.DIGEST
     assert (tmp_path / "run" / "recipe.toml").read_text() == support.RECIPE
 
 
@@ -262,6 +262,6 @@ def test_facts_name_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     folder = RunFolder(tmp_path / "b")
-    folder.begin(RunMetadata(device="cpu"), support.RECIPE, None)
+    folder.begin(RunMetadata(device="cpu", recipe_digest=support.DIGEST), support.RECIPE, None)
     folder.close()
     assert read_json(tmp_path / "b" / "run.json")["git_commit"] == head

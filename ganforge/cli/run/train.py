@@ -23,7 +23,7 @@ from ganforge.distributed.world import World, is_peer_loss
 from ganforge.errors import CheckpointError, GanforgeError, LostError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
-from ganforge.recipes.recipe import Recipe, monitors_of, read_recipe, recipe_hash
+from ganforge.recipes.recipe import Recipe, monitors_of, read_recipe, recipe_digest
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.storage.checkpoint import list_checkpoints, load_newest
 from ganforge.storage.folders import cache_folder, discard_unused
@@ -114,7 +114,11 @@ def _play(
             fresh=fresh,
         )
         resumed_at = _resume(order, session) if order.resume else None
-        begun = {"recipe": recipe_hash(recipe), "data": source.fingerprint, "checkpoint": f"{session.images:,} images"}
+        begun = {
+            "recipe": recipe_digest(recipe),
+            "data": source.fingerprint,
+            "checkpoint": f"{session.images:,} images",
+        }
         check_same_start(World(accelerator), begun)
         signals.patient = True
         if isinstance(tracker, RunFolder):
@@ -175,7 +179,7 @@ def _facts(accelerator: Accelerator, catalogue: Catalogue, session: Session, swe
     more |= {"data_notices": "; ".join(session.source.notices)} if session.source.notices else {}
     more |= {f"{name}_began_with": text for name, text in session.start_weights.items()}
     more |= {"sweep": sweep} if sweep else {}
-    return RunMetadata(device, accelerator.num_processes, plugins, more=more)
+    return RunMetadata(device, recipe_digest(session.recipe), accelerator.num_processes, plugins, more=more)
 
 
 def _resume(order: Order, session: Session) -> int | None:
