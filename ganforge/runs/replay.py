@@ -26,6 +26,7 @@ class Replay:
         folder: of the run.
         run: what `run.json` says: status, reason, start, end, device.
         plan: of its recipe.
+        log: every line of `metrics.jsonl`, those that a roll-back has undone among them.
         panel: of monitors that were shown its whole log; `panel.lines` is the log without what was rolled back.
         cases: everything that was found, what holds first; what only the run itself could find is as it was said then.
         events: what `events.jsonl` says.
@@ -35,6 +36,7 @@ class Replay:
     folder: Path
     run: Mapping[str, Any]
     plan: Plan
+    log: Sequence[Mapping[str, Any]]
     panel: Panel
     cases: tuple[Case, ...]
     events: Sequence[Mapping[str, Any]]
@@ -90,7 +92,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
-    return Replay(folder, read_run_json(folder), plan, panel, tuple(cases), events, tuple(notices))
+    return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), events, tuple(notices))
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:

@@ -118,13 +118,19 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
         raise RecipeError(explain_no_run(folder))
     record = replay_run(folder, catalogue)
     recipe = flatten_recipe(read_table(folder / RECIPE))
-    log = _without_undone(read_log(folder / "metrics.jsonl"))
-    names = dict.fromkeys(name for line in log for name in line["values"] if "/" not in name)
+    log = record.panel.lines
+    names = dict.fromkeys(name for line in log for name in line.values if "/" not in name)
+    receipts = {  # of the newest line that has the value: of one that was undone nothing stays
+        (line["images"], name): (line.get("receipts") or {}).get(name)
+        for line in record.log
+        for name in names.keys() & line["values"].keys()
+    }
     better = {name: way for name in names if (way := record.plan.direction(name)) is not None}
     final: dict[str, MetricReading] = {}
     best: dict[str, MetricReading] = {}
     for name in names:
-        values = [_measured(name, line) for line in log if name in line["values"]]
+        told = [(line.values[name], line.images) for line in log if name in line.values]
+        values = [MetricReading(value, images, receipts[images, name]) for value, images in told]
         final[name] = values[-1]
         finite = [measured for measured in values if math.isfinite(measured.value)]
         if name in better and finite:
@@ -133,7 +139,7 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
     afterwards = read_log(folder / EVALUATIONS)
     for line in afterwards:
         better |= {name: way for name, way in (line.get("better") or {}).items() if name not in better}
-    speeds = [value for line in log if (value := line["values"].get(SPEED))]
+    speeds = [value for line in log if (value := line.get(SPEED))]
     grids = sorted((folder / "grids").glob("images-*.png"))
     findings = tuple(
         RunFinding(case.finding.name, case.first, case.finding.severity == "failure", case.holds)
@@ -143,7 +149,7 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
         folder,
         record.run,
         recipe,
-        max((int(line["images"]) for line in log), default=0),
+        record.images,
         final,
         best,
         _evaluated(afterwards),
@@ -175,16 +181,6 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, MetricReading]:
 
 def _same_way(one: MetricReading, other: MetricReading) -> bool:
     return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
-
-
-def _without_undone(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the lines of a log without those that a roll-back has undone."""
-    kept: list[Mapping[str, Any]] = []
-    for line in log:
-        while kept and kept[-1]["images"] > line["images"]:
-            kept.pop()
-        kept.append(line)
-    return kept
 
 
 def flatten_recipe(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -77,7 +77,10 @@ class Follower:
         target.begin(dict(flatten(recipe)), tags)
 
     def follow(self, target: MirrorTarget) -> None:
-        """Mirror all that is new."""
+        """Mirror all that is new.
+
+        Not `Panel.lines`: MLflow forgets no point; what was undone stays there, and what is played again follows it.
+        """
         sent: dict[str, int] = self._done.setdefault("sent", {})
         for lines in self._metrics.portions():
             points, receipts, reached = [], {}, dict(sent)

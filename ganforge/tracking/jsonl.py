@@ -61,6 +61,8 @@ class JsonlFile:
     def rewind(self, images: int) -> int:
         """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept.
 
+        Not `Panel.lines`: what an earlier roll-back has undone happened, and stays in the file.
+
         Returns:
             How many lines were damaged, and are gone.
         """

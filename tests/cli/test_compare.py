@@ -171,6 +171,10 @@ def test_a_value_without_a_receipt_is_marked(capsys):
 def test_what_a_roll_back_has_undone_does_not_count(capsys):
     write_run(Path("a"), [(100, 0.5), (200, 0.1), (150, 0.4), (200, 0.3)])
     assert read_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
+    log = [json.loads(line) for line in (Path("a") / "metrics.jsonl").read_text().splitlines()]
+    del log[-1]["receipts"]
+    (Path("a") / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    assert read_run(Path("a"), catalogue()).best["reverse-kl"].receipt is None, "that of 0.1 is undone with it"
     write_run(Path("b"), [(100, None), (200, 0.3)])
     assert read_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
 
