@@ -13,14 +13,14 @@ from safetensors.torch import save_file
 
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.parsing import read_table
-from ganforge.storage.lookup import RECIPE
+from ganforge.storage.layout import RunLayout
 from ganforge.storage.weights import PlayerWeights
 from ganforge.tracking import read_run_json
 
 
 def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:
     """Return what a file of weights says of itself: text by name, as safetensors wants it."""
-    game = _table(read_table(run / RECIPE), "game")
+    game = _table(read_table(RunLayout(run).recipe), "game")
     network = _table(game, player).get("network", {})
     return {
         "format": "pt",

@@ -15,6 +15,7 @@ from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines
 
 
@@ -61,7 +62,8 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         GanforgeError: the folder holds no run.
         RecipeError: an override cannot be used.
     """
-    path = folder / "recipe.toml"
+    layout = RunLayout(folder)
+    path = layout.recipe
     if not path.is_file():
         raise GanforgeError(f"{folder} holds no run: there is no {path.name} in it; expected the folder of a run")
     notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
@@ -76,15 +78,17 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         first = mistakes[min(1, len(mistakes) - 1)].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
         plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
-    log = read_log(folder / "metrics.jsonl")
+    log = read_log(layout.metrics)
     lines = list(log_lines(log))
-    damaged = len(whole_lines(folder / "metrics.jsonl")) - len(log)
+    damaged = len(whole_lines(layout.metrics)) - len(log)
     if damaged:
-        notices.append(f"metrics.jsonl is damaged: {damaged:,} of its lines are no lines of a log, and are left out")
+        notices.append(
+            f"{layout.metrics.name} is damaged: {damaged:,} of its lines are no lines of a log, and are left out"
+        )
     elif not lines:
         notices.append("nothing was logged yet")
     panel = replay_log(lines, Panel(monitors, plan, action))
-    events = read_log(folder / "events.jsonl", EventLine)
+    events = read_log(layout.events, EventLine)
     logged = [*panel.cases, *panel.undone]
     said = _said_then(events, {case.finding.name for case in logged})
     for case in said:

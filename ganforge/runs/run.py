@@ -17,7 +17,8 @@ from ganforge.evaluation.receipts import differing
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.runs.replay import replay_run
-from ganforge.storage.lookup import RECIPE, explain_no_run
+from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_log
 
 SPEED = "speed/images_per_second"
@@ -114,10 +115,11 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
     Raises:
         RecipeError: the folder holds no run.
     """
-    if not (folder / RECIPE).is_file():
+    layout = RunLayout(folder)
+    if not layout.recipe.is_file():
         raise RecipeError(explain_no_run(folder))
     record = replay_run(folder, catalogue)
-    recipe = flatten_recipe(read_table(folder / RECIPE))
+    recipe = flatten_recipe(read_table(layout.recipe))
     log = record.panel.lines
     names = dict.fromkeys(name for line in log for name in line.values if "/" not in name)
     receipts = {  # of the newest line that has the value: of one that was undone nothing stays
@@ -136,11 +138,11 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
         if name in better and finite:
             sign = 1 if better[name] == "lower" else -1
             best[name] = min(finite, key=lambda measured: sign * measured.value)
-    afterwards = read_log(folder / EVALUATIONS)
+    afterwards = read_log(layout.evaluations)
     for line in afterwards:
         better |= {name: way for name, way in (line.get("better") or {}).items() if name not in better}
     speeds = [value for line in log if (value := line.get(SPEED))]
-    grids = sorted((folder / "grids").glob("images-*.png"))
+    grids = layout.all_grids()
     findings = tuple(
         RunFinding(case.finding.name, case.first, case.finding.severity == "failure", case.holds)
         for case in record.cases

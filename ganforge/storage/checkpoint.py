@@ -15,6 +15,8 @@ from torch import Tensor
 
 from ganforge.errors import CheckpointError
 from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder, size
+from ganforge.storage.layout import PREFIX as PREFIX
+from ganforge.storage.layout import images_name, images_of
 from ganforge.storage.manifest import (
     FACTS,
     MANIFEST,
@@ -27,8 +29,7 @@ from ganforge.storage.manifest import (
 )
 from ganforge.storage.migrations import FORMAT, migrate
 
-PREFIX = "images-"
-_NAME = re.compile(rf"{PREFIX}(\d{{12,18}})")
+_NAME = re.compile(rf"{PREFIX}\d{{12,18}}")
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
 
 
@@ -46,7 +47,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
-    final, aside = checkpoint_path(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
+    final, aside = checkpoint_path(folder, images), folder / f".{images_name(images)}.tmp"
     facts = json.dumps({"format": FORMAT, **content.facts}, indent=1)
     wanted = sum(tensor.nbytes for tensor in content.tensors.values()) + len(facts)
     try:
@@ -72,12 +73,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
 
 def checkpoint_path(folder: Path, images: int) -> Path:
     """Return where the checkpoint of so many images shown is, or would be."""
-    return folder / f"{PREFIX}{images:012d}"
-
-
-def checkpoint_images(checkpoint: Path) -> int:
-    """Return the images shown that a checkpoint's name tells."""
-    return int(checkpoint.name.removeprefix(PREFIX))
+    return folder / images_name(images)
 
 
 def load_checkpoint(checkpoint: Path) -> Checkpoint:
@@ -135,7 +131,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     """Return what has the name of a checkpoint in `folder`, oldest first; unfinished ones have another name."""
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=checkpoint_images)
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=images_of)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
@@ -173,12 +169,8 @@ def prune_checkpoints(
     Raises:
         CheckpointError: one cannot be deleted.
     """
-    past = [path for path in list_checkpoints(folder) if checkpoint_images(path) <= images]
-    for_good = (
-        {checkpoint_images(path) // every: path for path in reversed(past) if checkpoint_images(path) >= every}
-        if every
-        else {}
-    )
+    past = [path for path in list_checkpoints(folder) if images_of(path) <= images]
+    for_good = {images_of(path) // every: path for path in reversed(past) if images_of(path) >= every} if every else {}
     stays = {*past[-keep:], *for_good.values(), *([] if best is None else [checkpoint_path(folder, best)])}
     try:
         for path in past:
@@ -193,7 +185,7 @@ def prune_checkpoints(
 def discard_checkpoints(folder: Path, images: int) -> None:
     """Delete the checkpoints of more than `images` images shown."""
     for path in list_checkpoints(folder):
-        if checkpoint_images(path) > images:
+        if images_of(path) > images:
             _remove(path)
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ganforge.errors import CheckpointError, RecipeError
 from ganforge.storage.checkpoint import Checkpoint
-from ganforge.storage.lookup import RECIPE, choose_checkpoint, explain_no_run
+from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import choose_checkpoint, explain_no_run
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     Raises:
         GanforgeError: the folder is of no run, the checkpoint is missing or damaged, or the run has no such player.
     """
-    if not (run / RECIPE).is_file():
+    if not RunLayout(run).recipe.is_file():
         raise RecipeError(explain_no_run(run))
     content, _, passed_over = choose_checkpoint(run, checkpoint)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ganforge.errors import GanforgeError
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.metadata import RunMetadata, run_record
 from ganforge.tracking.reading import read_run_json
@@ -19,7 +20,6 @@ from ganforge.tracking.sidecar_process import SidecarProcess
 from ganforge.tracking.store import Store
 
 Status = Literal["finished", "failed", "killed"]
-METRICS, EVENTS, RUN, RECIPE, GRIDS, LOCK = "metrics.jsonl", "events.jsonl", "run.json", "recipe.toml", "grids", ".lock"
 
 
 class Tracker(Protocol):
@@ -83,12 +83,13 @@ class RunFolder:
 
     def __init__(self, path: Path, patience: float = 2.0) -> None:
         self.path = path.absolute()
+        self.layout = RunLayout(self.path)
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: int | None = self._take_lock(patience)
             try:
-                self._metrics = JsonlFile(self.path / METRICS)
-                self._events = JsonlFile(self.path / EVENTS)
+                self._metrics = JsonlFile(self.layout.metrics)
+                self._events = JsonlFile(self.layout.events)
             except OSError:
                 os.close(self._lock)
                 raise
@@ -129,9 +130,9 @@ class RunFolder:
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         with self._writing():
-            (self.path / GRIDS).mkdir(exist_ok=True)
-            (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
-            write_json(self.path / RUN, record)
+            self.layout.grids.mkdir(exist_ok=True)
+            self.layout.recipe.write_text(redact(recipe_toml), encoding="utf-8")
+            write_json(self.layout.run_json, record)
         if store is not None:
             self._sidecar = SidecarProcess.start(self.path, store)
 
@@ -159,9 +160,9 @@ class RunFolder:
         record = dict(self.previous) | {"status": status, "reason": reason, "end": time.time()}
         problem = self._metrics.problem or self._events.problem
         try:
-            write_json(self.path / RUN, record)
+            write_json(self.layout.run_json, record)
         except OSError as error:
-            problem = f"{self.path / RUN} cannot be written ({error.strerror})"
+            problem = f"{self.layout.run_json} cannot be written ({error.strerror})"
         if self._sidecar is not None:
             problem = self._sidecar.stop(patience) or problem
         self.close()
@@ -193,7 +194,7 @@ class RunFolder:
             ) from error
 
     def _take_lock(self, patience: float) -> int:
-        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         deadline = time.monotonic() + patience
         while True:
             try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, read_run_json
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
@@ -66,14 +67,15 @@ class Follower:
 
     def __init__(self, folder: Path, done: dict[str, Any], saved: Callable[[], None]) -> None:
         self.folder = folder
+        self.layout = RunLayout(folder)
         self._done = done
         self._saved = saved
-        self._metrics = Tail(folder / "metrics.jsonl", MetricsLine)
-        self._events = Tail(folder / "events.jsonl", EventLine)
+        self._metrics = Tail(self.layout.metrics, MetricsLine)
+        self._events = Tail(self.layout.events, EventLine)
 
     def begin(self, target: MirrorTarget, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
-        recipe = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
+        recipe = tomllib.loads(self.layout.recipe.read_text(encoding="utf-8"))
         target.begin(dict(flatten(recipe)), tags)
 
     def follow(self, target: MirrorTarget) -> None:
@@ -116,7 +118,7 @@ class Follower:
 
     def _files(self, target: MirrorTarget) -> None:
         seen: dict[str, int] = self._done.setdefault("files", {})
-        for path in [self.folder / "recipe.toml", *sorted((self.folder / "grids").glob("[!.]*"))]:
+        for path in [self.layout.recipe, *sorted(self.layout.grids.glob("[!.]*"))]:
             name = str(path.relative_to(self.folder))
             changed = path.stat().st_mtime_ns
             if seen.get(name) != changed and path.is_file():

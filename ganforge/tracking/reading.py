@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ganforge.storage.layout import RunLayout
+
 ODD = (ValueError, RecursionError)  # of `json`: no JSON, endless digits; endless brackets
 Count = Annotated[int, Field(ge=0, le=2**62)]
 Time = Annotated[float, Field(ge=0, le=2**40)]  # seconds since 1970
@@ -122,7 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_run_json(folder: Path) -> dict[str, Any]:
     """Return what the `run.json` of a run's folder says, without fields of another shape; empty where there is none."""
-    record = read_json(folder / "run.json")
+    record = read_json(RunLayout(folder).run_json)
     return {name: value for name, value in record.items() if name not in RECORD or _fits(RECORD[name], value)}
 
 

@@ -14,11 +14,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.tracking.folder import LOCK, RUN
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.follower import Follower
 from ganforge.tracking.jsonl import write_json
 from ganforge.tracking.reading import read_json, read_run_json
-from ganforge.tracking.sidecar_process import STATE
 from ganforge.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class Sidecar:
 
     def __init__(self, folder: Path, store: Store, grace: float) -> None:
         self.folder = folder
+        self.layout = RunLayout(folder)
         self.store = store
         self.grace = grace
         self.over = threading.Event()  # the trainer has ended, and `run.json` says how
@@ -47,12 +47,12 @@ class Sidecar:
 
     def work(self) -> int:
         """Mirror until the run has ended and all is there; return the exit code."""
-        with (self.folder / ".mlflow.lock").open("w") as lock:
+        with self.layout.mlflow_lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier sidecar of this folder may still be at work
             return self._mirror()
 
     def _mirror(self) -> int:
-        self._state = read_json(self.folder / STATE) | {"pid": os.getpid(), "phase": "starting", "error": None}
+        self._state = read_json(self.layout.mlflow) | {"pid": os.getpid(), "phase": "starting", "error": None}
         self._state["store"] = self.store.name
         self._save()
         from ganforge.tracking import mirror as mlflow_side  # seconds of imports
@@ -112,14 +112,14 @@ class Sidecar:
         run = read_run_json(self.folder)
         if run.get("status") != "running" or run.get("pid") != self._trainer:
             return True
-        with (self.folder / LOCK).open("a") as lock:
+        with self.layout.lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a child of the trainer is still there, or the run goes on in another process
                 return False
             if read_run_json(self.folder) == run:
                 ending = {"status": "killed", "reason": "the process was killed", "end": time.time()}
-                write_json(self.folder / RUN, run | ending)
+                write_json(self.layout.run_json, run | ending)
         return True
 
     def _end(self, target: Mirror, run: dict[str, Any]) -> None:
@@ -131,7 +131,7 @@ class Sidecar:
         self._state["phase"] = "complete"
 
     def _save(self) -> None:
-        write_json(self.folder / STATE, self._state)
+        write_json(self.layout.mlflow, self._state)
 
 
 def main() -> int:

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.reading import read_json, whole_lines
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.store import Store
 
-STATE = "mlflow.json"
 MANNERS = {  # for the sidecar alone, where the user has not chosen otherwise
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -130,7 +130,7 @@ class SidecarProcess:
         in_time = self.process.returncode != -signal.SIGTERM
         why = (self.problem if in_time else self._state().get("error")) or "there was not time enough"
         done = self._state().get("runs", {}).get(self.store.name, {}).get("lines", 0)
-        there = len(whole_lines(self.folder / "metrics.jsonl"))
+        there = len(whole_lines(RunLayout(self.folder).metrics))
         return redact(
             f"the MLflow run in {self.store.name} is not complete ({why}): it has {done} of {there} lines of metrics; "
             f"{self.folder} has them all, and this brings them there later: {catch_up_command(self.folder)}"
@@ -138,7 +138,7 @@ class SidecarProcess:
 
     def _state(self) -> dict[str, Any]:
         """What this sidecar wrote; what an earlier one left in the folder does not count."""
-        state = read_json(self.folder / STATE)
+        state = read_json(RunLayout(self.folder).mlflow)
         return state if state.get("pid") == self.process.pid else {}
 
     def _end(self) -> None:
