@@ -23,6 +23,16 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as people read it: "12 bytes", "1.5 KiB", "5.12 GiB"."""
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if value < 1023.5:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
+
+
 class RecipeError(GanforgeError):
     """The recipe, an override or a command-line argument cannot be used."""
 

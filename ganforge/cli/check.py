@@ -124,6 +124,7 @@ def describe(session: Session, trial: Profile) -> dict[str, Any]:
 def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Say it on a screen of 80 columns."""
     from ganforge.cli.terminal.progress import duration, rate
+    from ganforge.errors import format_bytes
 
     data, memory, speed, run, disk = (facts[key] for key in ("data", "memory", "speed", "run", "disk"))
     labels = f"{data['classes']} classes" if data["classes"] else "no labels"
@@ -134,18 +135,18 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"game       {facts['game']}, rounds of {facts['batch']:,} images on {facts['device']}{precision}"
     for name, player in facts["players"].items():
         yield from _player(name, player)
-    parts = ", ".join(f"{name} {size(memory[name])}" for name in ("weights", "optimizers", "averages"))
+    parts = ", ".join(f"{name} {format_bytes(memory[name])}" for name in ("weights", "optimizers", "averages"))
     yield f"memory     {parts}"
     if facts["device"] == "cuda":
-        yield f"           at most {size(memory['peak'])} allocated on the GPU"
+        yield f"           at most {format_bytes(memory['peak'])} allocated on the GPU"
     else:
-        begin = size(memory["peak_before_the_first_round"])
-        yield f"           at most {size(memory['peak'])} for the whole process ({begin} before round 1)"
+        begin = format_bytes(memory["peak_before_the_first_round"])
+        yield f"           at most {format_bytes(memory['peak'])} for the whole process ({begin} before round 1)"
     pace, mean = rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
     yield f"speed      {pace} images/s, by {speed['rounds_timed']} rounds of {mean}"
     yield f"time       about {duration(run['seconds'])} for {run['images']:,} images; metrics and grids come on top"
-    each, kept = size(disk["checkpoint"]), disk["checkpoints_kept"]
-    yield f"disk       {size(disk['checkpoints'])} for {kept} checkpoints of {each}"
+    each, kept = format_bytes(disk["checkpoint"]), disk["checkpoints_kept"]
+    yield f"disk       {format_bytes(disk['checkpoints'])} for {kept} checkpoints of {each}"
 
 
 def _player(name: str, player: Mapping[str, Any]) -> Iterator[str]:
@@ -181,13 +182,3 @@ def _averaged(ema: EmaRecipe) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
-
-
-def size(count: int) -> str:
-    """Return bytes as people read them."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1023.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"

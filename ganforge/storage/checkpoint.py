@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganforge.errors import CheckpointError
-from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder, size
+from ganforge.errors import CheckpointError, format_bytes
+from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder
 from ganforge.storage.layout import PREFIX as PREFIX
 from ganforge.storage.layout import images_name, images_of
 from ganforge.storage.manifest import (
@@ -65,7 +65,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
     except (OSError, SafetensorError) as error:
         _clear(aside)
         raise CheckpointError(
-            f"the checkpoint {final} could not be written ({error}); it takes {size(wanted)}. Older ones are "
+            f"the checkpoint {final} could not be written ({error}); it takes {format_bytes(wanted)}. Older ones are "
             "untouched: make room or mend the folder, and go on with --resume"
         ) from error
     return final

@@ -9,6 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
+from ganforge.errors import format_bytes
+
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE, see renameat2(2)
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 RESERVE = 2**20  # bytes that are left free for the log
@@ -22,12 +24,9 @@ def check_free_space(folder: Path, wanted: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < wanted * 1.05 + RESERVE:
-        raise OSError(errno.ENOSPC, f"{size(wanted)} and a little more are needed, {size(free)} are free")
-
-
-def size(count: int) -> str:
-    """Say a number of bytes: "12.3 MiB (12,897,484 bytes)"."""
-    return f"{count / 2**20:.1f} MiB ({count:,} bytes)"
+        raise OSError(
+            errno.ENOSPC, f"{format_bytes(wanted)} and a little more are needed, {format_bytes(free)} are free"
+        )
 
 
 def sha256(path: Path) -> str:
