@@ -119,7 +119,10 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     beforehand, meanwhile, names, left = (answers.get() for _ in range(4))
     child.join()
     assert first == "saved"
-    assert re.search(r"images-0{11}2 could not be written \(.*4 MiB and a little more are needed, 3\.(49|5) MiB are free\)", beforehand)
+    assert re.search(
+        r"images-0{11}2 could not be written \(.*4 MiB and a little more are needed, 3\.(49|5) MiB are free\)",
+        beforehand,
+    )
     assert "No space left on device" in meanwhile
     assert "images-000000000003 could not be written" in meanwhile
     assert (names, left) == ("['images-000000000001']", "images-000000000001")
