@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -21,6 +22,13 @@ class GanforgeError(ValueError):
 def printable(text: str, keep: str = "") -> str:
     """Return a text without control characters and broken encoding, which are written as escapes; `keep` stays."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or nothing where no known name is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1) or [other for other in names if name and other.startswith(name)]
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def format_bytes(count: int) -> str:

@@ -44,12 +44,11 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
 def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[CatalogueEntry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
-    from ganforge.errors import RecipeError
+    from ganforge.errors import RecipeError, did_you_mean
     from ganforge.plugins.catalogue import FAMILIES
-    from ganforge.recipes.fields import nearest
 
     if family is not None and family not in FAMILIES:
-        near = nearest(family, FAMILIES)
+        near = did_you_mean(family, FAMILIES)
         raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
     known = [entry for entry in catalogue.entries if family in (None, entry.family)]
     found = [entry for entry in known if entry.kind == kind]
@@ -61,7 +60,7 @@ def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence
     kinds = sorted({entry.kind for entry in known})
     broken = [f"; plugin {lost.name} of {lost.origin} could not be loaded: {lost.reason}" for lost in catalogue.broken]
     installed = f"(installed: {', '.join(kinds) or 'none'})"
-    raise RecipeError(f"no component is called '{kind}'{nearest(kind, kinds)} {installed}{''.join(broken)}")
+    raise RecipeError(f"no component is called '{kind}'{did_you_mean(kind, kinds)} {installed}{''.join(broken)}")
 
 
 def _explain(entry: CatalogueEntry, console: Console) -> None:

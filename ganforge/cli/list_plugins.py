@@ -49,12 +49,11 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
 
 def only(catalogue: Catalogue, family: str) -> Catalogue:
     """Return the components of one family; a `RecipeError` with the nearest name where there is no such family."""
-    from ganforge.errors import RecipeError
+    from ganforge.errors import RecipeError, did_you_mean
     from ganforge.plugins.catalogue import FAMILIES, Catalogue
-    from ganforge.recipes.fields import nearest
 
     if family not in FAMILIES:
-        near = nearest(family, FAMILIES)
+        near = did_you_mean(family, FAMILIES)
         raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
     return Catalogue((entry for entry in catalogue.entries if entry.family == family), catalogue.broken)
 

@@ -12,13 +12,13 @@ from pydantic_core import ErrorDetails
 
 from ganforge.api.slots import KindLookup
 from ganforge.api.toml import toml_value
+from ganforge.errors import did_you_mean
 from ganforge.recipes.fields import (
     MISSING,
     FieldType,
     Node,
     child_value,
     describe_types,
-    nearest,
     node_at,
     table_title,
 )
@@ -163,7 +163,7 @@ def _unknown(name: str, node: Node) -> str:
         return "unknown field"
     fields = list(node.owner.model_fields)
     whose = table_title(node.owner) + (f" of {node.provider}" if node.provider else "")
-    return f"unknown field{nearest(name, fields)} ({whose} has: {', '.join(fields)})"
+    return f"unknown field{did_you_mean(name, fields)} ({whose} has: {', '.join(fields)})"
 
 
 def _given(value: Any) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,6 +15,7 @@ from pydantic.fields import FieldInfo
 from ganforge.api.component import Component
 from ganforge.api.slots import KindLookup, Slot
 from ganforge.api.toml import toml_value
+from ganforge.errors import did_you_mean
 
 PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
 
@@ -131,11 +131,7 @@ def alternatives(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?", or nothing where no name is near."""
-    known = list(names)
-    near = difflib.get_close_matches(name, known, 1) or [other for other in known if name and other.startswith(name)]
-    return f"; did you mean '{near[0]}'?" if near else ""
+nearest = did_you_mean
 
 
 def table_title(cls: type[BaseModel]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +26,7 @@ from ganforge.api.game import GameComponent
 from ganforge.api.monitor import Action
 from ganforge.api.plan import Plan
 from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
-from ganforge.errors import RecipeError
+from ganforge.errors import RecipeError, did_you_mean
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.explain import LOOKED_AT, Mistake, RecipeSources, explain, report
 from ganforge.recipes.overrides import apply_overrides, parse_override
@@ -255,9 +254,8 @@ def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
     wanted = recipe.diagnosis
     for kind in wanted.ignore:
         if kind not in installed:
-            near = difflib.get_close_matches(kind, installed, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
             known = ", ".join(sorted(installed)) or "none"
+            hint = did_you_mean(kind, installed)
             raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
     listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
     known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganforge.errors import CheckpointError, RecipeError
+from ganforge.errors import CheckpointError, RecipeError, did_you_mean
 from ganforge.storage.checkpoint import Checkpoint
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.lookup import choose_checkpoint, explain_no_run
@@ -56,8 +55,7 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"the checkpoint of {run} does not say what it is of ({type(error).__name__})") from error
     if player not in players:
-        near = difflib.get_close_matches(player, players, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(player, players)
         raise RecipeError(f"{run} has no player '{player}'{hint} (it has: {', '.join(players)})")
     average = _below(f"player/{player}/ema/", content) if averaged else {}
     what = f"{player} of {run}, {'averaged' if average else 'as trained'}, after {images:,} images"

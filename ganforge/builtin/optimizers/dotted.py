@@ -12,8 +12,8 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from ganforge.api import Optimizer, RecipeError
-from ganforge.builtin.optimizers.by_name import find, nearest
+from ganforge.api import Optimizer, RecipeError, did_you_mean
+from ganforge.builtin.optimizers.by_name import find
 
 _OURS = ("params", "lr")  # what is no option
 _ANY = inspect.Parameter.VAR_KEYWORD
@@ -86,7 +86,7 @@ def try_out(name: str, options: Mapping[str, Any]) -> None:
         if key in _OURS:
             raise ValueError(f"'{key}' is no option: lr stands beside the options, and the weights are the player's")
         if key not in known and not free:
-            raise ValueError(f"{name} has no option '{key}'{nearest(key, known)} (it has: {', '.join(known)})")
+            raise ValueError(f"{name} has no option '{key}'{did_you_mean(key, known)} (it has: {', '.join(known)})")
     weight = nn.Parameter(torch.ones(2, 2))
     try:
         optimizer = make(name, options, [weight], 1e-3)
