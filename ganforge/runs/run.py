@@ -20,6 +20,7 @@ from ganforge.runs.replay import replay_run
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_log
+from ganforge.tracking.reading import flatten
 
 SPEED = "speed/images_per_second"
 OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
@@ -119,7 +120,7 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
     if not layout.recipe.is_file():
         raise RecipeError(explain_no_run(folder))
     record = replay_run(folder, catalogue)
-    recipe = flatten_recipe(read_table(layout.recipe))
+    recipe = dict(flatten(read_table(layout.recipe)))
     log = record.panel.lines
     names = dict.fromkeys(name for line in log for name in line.values if "/" not in name)
     receipts = {  # of the newest line that has the value: of one that was undone nothing stays
@@ -183,20 +184,6 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, MetricReading]:
 
 def _same_way(one: MetricReading, other: MetricReading) -> bool:
     return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
-
-
-def flatten_recipe(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return every entry of a recipe by its dotted key, tables in arrays by their index."""
-    found: dict[str, Any] = {}
-    for key, entry in table.items():
-        place = f"{path}.{key}" if path else str(key)
-        if isinstance(entry, Mapping):
-            found |= flatten_recipe(entry, place)
-        elif isinstance(entry, list) and entry and all(isinstance(item, Mapping) for item in entry):
-            found |= flatten_recipe({str(index): item for index, item in enumerate(entry)}, place)
-        else:
-            found[place] = entry
-    return found
 
 
 def is_irrelevant_key(key: str) -> bool:

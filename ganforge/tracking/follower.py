@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ganforge.storage.layout import RunLayout
-from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, read_run_json
+from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten, read_run_json
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
 PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
@@ -76,7 +76,7 @@ class Follower:
     def begin(self, target: MirrorTarget, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
         recipe = tomllib.loads(self.layout.recipe.read_text(encoding="utf-8"))
-        target.begin(dict(flatten(recipe)), tags)
+        target.begin(recipe_params(recipe), tags)
 
     def follow(self, target: MirrorTarget) -> None:
         """Mirror all that is new.
@@ -132,16 +132,10 @@ class Follower:
         return read_run_json(self.folder)
 
 
-def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a recipe's values by dotted path: `game.loss.kind`, `metrics.0.kind`; lists of plain values stay whole."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flatten(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from flatten(item, f"{path}.{index}")
-    else:
-        yield path, value if isinstance(value, str) else json.dumps(value, default=str)
+def recipe_params(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of an MLflow run: a recipe's entries by dotted key, as text."""
+    entries = dict(flatten(recipe))
+    return {key: entry if isinstance(entry, str) else json.dumps(entry, default=str) for key, entry in entries.items()}
 
 
 def _finding(line: Mapping[str, Any]) -> tuple[str, str]:

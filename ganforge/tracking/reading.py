@@ -7,6 +7,7 @@ know what went wrong, and by a run that goes on.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -134,3 +135,15 @@ def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
     except (ValidationError, OverflowError):
         return False
     return True
+
+
+def flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a table by dotted key: `game.loss.kind`, `metrics.0.kind`; lists without tables stay whole."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from flatten(entry, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        for index, entry in enumerate(value):
+            yield from flatten(entry, f"{path}.{index}")
+    else:
+        yield path, value

@@ -21,7 +21,8 @@ from ganforge.cli.terminal.tables import Row, broken, plus_minus, table
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.runs.comparison import differences, group_seeds, mean_of, merge_orders
-from ganforge.runs.run import flatten_recipe, read_run
+from ganforge.runs.run import read_run
+from ganforge.tracking.reading import flatten
 
 RECEIPT = {"metric": "mode-coverage", "reference": "a" * 32, "reference-data": "ring", "fake": 500, "truncation": 1.0}
 FINDING = {
@@ -295,7 +296,7 @@ def test_a_seed_that_was_played_twice_is_not_averaged(capsys):
 
 
 def test_recipes_are_flattened_and_their_keys_merged():
-    assert flatten_recipe({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]}) == {
+    assert dict(flatten({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]})) == {
         "a.b": 1,
         "c.0.d": 2,
         "c.1.d": 3,

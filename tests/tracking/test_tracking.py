@@ -12,7 +12,7 @@ from support import tracking as support
 
 from ganforge.errors import GanforgeError
 from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Store, read_lines, redact
-from ganforge.tracking.follower import Follower, Tail, flatten
+from ganforge.tracking.follower import Follower, Tail, recipe_params
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.reading import MetricsLine, read_json
 from ganforge.tracking.redaction import redact_command
@@ -167,9 +167,10 @@ def test_how_to_look_at_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert Store.of(None).address == "http://elsewhere"
 
 
-def test_flattened_recipe():
+def test_a_recipe_as_parameters():
     value = {"seed": 1, "g": {"betas": [0.0, 0.9], "on": True}, "metrics": [{"kind": "fid"}]}
-    assert dict(flatten(value)) == {"seed": "1", "g.betas": "[0.0, 0.9]", "g.on": "true", "metrics.0.kind": "fid"}
+    expected = {"seed": "1", "g.betas": "[0.0, 0.9]", "g.on": "true", "metrics.0.kind": "fid"}
+    assert recipe_params(value) == expected
 
 
 def test_a_tail_yields_whole_lines_and_counts_a_refused_portion_as_unread(tmp_path: Path):
