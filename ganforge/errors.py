@@ -1,4 +1,4 @@
-"""What goes wrong, in words: every error a user can cause is one of these."""
+"""Errors in words: every one that a user can cause is one of these."""
 
 from __future__ import annotations
 

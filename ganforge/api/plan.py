@@ -1,4 +1,4 @@
-"""What may be known of a run: its recipe, and recipe overrides that fit it."""
+"""Plan of a run: its recipe as watchers may know it, and recipe overrides that fit it."""
 
 from __future__ import annotations
 

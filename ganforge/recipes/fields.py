@@ -1,4 +1,4 @@
-"""What the fields of a recipe take: their types, bounds and components, in words."""
+"""Types of a recipe's fields, with their bounds and components, in words; and the field at a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from ganforge.api.slots import KindLookup, Slot
 from ganforge.api.toml import toml_value
 from ganforge.errors import did_you_mean
 
-PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
+PLAIN_TYPES = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text in quotes",
+    Path: "a path in quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class FieldType:
             return self._array()
         if self.model is not None:
             return f"a table ({', '.join(self.model.model_fields)})"
-        what = PLAIN.get(self.type, "a table" if get_origin(self.type) is dict else str(self.type))
+        what = PLAIN_TYPES.get(self.type, "a table" if get_origin(self.type) is dict else str(self.type))
         return " ".join(filter(None, (what, self.bounds())))
 
     def _array(self) -> str:
@@ -100,13 +106,13 @@ def field_types(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[FieldTyp
     """Take an annotation apart; None, which TOML cannot write, is not among the parts."""
     if get_origin(annotation) is Annotated:
         inner, *outer = get_args(annotation)
-        return field_types(inner, (*_flat(outer), *limits))
+        return field_types(inner, (*_flatten_limits(outer), *limits))
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(part for argument in get_args(annotation) for part in field_types(argument, limits))
     return () if annotation is type(None) else (FieldType(annotation, limits),)
 
 
-def _flat(limits: list[Any]) -> Iterator[Any]:
+def _flatten_limits(limits: list[Any]) -> Iterator[Any]:
     for limit in limits:
         if isinstance(limit, FieldInfo):
             yield from limit.metadata
@@ -118,7 +124,7 @@ def _flat(limits: list[Any]) -> Iterator[Any]:
 
 def types_of_field(field: FieldInfo) -> tuple[FieldType, ...]:
     """What a field takes."""
-    return field_types(field.annotation, tuple(_flat(field.metadata)))
+    return field_types(field.annotation, tuple(_flatten_limits(field.metadata)))
 
 
 def describe_types(parts: tuple[FieldType, ...]) -> str:

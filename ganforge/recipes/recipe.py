@@ -28,7 +28,7 @@ from ganforge.api.plan import Plan
 from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
 from ganforge.errors import RecipeError, did_you_mean
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.explain import LOOKED_AT, Mistake, RecipeSources, explain, report
+from ganforge.recipes.explain import MAX_EXPLAINED, Mistake, RecipeSources, explain, report
 from ganforge.recipes.overrides import apply_overrides, parse_override
 from ganforge.recipes.parsing import find_excesses, parse_text, read_text
 from ganforge.recipes.positions import positions
@@ -207,7 +207,7 @@ def parse_recipe(
     changes = [parse_override(override) for override in overrides]
     notices = apply_overrides(raw, changes, Recipe, catalogue)
     sources = RecipeSources(name, positions(text), changes)
-    too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), LOOKED_AT)), sources)
+    too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), MAX_EXPLAINED)), sources)
     if too_much is not None:
         raise RecipeError(too_much)
     recipe, error = None, None
@@ -217,14 +217,14 @@ def parse_recipe(
         error = found
     wrong = explain(error, raw, Recipe, catalogue, sources)
     if wrong is not None or recipe is None:
-        raise RecipeError("\n".join([wrong or str(error), *_absent(error, catalogue)])) from error
+        raise RecipeError("\n".join([wrong or str(error), *_unloaded_plugins(error, catalogue)])) from error
     if tell is not None:
         for notice in notices:
             tell(notice)
     return recipe
 
 
-def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
+def _unloaded_plugins(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
     """Name the plugins that could not be loaded where a kind is unknown: it may be theirs."""
     if error is None or all(detail["type"] != "unknown_kind" for detail in error.errors()):
         return []

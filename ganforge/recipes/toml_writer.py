@@ -1,4 +1,4 @@
-"""Writing a recipe as TOML, with every default filled in and every field explained."""
+"""Writer of whole recipes as TOML, with every default filled in and every field explained."""
 
 from __future__ import annotations
 

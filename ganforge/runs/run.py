@@ -23,7 +23,7 @@ from ganforge.tracking import read_log
 from ganforge.tracking.reading import flatten
 
 SPEED = "speed/images_per_second"
-OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
+IRRELEVANT_TABLE = "tracking"  # the table of a recipe that decides nothing about a result
 SEED = "seed"
 EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate --save` appended
 
@@ -59,7 +59,7 @@ class Run:
 
     Args:
         folder: of the run.
-        facts: what `run.json` says.
+        run_json: what `run.json` says.
         recipe: every entry by its dotted key.
         images: shown.
         final: the newest value of each metric.
@@ -73,7 +73,7 @@ class Run:
     """
 
     folder: Path
-    facts: Mapping[str, Any]
+    run_json: Mapping[str, Any]
     recipe: Mapping[str, Any]
     images: int
     final: Mapping[str, MetricReading]
@@ -88,7 +88,7 @@ class Run:
     @property
     def status(self) -> str:
         """How it ended, or that it is running."""
-        return str(self.facts.get("status", "unknown"))
+        return str(self.run_json.get("status", "unknown"))
 
     @property
     def seed(self) -> int:
@@ -98,8 +98,8 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """How long it took from its start to its end, or to now; None where it was interrupted, or nobody knows."""
-        start, end = self.facts.get("start"), self.facts.get("end")
-        if start is None or self.facts.get("resumed") is not None:
+        start, end = self.run_json.get("start"), self.run_json.get("end")
+        if start is None or self.run_json.get("resumed") is not None:
             return None
         return max(0.0, float((time.time() if self.status == "running" else end or start) - start))  # clocks go back
 
@@ -177,15 +177,15 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, MetricReading]:
     for name in dict.fromkeys(name for line in lines for name in line["values"]):
         told = [(line.get(SEED), _measured(name, line)) for line in lines if name in line["values"]]
         newest = told[-1][1]
-        alike = {seed: measured.value for seed, measured in told if _same_way(measured, newest)}
+        alike = {seed: measured.value for seed, measured in told if _measured_alike(measured, newest)}
         found[name] = replace(newest, value=statistics.fmean(alike.values()))
     return found
 
 
-def _same_way(one: MetricReading, other: MetricReading) -> bool:
+def _measured_alike(one: MetricReading, other: MetricReading) -> bool:
     return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
 
 
 def is_irrelevant_key(key: str) -> bool:
     """Whether a key of a recipe decides nothing about a result."""
-    return key.startswith(f"{OF_NO_CONSEQUENCE}.")
+    return key.startswith(f"{IRRELEVANT_TABLE}.")

@@ -23,7 +23,7 @@ from ganforge.storage.manifest import (
     TENSORS,
     FileEntry,
     check_files,
-    describe_file,
+    file_entry,
     manifest_text,
     read_json_text,
 )
@@ -55,15 +55,15 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
         delete(aside)
         check_free_space(folder, wanted)
         aside.mkdir()
-        save_file(_plain(content.tensors), aside / TENSORS)
+        save_file(_for_safetensors(content.tensors), aside / TENSORS)
         (aside / FACTS).write_text(facts)
-        told = {name: describe_file(aside / name) for name in (TENSORS, FACTS)}
+        told = {name: file_entry(aside / name) for name in (TENSORS, FACTS)}
         (aside / MANIFEST).write_text(manifest_text(FORMAT, images, told))
         for path in (*aside.iterdir(), aside):
             fsync(path)
         replace_folder(aside, final)
     except (OSError, SafetensorError) as error:
-        _clear(aside)
+        _delete_if_possible(aside)
         raise CheckpointError(
             f"the checkpoint {final} could not be written ({error}); it takes {format_bytes(wanted)}. Older ones are "
             "untouched: make room or mend the folder, and go on with --resume"
@@ -98,7 +98,7 @@ def load_checkpoint(checkpoint: Path) -> Checkpoint:
             there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
             if there != told:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
-            found[name] = describe_file(checkpoint / name)
+            found[name] = file_entry(checkpoint / name)
             if found[name]["sha256"] != files[name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
         facts = json.loads(read_json_text(checkpoint / FACTS))
@@ -106,16 +106,16 @@ def load_checkpoint(checkpoint: Path) -> Checkpoint:
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
         return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
     except CheckpointError as error:
-        raise CheckpointError(_about(checkpoint, str(error))) from error
+        raise CheckpointError(_naming(checkpoint, str(error))) from error
     except _UNREADABLE as error:
         raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _about(checkpoint: Path, text: str) -> str:
+def _naming(checkpoint: Path, text: str) -> str:
     return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _for_safetensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors as safetensors takes them: on the CPU, contiguous, no two in the same memory."""
     plain: dict[str, Tensor] = {}
     places: set[int] = set()
@@ -175,7 +175,7 @@ def prune_checkpoints(
     try:
         for path in past:
             if path not in stays:
-                _remove(path)
+                _delete_checkpoint(path)
         for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
             delete(path)
     except OSError as error:
@@ -186,10 +186,10 @@ def discard_checkpoints(folder: Path, images: int) -> None:
     """Delete the checkpoints of more than `images` images shown."""
     for path in list_checkpoints(folder):
         if images_of(path) > images:
-            _remove(path)
+            _delete_checkpoint(path)
 
 
-def _remove(checkpoint: Path) -> None:
+def _delete_checkpoint(checkpoint: Path) -> None:
     """Delete a checkpoint; at no moment does half of it stand under its name."""
     aside = checkpoint.with_name(f".{checkpoint.name}.old")
     delete(aside)
@@ -197,7 +197,7 @@ def _remove(checkpoint: Path) -> None:
     delete(aside)
 
 
-def _clear(aside: Path) -> None:
+def _delete_if_possible(aside: Path) -> None:
     """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
     try:
         delete(aside)

@@ -1,4 +1,4 @@
-"""Where runs and caches are kept."""
+"""Folders of runs and of caches."""
 
 from __future__ import annotations
 

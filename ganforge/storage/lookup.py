@@ -1,4 +1,4 @@
-"""Finding what a person means: a run by its folder, and one of its checkpoints."""
+"""Lookup of what a person means: a run by its folder, and one of its checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a run's folder as it grows and handing what is new to a mirror; it knows where it was."""
+"""Follower of a run's folder as it grows: it hands what is new to a mirror, and knows where it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganforge.storage.layout import RunLayout
 from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten, read_run_json
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
-PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
+CHUNK_BYTES = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
 
 
 class MirrorTarget(Protocol):
@@ -30,20 +30,20 @@ class Tail:
     def __init__(self, path: Path, kind: type[MetricsLine | EventLine]) -> None:
         self.path, self.kind = path, kind
         self.lines = 0  # read so far, in the file as it is now
-        self._place = (0, 0)  # inode, offset
+        self._position = (0, 0)  # inode, offset
 
-    def portions(self) -> Iterator[list[dict[str, Any]]]:
+    def chunks(self) -> Iterator[list[dict[str, Any]]]:
         """Yield new objects, a portion at a time; a portion counts as read when the next one is asked for."""
         while True:
             try:
                 with self.path.open("rb") as file:
                     stat = self.path.stat()
-                    inode, offset = self._place
+                    inode, offset = self._position
                     if inode != stat.st_ino or offset > stat.st_size:
-                        self._place, self.lines, offset = (stat.st_ino, 0), 0, 0
+                        self._position, self.lines, offset = (stat.st_ino, 0), 0, 0
                     file.seek(offset)
-                    data = file.read(PORTION)
-                    if b"\n" not in data and len(data) == PORTION:  # one line longer than a portion
+                    data = file.read(CHUNK_BYTES)
+                    if b"\n" not in data and len(data) == CHUNK_BYTES:  # one line longer than a portion
                         data += file.read()
             except FileNotFoundError:
                 return
@@ -51,7 +51,7 @@ class Tail:
             if not whole:
                 return
             yield [line for text in whole.split(b"\n")[:-1] if (line := checked_line(self.kind, text)) is not None]
-            self._place = (stat.st_ino, offset + len(whole))
+            self._position = (stat.st_ino, offset + len(whole))
             self.lines += whole.count(b"\n")
 
 
@@ -84,7 +84,7 @@ class Follower:
         Not `Panel.lines`: MLflow forgets no point; what was undone stays there, and what is played again follows it.
         """
         sent: dict[str, int] = self._done.setdefault("sent", {})
-        for lines in self._metrics.portions():
+        for lines in self._metrics.chunks():
             points, receipts, reached = [], {}, dict(sent)
             for line in lines:
                 images = int(line["images"])
@@ -105,10 +105,10 @@ class Follower:
             sent.update(reached)
             self._done["lines"] = self._metrics.lines + len(lines)
             self._saved()
-        for lines in self._events.portions():
+        for lines in self._events.chunks():
             findings = [line for line in lines if line.get("kind") == "finding"]
-            target.tags(dict(_finding(line) for line in findings))
-            points = [_point(line) for line in findings]
+            target.tags(dict(_finding_tag(line) for line in findings))
+            points = [_finding_point(line) for line in findings]
             new = [(name, value, when, at) for name, value, when, at in points if at > sent.get(name, -1)]
             if new:
                 target.metrics(new)
@@ -138,14 +138,14 @@ def recipe_params(recipe: Mapping[str, Any]) -> dict[str, str]:
     return {key: entry if isinstance(entry, str) else json.dumps(entry, default=str) for key, entry in entries.items()}
 
 
-def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
+def _finding_tag(line: Mapping[str, Any]) -> tuple[str, str]:
     details = line.get("details") or {}
     text = f"{line['text']} (at {line['images']:,} images)"
     more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
     return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
 
 
-def _point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
+def _finding_point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
     """Return a point of a metric that says when a finding was made, beside the curves of the others."""
     name = line.get("details", {}).get("name", "unnamed")
     return f"finding/{name}", 1.0, float(line["time"]), int(line["images"])

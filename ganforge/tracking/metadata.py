@@ -1,4 +1,4 @@
-"""What is known about a run before it begins: versions, plugins, commit, device, command."""
+"""Metadata of a run, known before it begins: versions, plugins, commit, device, command."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str):
 
 def describe(path: Path, images: int, format_: int = FORMAT) -> None:
     """Write the manifest that the files would have."""
-    measured = {name: manifest.describe_file(path / name) for name in (TENSORS, FACTS)}
+    measured = {name: manifest.file_entry(path / name) for name in (TENSORS, FACTS)}
     (path / MANIFEST).write_text(manifest.manifest_text(format_, images, measured))
 
 

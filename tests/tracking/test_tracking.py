@@ -177,19 +177,19 @@ def test_a_tail_yields_whole_lines_and_counts_a_refused_portion_as_unread(tmp_pa
     path = tmp_path / "x.jsonl"
     tail = Tail(path, MetricsLine)
     one, two, three, four = (json.dumps({"images": images, "values": {}}).encode() + b"\n" for images in range(1, 5))
-    assert list(tail.portions()) == []
+    assert list(tail.chunks()) == []
     path.write_bytes(one + two + three[:8])
-    for lines in tail.portions():
+    for lines in tail.chunks():
         assert [line["images"] for line in lines] == [1, 2]
         break  # the store refused
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[1, 2]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[1, 2]]
     with path.open("ab") as file:
         file.write(three[8:])
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[3]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[3]]
     assert tail.lines == 3
     (tmp_path / "y.jsonl").write_bytes(four)
     (tmp_path / "y.jsonl").replace(path)
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[4]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[4]]
 
 
 def test_nothing_is_mirrored_twice_and_nothing_is_left_out(tmp_path: Path):

@@ -96,10 +96,10 @@ def _runs(found: Sequence[Column]) -> Iterator[Row]:
     yield row("images", lambda column: _span([run.images for run in column.runs], "{:,}"))
     yield row("time", lambda column: _mean([run.seconds for run in column.runs], duration))
     yield row("images/s", lambda column: _mean([run.speed for run in column.runs], rate))
-    devices = {str(run.facts.get("device")) for column in found for run in column.runs}
+    devices = {str(run.run_json.get("device")) for column in found for run in column.runs}
     if len(devices) > 1:
         yield row(
-            "device", lambda column: ", ".join(dict.fromkeys(str(run.facts.get("device")) for run in column.runs))
+            "device", lambda column: ", ".join(dict.fromkeys(str(run.run_json.get("device")) for run in column.runs))
         )
 
 

@@ -38,12 +38,12 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "folder": str(run.folder),
         "status": run.status,
-        "reason": run.facts.get("reason"),
+        "reason": run.run_json.get("reason"),
         "seed": run.seed,
         "images": run.images,
         "seconds": run.seconds,
         "images_per_second": run.speed,
-        "device": run.facts.get("device"),
+        "device": run.run_json.get("device"),
         "metrics": {
             name: {
                 "better": run.better.get(name),
