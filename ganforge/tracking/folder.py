@@ -33,38 +33,25 @@ class Tracker(Protocol):
         receipts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Record named values after so many images shown; `receipts` say by name how a value came about."""
+        return
 
     def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
         """Record a notice; one of kind `finding` (details: `name`) becomes a tag of the MLflow run."""
+        return
 
     def finish(self, status: Status, reason: str | None = None) -> str | None:
         """End the run; return a sentence about tracking where there is something to say."""
+        return None
 
     @property
     def problem(self) -> str | None:
         """One sentence on what is wrong with tracking now."""
 
 
-class NoTracker:
+class NoTracker(Tracker):
     """The tracker of processes other than the main one: it records nothing."""
 
     problem: str | None = None
-
-    def metrics(
-        self,
-        images: int,
-        round_: int,
-        values: Mapping[str, float],
-        receipts: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        """Do nothing."""
-
-    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
-        """Do nothing."""
-
-    def finish(self, status: Status, reason: str | None = None) -> str | None:
-        """Do nothing."""
-        return None
 
 
 class RunFolder:
