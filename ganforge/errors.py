@@ -1,9 +1,10 @@
-"""What goes wrong, in words: every error a user can cause is one of these."""
+"""Errors in words: every one that a user can cause is one of these."""
 
 from __future__ import annotations
 
+import difflib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -21,6 +22,23 @@ class GanforgeError(ValueError):
 def printable(text: str, keep: str = "") -> str:
     """Return a text without control characters and broken encoding, which are written as escapes; `keep` stays."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or nothing where no known name is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1) or [other for other in names if name and other.startswith(name)]
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as people read it: "12 bytes", "1.5 KiB", "5.12 GiB"."""
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if value < 1023.5:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
 
 
 class RecipeError(GanforgeError):

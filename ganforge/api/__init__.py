@@ -97,7 +97,7 @@ from ganforge.api.slots import (
 from ganforge.api.tally import Tally
 from ganforge.decoding.decoders import DecoderPool
 from ganforge.decoding.image import DECODING_VERSION, BadImageError, Channels
-from ganforge.errors import DataError, GanforgeError, RecipeError, at_key, printable
+from ganforge.errors import DataError, GanforgeError, RecipeError, at_key, did_you_mean, printable
 
 __all__ = [
     "DECODING_VERSION",
@@ -197,6 +197,7 @@ __all__ = [
     "at_key",
     "components_in",
     "derive_seed",
+    "did_you_mean",
     "hookimpl",
     "is_unbounded_critic",
     "lower_learning_rate",

@@ -1,10 +1,12 @@
-"""What may be known of a run: its recipe, and recipe overrides that fit it."""
+"""Plan of a run: its recipe as watchers may know it, and recipe overrides that fit it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from ganforge.api.toml import toml_value
 
 Direction = Literal["lower", "higher"]
 
@@ -79,38 +81,27 @@ class Plan:
             return None
         if isinstance(found, Mapping):
             ends = {end: _rounded(found[end] * factor) for end in ("start", "end")}
-            return f"{key}={toml({**found, **ends})}"
-        return f"{key}={toml(_rounded(value * factor))}" if value * factor != value else None
+            return f"{key}={toml_value({**found, **ends})}"
+        return f"{key}={toml_value(_rounded(value * factor))}" if value * factor != value else None
 
     def changed(self, key: str, value: Any) -> str | None:
         """Return the override that sets a key the recipe has; None where it has not, or has that value already."""
         found = self.at(key)
         if found is None or found == value or (isinstance(value, str) and self.kind(key) == value):
             return None
-        return f"{key}={toml(value)}"
+        return f"{key}={toml_value(value)}"
 
     def added(self, key: str, kind: str, **fields: Any) -> str | None:
         """Return the override that adds a component to an array; None where there is one of its kind, or no array."""
         found = self.at(key)
         if not isinstance(found, list | tuple) or kind in self.kinds(key):
             return None
-        return f"{key}.{len(found)}={toml({'kind': kind, **fields}) if fields else toml(kind)}"
+        return f"{key}.{len(found)}={toml_value({'kind': kind, **fields}) if fields else toml_value(kind)}"
 
     def within(self, key: str, kind: str, name: str) -> str | None:
         """Return the key of a field of the component of that kind in an array: to scale or change; else None."""
         kinds = self.kinds(key)
         return f"{key}.{kinds.index(kind)}.{name}" if kind in kinds else None
-
-
-def toml(value: Any) -> str:
-    """Write a plain value, array or table on one line of TOML."""
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}={toml(entry)}' for key, entry in value.items() if entry is not None)}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value) if isinstance(value, int | float) else f'"{value}"'
 
 
 def _rounded(value: float) -> float:

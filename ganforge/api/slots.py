@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -24,6 +23,7 @@ from ganforge.api.families import (
     Optimizer,
     Regularizer,
 )
+from ganforge.errors import did_you_mean
 
 
 class KindLookup(Protocol):
@@ -76,8 +76,7 @@ class Slot:
                 {"family": self.noun, "known": names},
             )
         if not isinstance(kind, str) or kind not in known:
-            near = difflib.get_close_matches(str(kind), known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(str(kind), known)
             raise PydanticCustomError(
                 "unknown_kind",
                 "unknown kind '{kind}' of {family}{hint} (installed: {known})",

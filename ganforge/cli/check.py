@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ganforge.cli.terminal.formats import format_duration, format_rate
+from ganforge.errors import format_bytes
 
 
 @click.command("check")
@@ -28,9 +29,10 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     from ganforge.cli.terminal.view import SilentView
     from ganforge.plugins.loading import load_catalogue
     from ganforge.recipes.recipe import read_recipe
+    from ganforge.storage.layout import recipe_file
     from ganforge.training.check import check_recipe
 
-    file = recipe / "recipe.toml" if recipe.is_dir() else recipe
+    file = recipe_file(recipe)
     catalogue = load_catalogue(leave_out)
     read = read_recipe(file, catalogue, overrides, lambda text: click.echo(text, err=True))
     for plugin in catalogue.broken:
@@ -52,19 +54,19 @@ def check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"game       {facts['game']}, rounds of {facts['batch']:,} images on {facts['device']}{precision}"
     for name, player in facts["players"].items():
         yield from _player_lines(name, player)
-    parts = ", ".join(f"{name} {size(memory[name])}" for name in ("weights", "optimizers", "averages"))
+    parts = ", ".join(f"{name} {format_bytes(memory[name])}" for name in ("weights", "optimizers", "averages"))
     yield f"memory     {parts}"
     if facts["device"] == "cuda":
-        yield f"           at most {size(memory['peak'])} allocated on the GPU"
+        yield f"           at most {format_bytes(memory['peak'])} allocated on the GPU"
     else:
-        begin = size(memory["peak_before_the_first_round"])
-        yield f"           at most {size(memory['peak'])} for the whole process ({begin} before round 1)"
+        begin = format_bytes(memory["peak_before_the_first_round"])
+        yield f"           at most {format_bytes(memory['peak'])} for the whole process ({begin} before round 1)"
     rate, mean = format_rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
     yield f"speed      {rate} images/s, by {speed['rounds_timed']:,} rounds of {mean}"
     time = format_duration(run["seconds"])
     yield f"time       about {time} for {run['images']:,} images; metrics and grids come on top"
-    each, kept = size(disk["checkpoint"]), disk["checkpoints_kept"]
-    yield f"disk       {size(disk['checkpoints'])} for {kept} checkpoints of {each}"
+    each, kept = format_bytes(disk["checkpoint"]), disk["checkpoints_kept"]
+    yield f"disk       {format_bytes(disk['checkpoints'])} for {kept} checkpoints of {each}"
 
 
 def _player_lines(name: str, player: Mapping[str, Any]) -> Iterator[str]:
@@ -88,13 +90,3 @@ def _player_lines(name: str, player: Mapping[str, Any]) -> Iterator[str]:
 
 def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
-
-
-def size(count: int) -> str:
-    """Return bytes as people read them."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1023.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"

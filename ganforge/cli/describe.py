@@ -40,8 +40,7 @@ def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
 
 def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence[CatalogueEntry]:
     """Return the components of a kind; a `RecipeError` with the nearest names where there is none."""
-    from ganforge.errors import RecipeError
-    from ganforge.recipes.fields import nearest
+    from ganforge.errors import RecipeError, did_you_mean
 
     known = entries_of(catalogue, family)
     found = [entry for entry in known if entry.kind == kind]
@@ -53,7 +52,7 @@ def find(catalogue: Catalogue, kind: str, family: str | None = None) -> Sequence
     kinds = sorted({entry.kind for entry in known})
     broken = [f"; plugin {lost.name} of {lost.origin} could not be loaded: {lost.reason}" for lost in catalogue.broken]
     installed = f"(installed: {', '.join(kinds) or 'none'})"
-    raise RecipeError(f"no component is called '{kind}'{nearest(kind, kinds)} {installed}{''.join(broken)}")
+    raise RecipeError(f"no component is called '{kind}'{did_you_mean(kind, kinds)} {installed}{''.join(broken)}")
 
 
 def _explanation(entry: CatalogueEntry) -> RenderableType:
@@ -76,15 +75,15 @@ def _explanation(entry: CatalogueEntry) -> RenderableType:
 
 def rows(cls: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield the fields of a table, and of the tables in it: name, default, what it takes, what it means."""
+    from ganforge.api.toml import toml_value
     from ganforge.recipes.fields import describe_types, types_of_field
-    from ganforge.recipes.toml_writer import inline
 
     for name, field in cls.model_fields.items():
         if name == "kind" and not field.is_required():
             continue
         parts = types_of_field(field)
         inner = parts[0].model if len(parts) == 1 and parts[0].slot is None else None
-        default = "required" if field.is_required() else "none" if field.default is None else inline(field.default)
+        default = "required" if field.is_required() else "none" if field.default is None else toml_value(field.default)
         default = "below" if inner is not None and default.startswith("{") else default
         takes = "a table" if inner is not None else describe_types(parts)
         yield f"  {prefix}{name}", default, takes, " ".join((field.description or "").split())

@@ -49,12 +49,11 @@ def entries_of(catalogue: Catalogue, family: str | None) -> list[CatalogueEntry]
     Raises:
         RecipeError: there is no such family; it names the nearest.
     """
-    from ganforge.errors import RecipeError
+    from ganforge.errors import RecipeError, did_you_mean
     from ganforge.plugins.catalogue import FAMILIES
-    from ganforge.recipes.fields import nearest
 
     if family is not None and family not in FAMILIES:
-        near = nearest(family, FAMILIES)
+        near = did_you_mean(family, FAMILIES)
         raise RecipeError(f"there is no family '{family}'{near} (families: {', '.join(FAMILIES)})")
     return [entry for entry in catalogue.entries if family in (None, entry.family)]
 

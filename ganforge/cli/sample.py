@@ -84,11 +84,13 @@ def command(
 def _default_place(
     trained: LoadedGame, count: int, seed: int, truncation: float, labels: str | None, live: bool
 ) -> Path:
-    parts = [f"images-{trained.images:012d}", f"seed-{seed}", f"n-{count}"]
+    from ganforge.storage.layout import RunLayout, images_name
+
+    parts = [images_name(trained.images), f"seed-{seed}", f"n-{count}"]
     parts += [f"truncation-{truncation:g}"] if truncation != 1 else []
     parts += ["labels-" + re.sub(r"[^\w.-]+", "_", labels)[:40]] if labels else []
     parts += ["live"] if live else []
-    return trained.run / "samples" / f"{'-'.join(parts)}.png"
+    return RunLayout(trained.run).samples / f"{'-'.join(parts)}.png"
 
 
 def _what(trained: LoadedGame, count: int, seed: int, truncation: float) -> str:

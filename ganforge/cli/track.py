@@ -15,6 +15,7 @@ from ganforge.errors import GanforgeError
 @click.option("--uri", metavar="URI", help="Another store than the one that the run was meant for.")
 def command(run: Path, uri: str | None) -> None:
     """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""
+    from ganforge.storage.layout import RunLayout
     from ganforge.tracking import Store
     from ganforge.tracking.reading import read_run_json
     from ganforge.tracking.redaction import MASK
@@ -26,7 +27,7 @@ def command(run: Path, uri: str | None) -> None:
     address = uri or record.get("store")
     if uri is None and address and MASK in address:
         raise GanforgeError(f"the password of {address} was not written down; give the whole address with --uri")
-    with (run / ".mlflow.lock").open("a") as lock:
+    with RunLayout(run).mlflow_lock.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

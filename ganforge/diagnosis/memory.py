@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganforge.errors import MemoryShortageError
+from ganforge.errors import MemoryShortageError, format_bytes
 
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60}
 _ASKED = re.compile(r"(?:allocate|allocating) ([\d.]+) ?(bytes|[KMGTPE]iB)")
@@ -61,12 +61,6 @@ def shortage_of(error: BaseException) -> Shortage | None:
         return None
     asked = _ASKED.search(text)
     return Shortage(device, None if asked is None else int(float(asked[1]) * _UNITS[asked[2]]))
-
-
-def format_bytes(size: int) -> str:
-    """Return a number of bytes as people read it."""
-    unit = next((unit for unit, bytes_ in reversed(_UNITS.items()) if size >= bytes_), "bytes")
-    return f"{size / _UNITS[unit]:.3g} {unit}"
 
 
 SMALL = 2**26  # bytes that may be asked for without looking at what there is

@@ -41,7 +41,7 @@ class Panel:
     """Shows every line of the log to every monitor, and keeps account of what they say.
 
     A line with fewer images than the one before says that the run was rolled back: the watchers begin anew, with the
-    lines up to there.
+    lines up to there. Whoever wants a log without what was undone takes `lines` of a panel that has seen it.
 
     Args:
         monitors: in the order in which they are asked.

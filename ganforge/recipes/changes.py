@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ganforge.api.toml import toml_value
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, parse_recipe
-from ganforge.recipes.toml_writer import inline, recipe_to_toml
+from ganforge.recipes.toml_writer import recipe_to_toml
 
 
 def change_recipe(recipe: Recipe, changes: Mapping[str, object], catalogue: Catalogue | None = None) -> Recipe:
@@ -22,6 +23,6 @@ def change_recipe(recipe: Recipe, changes: Mapping[str, object], catalogue: Cata
     Raises:
         RecipeError: a key or a value cannot be.
     """
-    overrides = [f"{key}={'none' if value is None else inline(value)}" for key, value in changes.items()]
+    overrides = [f"{key}={'none' if value is None else toml_value(value)}" for key, value in changes.items()]
     components = load_catalogue() if catalogue is None else catalogue
     return parse_recipe(recipe_to_toml(recipe), "the recipe", components, overrides)

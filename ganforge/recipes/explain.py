@@ -1,4 +1,4 @@
-"""Saying what is wrong with a recipe: where, what was expected, what was given, and the nearest fix."""
+"""Mistakes in a recipe, in words: where, what was expected, what was given, and the nearest fix."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ganforge.api.slots import KindLookup
+from ganforge.api.toml import toml_value
+from ganforge.errors import did_you_mean
 from ganforge.recipes.fields import (
     MISSING,
     FieldType,
     Node,
     child_value,
     describe_types,
-    nearest,
     node_at,
     table_title,
-    toml_scalar,
 )
 from ganforge.recipes.overrides import Override
 from ganforge.recipes.positions import KeyPath, Position
 
-SLOTS_WORDS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
-OWN_WORDS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
-LOOKED_AT, SAID = 400, 20  # mistakes that are explained, and that are said
-PYDANTIC = "https://errors.pydantic.dev"  # what pydantic's own errors link to
+SLOT_ERRORS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}  # about a family, not one component
+VALIDATOR_ERRORS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
+MAX_EXPLAINED, MAX_REPORTED = 400, 20  # mistakes that are explained, and that are said
+PYDANTIC_URL = "https://errors.pydantic.dev"  # what pydantic's own errors link to
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ def explain(
         kinds: the installed components.
         sources: where the values come from.
     """
-    mismatches = islice(_mismatches(Node((FieldType(root),), raw), (), kinds), LOOKED_AT)
+    mismatches = islice(_mismatches(Node((FieldType(root),), raw), (), kinds), MAX_EXPLAINED)
     mistakes = {mistake.path: mistake for mistake in mismatches}
-    for path, details in _by_path(error.errors()[:LOOKED_AT] if error else [], raw):
+    for path, details in _by_path(error.errors()[:MAX_EXPLAINED] if error else [], raw):
         mistakes.setdefault(path, _mistake(path, details, raw, root, kinds))
     return report(mistakes.values(), sources)
 
 
 def report(mistakes: Iterable[Mistake], sources: RecipeSources) -> str | None:
-    """Say mistakes in the order of their places, the first `SAID` of them; None where there are none."""
+    """Say mistakes in the order of their places, the first `MAX_REPORTED` of them; None where there are none."""
     lines = []
     for mistake in mistakes:
         line, column, where = sources.origin(mistake)
@@ -104,8 +104,9 @@ def report(mistakes: Iterable[Mistake], sources: RecipeSources) -> str | None:
     said = [text for _, _, text in sorted(lines)]
     if len(said) == 1:
         return said[0]
-    count = f"{len(said)} mistakes" + (f", of which these are the first {SAID}" if len(said) > SAID else "")
-    return "\n".join([f"{sources.name} has {count}:", *said[:SAID]])
+    count = f"{len(said)} mistakes"
+    count += f", of which these are the first {MAX_REPORTED}" if len(said) > MAX_REPORTED else ""
+    return "\n".join([f"{sources.name} has {count}:", *said[:MAX_REPORTED]])
 
 
 def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[KeyPath, list[ErrorDetails]]]:
@@ -123,30 +124,30 @@ def _by_path(errors: Sequence[ErrorDetails], raw: Any) -> list[tuple[KeyPath, li
         groups.setdefault(path, []).append(error)
     for path in list(groups):  # a union: what is wrong inside the table that fits says more than that no number fits
         inner = [other for other in groups if len(other) > len(path) and other[: len(path)] == path]
-        if inner and all(_is_pydantics(error) for error in groups[path]):
+        if inner and all(_is_standard_error(error) for error in groups[path]):
             del groups[path]
     return list(groups.items())
 
 
-def _is_pydantics(error: ErrorDetails) -> bool:
-    return str(error.get("url", "")).startswith(PYDANTIC) and error["type"] not in OWN_WORDS
+def _is_standard_error(error: ErrorDetails) -> bool:
+    return str(error.get("url", "")).startswith(PYDANTIC_URL) and error["type"] not in VALIDATOR_ERRORS
 
 
 def _mistake(path: KeyPath, errors: list[ErrorDetails], raw: Any, root: type[BaseModel], kinds: KindLookup) -> Mistake:
     node = node_at(root, raw, path, kinds)
     known = [error["type"] for error in errors]
     if "extra_forbidden" in known:
-        return Mistake(path, _unknown(str(path[-1]), node), in_table=False)
+        return Mistake(path, _describe_unknown_field(str(path[-1]), node), in_table=False)
     of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
     if "missing" in known and node.value is MISSING:
         field = node.owner.model_fields.get(str(path[-1])) if node.owner else None
         meaning = f": {field.description}" if field and field.description else ""
         return Mistake(path, f"missing; expected {describe_types(node.parts)}{meaning}{of}", in_table=True)
-    own = [error for error in errors if not _is_pydantics(error)]
+    own = [error for error in errors if not _is_standard_error(error)]
     if own:
         text = "; ".join(dict.fromkeys(error["msg"].removeprefix("Value error, ") for error in own))
         table = node.table(kinds)
-        if SLOTS_WORDS & set(known):
+        if SLOT_ERRORS & set(known):
             of = ""
         elif not of and table and table[1]:
             of = f" ({table_title(table[0])} of {table[1]})"
@@ -154,20 +155,20 @@ def _mistake(path: KeyPath, errors: list[ErrorDetails], raw: Any, root: type[Bas
             path = (*path, "kind")
         return Mistake(path, text + of)
     if not node.parts or known == ["finite_number"]:
-        return Mistake(path, f"{errors[0]['msg']}, given {_given(node.value)}{of}")
-    return Mistake(path, f"expected {describe_types(node.parts)}, given {_given(node.value)}{of}")
+        return Mistake(path, f"{errors[0]['msg']}, given {_describe_value(node.value)}{of}")
+    return Mistake(path, f"expected {describe_types(node.parts)}, given {_describe_value(node.value)}{of}")
 
 
-def _unknown(name: str, node: Node) -> str:
+def _describe_unknown_field(name: str, node: Node) -> str:
     if node.owner is None:
         return "unknown field"
     fields = list(node.owner.model_fields)
     whose = table_title(node.owner) + (f" of {node.provider}" if node.provider else "")
-    return f"unknown field{nearest(name, fields)} ({whose} has: {', '.join(fields)})"
+    return f"unknown field{did_you_mean(name, fields)} ({whose} has: {', '.join(fields)})"
 
 
-def _given(value: Any) -> str:
-    text = toml_scalar(value)
+def _describe_value(value: Any) -> str:
+    text = "none" if value is None else toml_value(value)
     short = text if len(text) <= 60 else text[:57] + "..."
     match value:
         case str():
@@ -184,23 +185,23 @@ def _mismatches(node: Node, path: KeyPath, kinds: KindLookup) -> Iterator[Mistak
     if isinstance(node.value, dict):
         table = node.table(kinds)
         for key in node.value:
-            if table is None or not _converts_itself(table[0], key):
+            if table is None or not _has_own_validator(table[0], key):
                 yield from _mismatches(node.step(key, kinds), (*path, key), kinds)
     elif isinstance(node.value, list):
         for index in range(len(node.value)):
             yield from _mismatches(node.step(index, kinds), (*path, index), kinds)
-    elif node.parts and not any(_may_be(part, node.value) for part in node.parts):
+    elif node.parts and not any(_accepts(part, node.value) for part in node.parts):
         of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
-        yield Mistake(path, f"expected {describe_types(node.parts)}, given {_given(node.value)}{of}")
+        yield Mistake(path, f"expected {describe_types(node.parts)}, given {_describe_value(node.value)}{of}")
 
 
-def _converts_itself(cls: type[BaseModel], name: str) -> bool:
+def _has_own_validator(cls: type[BaseModel], name: str) -> bool:
     """Whether a validator of the field's own looks at the value before pydantic does."""
     validators = cls.__pydantic_decorators__.field_validators.values()
     return any(name in validator.info.fields and validator.info.mode != "after" for validator in validators)
 
 
-def _may_be(part: FieldType, value: Any) -> bool:
+def _accepts(part: FieldType, value: Any) -> bool:
     if isinstance(value, bool):
         return part.type not in (int, float)
     if isinstance(value, str):

@@ -1,10 +1,9 @@
-"""What the fields of a recipe take: their types, bounds and components, in words."""
+"""Types of a recipe's fields, with their bounds and components, in words; and the field at a path."""
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -15,8 +14,15 @@ from pydantic.fields import FieldInfo
 
 from ganforge.api.component import Component
 from ganforge.api.slots import KindLookup, Slot
+from ganforge.api.toml import toml_value
 
-PLAIN = {int: "an integer", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
+PLAIN_TYPES = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text in quotes",
+    Path: "a path in quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,12 @@ class FieldType:
         if self.slot is not None:
             return f"a kind of {self.slot.noun}, alone or in a table with its fields"
         if get_origin(self.type) is Literal:
-            return alternatives([toml_scalar(value) for value in get_args(self.type)])
+            return alternatives([toml_value(value) for value in get_args(self.type) if value is not None])
         if get_origin(self.type) in (tuple, list, set, frozenset):
             return self._array()
         if self.model is not None:
             return f"a table ({', '.join(self.model.model_fields)})"
-        what = PLAIN.get(self.type, "a table" if get_origin(self.type) is dict else str(self.type))
+        what = PLAIN_TYPES.get(self.type, "a table" if get_origin(self.type) is dict else str(self.type))
         return " ".join(filter(None, (what, self.bounds())))
 
     def _array(self) -> str:
@@ -99,13 +105,13 @@ def field_types(annotation: Any, limits: tuple[Any, ...] = ()) -> tuple[FieldTyp
     """Take an annotation apart; None, which TOML cannot write, is not among the parts."""
     if get_origin(annotation) is Annotated:
         inner, *outer = get_args(annotation)
-        return field_types(inner, (*_flat(outer), *limits))
+        return field_types(inner, (*_flatten_limits(outer), *limits))
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(part for argument in get_args(annotation) for part in field_types(argument, limits))
     return () if annotation is type(None) else (FieldType(annotation, limits),)
 
 
-def _flat(limits: list[Any]) -> Iterator[Any]:
+def _flatten_limits(limits: list[Any]) -> Iterator[Any]:
     for limit in limits:
         if isinstance(limit, FieldInfo):
             yield from limit.metadata
@@ -117,7 +123,7 @@ def _flat(limits: list[Any]) -> Iterator[Any]:
 
 def types_of_field(field: FieldInfo) -> tuple[FieldType, ...]:
     """What a field takes."""
-    return field_types(field.annotation, tuple(_flat(field.metadata)))
+    return field_types(field.annotation, tuple(_flatten_limits(field.metadata)))
 
 
 def describe_types(parts: tuple[FieldType, ...]) -> str:
@@ -128,26 +134,6 @@ def describe_types(parts: tuple[FieldType, ...]) -> str:
 def alternatives(names: list[str]) -> str:
     """Return "a, b or c"."""
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
-
-
-def toml_scalar(value: Any) -> str:
-    """Write a short value as TOML does, for messages."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {toml_scalar(entry)}" for key, entry in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(toml_scalar(entry) for entry in value)}]"
-    return str(value)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?", or nothing where no name is near."""
-    known = list(names)
-    near = difflib.get_close_matches(name, known, 1) or [other for other in known if name and other.startswith(name)]
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def table_title(cls: type[BaseModel]) -> str:

@@ -1,4 +1,8 @@
-"""A JSON schema of recipes for editors: completion, and errors about the fields of the kind that is written."""
+"""JSON schema of recipes for editors: completion, and errors about the fields of the kind that is written.
+
+Not pydantic's own: that is of a draft which taplo does not read, knows no families, and gives an error for each branch
+of a union.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +40,12 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
     It is of draft 7, which taplo reads. Each family is a definition: a table is first held to the kinds there are and
     then to the fields of its kind alone, so that one mistake gives one error.
     """
-    writer = _Writer(catalogue)
+    writer = _SchemaWriter(catalogue)
     whole = writer.table(Recipe)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "definitions": writer.definitions}
 
 
-class _Writer:
+class _SchemaWriter:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.definitions: dict[str, Schema] = {}

@@ -1,4 +1,4 @@
-"""Changing single values of a recipe from the command line: `--set a.b.c=VALUE`; `none` leaves a field out."""
+"""Overrides of single values of a recipe: `--set a.b.c=VALUE`; `none` leaves a field out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganforge.api.slots import KindLookup
+from ganforge.api.toml import toml_value
 from ganforge.errors import RecipeError
-from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title, toml_scalar
-from ganforge.recipes.parsing import DEPTH, TEXT, check_nesting
+from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title
+from ganforge.recipes.parsing import MAX_DEPTH, MAX_TEXT, check_nesting
 
 NONE = "none"  # as pages and messages call a field that is left out
 _KEY, _INDEX = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[0-9]{1,9}")
-_MOMENT = (datetime.date, datetime.time, datetime.datetime)
+_DATE_TYPES = (datetime.date, datetime.time, datetime.datetime)
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def parse_override(text: str) -> Override:
         guess = ".".join(text.split()[:1]) or "run.images"
         raise RecipeError(f"{label}: expected KEY=VALUE, such as --set {guess}=1")
     steps = [step.strip() for step in key.split(".")]
-    if len(steps) > DEPTH or len(text) > TEXT:
-        raise RecipeError(f"{label[:80]}...: expected a key of at most {DEPTH} parts and a short value")
+    if len(steps) > MAX_DEPTH or len(text) > MAX_TEXT:
+        raise RecipeError(f"{label[:80]}...: expected a key of at most {MAX_DEPTH} parts and a short value")
     for step in steps:
         if not _KEY.fullmatch(step):
             raise RecipeError(
@@ -72,7 +73,7 @@ def _value(text: str, label: str) -> Any:
             raise RecipeError(f"{label}: the value is not TOML: {error}; quote the whole for your shell") from error
         return text
     value = read["value"]
-    return text if len(read) > 1 or isinstance(value, _MOMENT) else value
+    return text if len(read) > 1 or isinstance(value, _DATE_TYPES) else value
 
 
 def apply_overrides(
@@ -91,36 +92,36 @@ def apply_overrides(
     for override in overrides:
         target = raw
         for depth, step in enumerate(override.path[:-1], 1):
-            inner = _get(target, step, override, depth)
+            inner = _get_item(target, step, override, depth)
             if not isinstance(inner, dict | list):
-                inner = _open(inner, node_at(root, raw, override.path[:depth], kinds), override, depth)
-                _put(target, step, inner)
+                inner = _new_container(inner, node_at(root, raw, override.path[:depth], kinds), override, depth)
+                _set_item(target, step, inner)
             target = inner
         last = override.path[-1]
-        old = _get(target, last, override, len(override.path))
+        old = _get_item(target, last, override, len(override.path))
         if last == "kind" and old != override.value and isinstance(target, dict):
             before = node_at(root, raw, override.path[:-1], kinds).table(kinds)
             target["kind"] = override.value
-            notices += _switch(target, before, node_at(root, raw, override.path[:-1], kinds), kinds, override)
+            notices += _change_kind(target, before, node_at(root, raw, override.path[:-1], kinds), kinds, override)
         if (
             override.bare
             and override.value == NONE
-            and _is_none(node_at(root, raw, override.path[:-1], kinds), last, kinds)
+            and _is_none_by_default(node_at(root, raw, override.path[:-1], kinds), last, kinds)
         ):
             target.pop(str(last), None)
             continue
-        _put(target, last, override.value)
+        _set_item(target, last, override.value)
     return notices
 
 
-def _is_none(owner: Node, name: str | int, kinds: KindLookup) -> bool:
+def _is_none_by_default(owner: Node, name: str | int, kinds: KindLookup) -> bool:
     """Whether a field of the table at `owner` is none by default."""
     table = owner.table(kinds)
     field = None if table is None else table[0].model_fields.get(str(name))
     return field is not None and field.get_default() is None and not field.is_required()
 
 
-def _get(target: Any, step: str | int, override: Override, depth: int) -> Any:
+def _get_item(target: Any, step: str | int, override: Override, depth: int) -> Any:
     if isinstance(target, dict):
         return target.get(str(step), MISSING)
     where = ".".join(map(str, override.path[: depth - 1]))
@@ -132,7 +133,7 @@ def _get(target: Any, step: str | int, override: Override, depth: int) -> Any:
     return target[step] if step < len(target) else MISSING
 
 
-def _put(target: Any, step: str | int, value: Any) -> None:
+def _set_item(target: Any, step: str | int, value: Any) -> None:
     if isinstance(target, dict):
         target[str(step)] = value
     elif step == len(target):
@@ -141,7 +142,7 @@ def _put(target: Any, step: str | int, value: Any) -> None:
         target[step] = value
 
 
-def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, Any] | list[Any]:
+def _new_container(value: Any, node: Node, override: Override, depth: int) -> dict[str, Any] | list[Any]:
     """Return a table or an array in the place of something missing, or of a bare kind."""
     if value is MISSING:
         return [] if isinstance(override.path[depth], int) else {}
@@ -151,12 +152,12 @@ def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, A
         return {}
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
-        f"{override.label}: {where} is {toml_scalar(value)} and has no field '{override.path[depth]}'; "
+        f"{override.label}: {where} is {toml_value(value)} and has no field '{override.path[depth]}'; "
         f"set it as a whole: --set {where}=..."
     )
 
 
-def _switch(
+def _change_kind(
     table: dict[str, Any], before: Table | None, after: Node, kinds: KindLookup, override: Override
 ) -> list[str]:
     known = after.table(kinds)
@@ -168,5 +169,5 @@ def _switch(
         lost = [name for name in lost if name in before[0].model_fields]
     if not lost:
         return []
-    what = ", ".join(f"{name} = {toml_scalar(table.pop(name))}" for name in lost)
+    what = ", ".join(f"{name} = {toml_value(table.pop(name))}" for name in lost)
     return [f"{override.label}: left out {what}, which '{table_title(cls)}' has not"]

@@ -1,4 +1,4 @@
-"""Reading the text of a recipe, and saying why it cannot be read."""
+"""TOML text of a recipe, read within bounds, and why it cannot be read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 from ganforge.errors import RecipeError
 from ganforge.recipes.positions import KeyPath as KeyPath
 
-DEPTH = 32  # tables and arrays in one another; the shipped recipes have 6
-LENGTH = 4_096  # entries of an array
-TEXT = 65_536  # characters of a text
-LARGEST_INTEGER = 2**63  # integers are smaller, whatever their sign: so are those of tensors
+MAX_DEPTH = 32  # tables and arrays in one another; the shipped recipes have 6
+MAX_ENTRIES = 4_096  # entries of an array
+MAX_TEXT = 65_536  # characters of a text
+INTEGER_LIMIT = 2**63  # integers are smaller, whatever their sign: so are those of tensors
 _PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _TOKEN = re.compile(  # each alternative takes what it has looked at, so that the time is that of the length
     r'"""(?:[^\\]|\\.)*?(?:"""|\Z)'
     r"|'''.*?(?:'''|\Z)"
-    rf"|(?P<chain>{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{DEPTH}}})"
+    rf"|(?P<chain>{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_DEPTH}}})"
     rf"|{_PART}|\#[^\n]*+|(?P<opens>[\[{{])|(?P<closes>[\]}}])",
     re.DOTALL,
 )
@@ -36,12 +36,12 @@ def check_nesting(text: str, name: str) -> None:
     depth = 0
     for token in _TOKEN.finditer(text):
         depth = max(depth + (token["opens"] is not None) - (token["closes"] is not None), 0)
-        if token["chain"] is None and depth <= DEPTH:
+        if token["chain"] is None and depth <= MAX_DEPTH:
             continue
         line = text.count("\n", 0, token.start()) + 1
         column = token.start() - text.rfind("\n", 0, token.start())
-        what = "arrays or tables are nested too deeply" if depth > DEPTH else "a key has too many parts"
-        raise RecipeError(f"{name}:{line}:{column}: {what}; expected at most {DEPTH}")
+        what = "arrays or tables are nested too deeply" if depth > MAX_DEPTH else "a key has too many parts"
+        raise RecipeError(f"{name}:{line}:{column}: {what}; expected at most {MAX_DEPTH}")
 
 
 def find_excesses(raw: Any) -> Iterator[tuple[KeyPath, str]]:
@@ -49,22 +49,22 @@ def find_excesses(raw: Any) -> Iterator[tuple[KeyPath, str]]:
     waiting: list[tuple[KeyPath, Any]] = [((), raw)]
     while waiting:
         path, value = waiting.pop()
-        if isinstance(value, dict | list) and len(path) >= DEPTH:
-            yield path, f"tables or arrays are nested too deeply; expected at most {DEPTH} in one another"
-        elif isinstance(value, list) and len(value) > LENGTH:
-            yield path, f"the array has {len(value):,} entries; expected at most {LENGTH:,}"
+        if isinstance(value, dict | list) and len(path) >= MAX_DEPTH:
+            yield path, f"tables or arrays are nested too deeply; expected at most {MAX_DEPTH} in one another"
+        elif isinstance(value, list) and len(value) > MAX_ENTRIES:
+            yield path, f"the array has {len(value):,} entries; expected at most {MAX_ENTRIES:,}"
         elif isinstance(value, dict):
             waiting += [((*path, key), inner) for key, inner in value.items()]
         elif isinstance(value, list):
             waiting += [((*path, index), inner) for index, inner in enumerate(value)]
-        elif isinstance(value, str) and len(value) > TEXT:
-            yield path, f"the text has {len(value):,} characters; expected at most {TEXT:,}"
-        elif isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        elif isinstance(value, str) and len(value) > MAX_TEXT:
+            yield path, f"the text has {len(value):,} characters; expected at most {MAX_TEXT:,}"
+        elif isinstance(value, int) and abs(value) >= INTEGER_LIMIT:
             yield path, "the integer is too large; expected less than 2^63"
 
 
-LARGEST = 2**17  # bytes; a recipe has a few hundred, with every default filled in a few thousand
-_WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+MAX_FILE_BYTES = 2**17  # bytes; a recipe has a few hundred, with every default filled in a few thousand
+_ERROR_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_text(path: Path) -> str:
@@ -79,8 +79,10 @@ def read_text(path: Path) -> str:
             raise RecipeError(f"{path} is a folder; expected a recipe{_recipes_in(path)}")
         if not stat.S_ISREG(state.st_mode):
             raise RecipeError(f"{path} is not a regular file; expected a recipe in TOML")
-        if state.st_size > LARGEST:
-            raise RecipeError(f"{path} has {state.st_size:,} bytes, and a recipe at most {LARGEST:,}; is it a recipe?")
+        if state.st_size > MAX_FILE_BYTES:
+            raise RecipeError(
+                f"{path} has {state.st_size:,} bytes, and a recipe at most {MAX_FILE_BYTES:,}; is it a recipe?"
+            )
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise RecipeError(f"there is no file {path}{_nearest(path)}") from error
@@ -124,7 +126,7 @@ def parse_text(text: str, name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except ValueError as error:
         message = str(error)
-        found = _WHERE.search(message)
+        found = _ERROR_POSITION.search(message)
         if found is None:  # such as a number of more digits than Python converts
             raise RecipeError(f"{name}: not TOML: {message}") from error
         lines = text.replace("\r\n", "\n").split("\n")

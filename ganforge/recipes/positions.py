@@ -1,4 +1,4 @@
-"""Where in a TOML text each key stands, which no TOML reader of the standard library tells."""
+"""Positions of keys in a TOML text, for messages with line and column; tomllib and pydantic do not tell them."""
 
 from __future__ import annotations
 
@@ -40,113 +40,113 @@ def positions(text: str) -> Mapping[KeyPath, Position]:
 
 class _Scanner:
     def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
-        self.ends = [end.start() for end in re.finditer("\n", text)]
-        self.found: dict[KeyPath, Position] = {}
-        self.entries: dict[KeyPath, int] = {}  # arrays of tables: how many entries there are so far
+        self.text, self.offset = text, 0
+        self.newlines = [end.start() for end in re.finditer("\n", text)]
+        self.positions: dict[KeyPath, Position] = {}
+        self.array_lengths: dict[KeyPath, int] = {}  # arrays of tables: how many entries there are so far
 
     def document(self) -> Mapping[KeyPath, Position]:
         table: KeyPath = ()
-        self.take(_BLANK)
-        while self.at < len(self.text):
-            if self.text[self.at] == "[":
-                table = self.header()
+        self.consume(_BLANK)
+        while self.offset < len(self.text):
+            if self.text[self.offset] == "[":
+                table = self.table_header()
             else:
-                self.pair(table)
-            self.take(_BLANK)
-        return self.found
+                self.key_value(table)
+            self.consume(_BLANK)
+        return self.positions
 
-    def header(self) -> KeyPath:
-        brackets = 2 if self.text.startswith("[[", self.at) else 1
-        self.at += brackets
-        *outer, (name, place) = self.keys()
-        self.at += brackets
+    def table_header(self) -> KeyPath:
+        brackets = 2 if self.text.startswith("[[", self.offset) else 1
+        self.offset += brackets
+        *outer, (name, place) = self.dotted_key()
+        self.offset += brackets
         table: KeyPath = ()
         for key, where in outer:
-            table = self.inside((*table, key), where)
+            table = self.enter_table((*table, key), where)
         table = (*table, name)
         if brackets == 1:
-            self.found[table] = place
+            self.positions[table] = place
             return table
-        self.found.setdefault(table, place)
-        self.entries[table] = self.entries.get(table, 0) + 1
-        table = (*table, self.entries[table] - 1)
-        self.found[table] = place
+        self.positions.setdefault(table, place)
+        self.array_lengths[table] = self.array_lengths.get(table, 0) + 1
+        table = (*table, self.array_lengths[table] - 1)
+        self.positions[table] = place
         return table
 
-    def inside(self, table: KeyPath, place: Position) -> KeyPath:
-        self.found.setdefault(table, place)
-        return (*table, self.entries[table] - 1) if table in self.entries else table
+    def enter_table(self, table: KeyPath, place: Position) -> KeyPath:
+        self.positions.setdefault(table, place)
+        return (*table, self.array_lengths[table] - 1) if table in self.array_lengths else table
 
-    def pair(self, table: KeyPath) -> None:
-        for key, place in self.keys():
+    def key_value(self, table: KeyPath) -> None:
+        for key, place in self.dotted_key():
             table = (*table, key)
-            self.found.setdefault(table, place)
-        self.at += 1  # the equals sign
-        self.take(_SPACE)
-        self.value(table)
+            self.positions.setdefault(table, place)
+        self.offset += 1  # the equals sign
+        self.consume(_SPACE)
+        self.any_value(table)
 
-    def keys(self) -> list[tuple[str, Position]]:
+    def dotted_key(self) -> list[tuple[str, Position]]:
         """Read a dotted key and the space around it."""
         keys = []
         while True:
-            self.take(_SPACE)
-            start = self.at
+            self.consume(_SPACE)
+            start = self.offset
             first = self.text[start]
-            raw = self.take(_BASIC if first == '"' else _LITERAL if first == "'" else _BARE)
+            raw = self.consume(_BASIC if first == '"' else _LITERAL if first == "'" else _BARE)
             key = tomllib.loads(f"key = {raw}")["key"] if first == '"' else raw.strip("'")
-            keys.append((key, self.place(start)))
-            self.take(_SPACE)
-            if self.text[self.at] != ".":
+            keys.append((key, self.position_since(start)))
+            self.consume(_SPACE)
+            if self.text[self.offset] != ".":
                 return keys
-            self.at += 1
+            self.offset += 1
 
-    def value(self, path: KeyPath) -> None:
-        rest = self.text[self.at : self.at + 3]
+    def any_value(self, path: KeyPath) -> None:
+        rest = self.text[self.offset : self.offset + 3]
         if rest.startswith("["):
             self.array(path)
         elif rest.startswith("{"):
-            self.inline(path)
+            self.inline_table(path)
         elif rest == '"""':
-            self.take(_LONG_BASIC)
+            self.consume(_LONG_BASIC)
         elif rest == "'''":
-            self.take(_LONG_LITERAL)
+            self.consume(_LONG_LITERAL)
         else:
-            self.take(_BASIC if rest[0] == '"' else _LITERAL if rest[0] == "'" else _SCALAR)
+            self.consume(_BASIC if rest[0] == '"' else _LITERAL if rest[0] == "'" else _SCALAR)
 
     def array(self, path: KeyPath) -> None:
         index = 0
-        self.at += 1
-        while self.closes("]"):
+        self.offset += 1
+        while self.has_next("]"):
             entry = (*path, index)
-            start = self.at
-            self.value(entry)
-            self.found[entry] = self.place(start)
+            start = self.offset
+            self.any_value(entry)
+            self.positions[entry] = self.position_since(start)
             index += 1
 
-    def inline(self, path: KeyPath) -> None:
-        self.at += 1
-        while self.closes("}"):
-            self.pair(path)
+    def inline_table(self, path: KeyPath) -> None:
+        self.offset += 1
+        while self.has_next("}"):
+            self.key_value(path)
 
-    def closes(self, bracket: str) -> bool:
+    def has_next(self, bracket: str) -> bool:
         """Skip to the next entry; False at the end of the array or table, which is skipped too."""
-        self.take(_BLANK)
-        if self.text[self.at] == ",":
-            self.at += 1
-            self.take(_BLANK)
-        if self.text[self.at] != bracket:
+        self.consume(_BLANK)
+        if self.text[self.offset] == ",":
+            self.offset += 1
+            self.consume(_BLANK)
+        if self.text[self.offset] != bracket:
             return True
-        self.at += 1
+        self.offset += 1
         return False
 
-    def take(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self.text, self.at)
-        assert match is not None, f"not TOML at {self.at}"
-        self.at = match.end()
+    def consume(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.offset)
+        assert match is not None, f"not TOML at {self.offset}"
+        self.offset = match.end()
         return match.group()
 
-    def place(self, start: int) -> Position:
-        before = bisect_left(self.ends, start)
-        column = start - (self.ends[before - 1] if before else -1)
-        return Position(before + 1, column, start, self.at)
+    def position_since(self, start: int) -> Position:
+        before = bisect_left(self.newlines, start)
+        column = start - (self.newlines[before - 1] if before else -1)
+        return Position(before + 1, column, start, self.offset)

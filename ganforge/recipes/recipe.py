@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +26,10 @@ from ganforge.api.game import GameComponent
 from ganforge.api.monitor import Action
 from ganforge.api.plan import Plan
 from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
-from ganforge.errors import RecipeError
+from ganforge.errors import RecipeError, did_you_mean
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
-from ganforge.recipes.explain import LOOKED_AT, Mistake, RecipeSources, explain, report
+from ganforge.recipes.explain import MAX_EXPLAINED, Mistake, RecipeSources, explain, report
 from ganforge.recipes.overrides import apply_overrides, parse_override
 from ganforge.recipes.parsing import find_excesses, parse_text, read_text
 from ganforge.recipes.positions import positions
@@ -210,7 +209,7 @@ def parse_recipe(
     changes = [parse_override(override) for override in overrides]
     notices = apply_overrides(raw, changes, Recipe, catalogue)
     sources = RecipeSources(name, positions(text), changes)
-    too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), LOOKED_AT)), sources)
+    too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), MAX_EXPLAINED)), sources)
     if too_much is not None:
         raise RecipeError(too_much)
     recipe, error = None, None
@@ -220,14 +219,14 @@ def parse_recipe(
         error = found
     wrong = explain(error, raw, Recipe, catalogue, sources)
     if wrong is not None or recipe is None:
-        raise RecipeError("\n".join([wrong or str(error), *_absent(error, catalogue)])) from error
+        raise RecipeError("\n".join([wrong or str(error), *_unloaded_plugins(error, catalogue)])) from error
     if tell is not None:
         for notice in notices:
             tell(notice)
     return recipe
 
 
-def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
+def _unloaded_plugins(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
     """Name the plugins that could not be loaded where a kind is unknown: it may be theirs."""
     if error is None or all(detail["type"] != "unknown_kind" for detail in error.errors()):
         return []
@@ -236,7 +235,7 @@ def _absent(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
     ]
 
 
-def recipe_hash(recipe: Recipe) -> str:
+def recipe_digest(recipe: Recipe) -> str:
     """Return the SHA-256 of a recipe with all its defaults, as canonical JSON; 64 hexadecimal digits."""
     content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -257,9 +256,8 @@ def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
     wanted = recipe.diagnosis
     for kind in wanted.ignore:
         if kind not in installed:
-            near = difflib.get_close_matches(kind, installed, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
             known = ", ".join(sorted(installed)) or "none"
+            hint = did_you_mean(kind, installed)
             raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
     listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
     known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)

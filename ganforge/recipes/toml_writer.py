@@ -1,19 +1,16 @@
-"""Writing a recipe as TOML, with every default filled in and every field explained."""
+"""Writer of whole recipes as TOML, with every default filled in and every field explained."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
+from ganforge.api.toml import toml_key, toml_value
 from ganforge.errors import RecipeError
 from ganforge.recipes.recipe import Recipe
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _COLUMN = 40  # where comments begin, if the value leaves them room
 
 
@@ -37,13 +34,13 @@ def _table(table: BaseModel, path: str, note: str, opens: str = "[{}]") -> Itera
         if isinstance(value, BaseModel) or _is_tables(value):
             later.append((name, value, note))
         elif value is not None:
-            yield _commented(f"{_key(name)} = {inline(value)}", "" if name == "kind" and not note else note)
+            yield _commented(f"{toml_key(name)} = {toml_value(value)}", "" if name == "kind" and not note else note)
         elif field.is_required() or field.default is not None:
             raise RecipeError(f"{path or 'the recipe'}: {name} is none, which TOML cannot say of this field")
         else:
-            yield f"# {_key(name)} is left out: {note}"
+            yield f"# {toml_key(name)} is left out: {note}"
     for name, value, note in later:
-        inner = f"{path}.{_key(name)}" if path else _key(name)
+        inner = f"{path}.{toml_key(name)}" if path else toml_key(name)
         if isinstance(value, BaseModel):
             yield from _table(value, inner, note)
         else:
@@ -57,30 +54,3 @@ def _is_tables(value: Any) -> bool:
 
 def _commented(line: str, note: str) -> str:
     return f"{line:<{_COLUMN}}  # {note}" if note else line
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _text(name)
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def inline(value: Any) -> str:
-    """Write a value on one line of TOML."""
-    if isinstance(value, BaseModel):
-        value = {name: getattr(value, name) for name in type(value).model_fields}
-    if isinstance(value, dict):
-        pairs = [f"{_key(str(key))} = {inline(entry)}" for key, entry in value.items() if entry is not None]
-        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
-    if isinstance(value, list | tuple | set | frozenset):
-        return f"[{', '.join(inline(entry) for entry in value)}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int) and abs(value) >= 10_000:
-        return f"{value:_}"
-    if isinstance(value, int | float):
-        return repr(value)
-    plain = to_jsonable_python(value)
-    return _text(plain) if isinstance(plain, str) else inline(plain)

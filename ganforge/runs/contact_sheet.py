@@ -11,6 +11,7 @@ from ganforge.api.pictures import read_picture
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.runs.run import Run
 from ganforge.runs.run_groups import short_names
+from ganforge.storage.layout import images_of
 
 CELL = 512  # pixels of a grid's longer side, at most
 COLUMNS = 4  # grids beside each other
@@ -56,7 +57,7 @@ def _cell(run: Run, name: str) -> Image.Image:
     else:
         factor = CELL // longest
         grid = grid.resize((grid.width * factor, grid.height * factor), Image.Resampling.NEAREST)
-    shown = int(run.grid.stem.removeprefix("images-"))
+    shown = images_of(run.grid)
     cell = Image.new("RGB", (CELL, grid.height + 2 * LINE_HEIGHT), "white")
     draw, font = ImageDraw.Draw(cell), ImageFont.load_default(size=FONT_SIZE)
     draw.text((0, 0), name, fill="black", font=font)

@@ -23,11 +23,11 @@ from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
 from ganforge.runs.image_sets import like, named, open_pair
-from ganforge.runs.run import EVALUATIONS
 from ganforge.runs.sampling import LoadedGame, load_game
-from ganforge.storage.checkpoint import PREFIX, list_checkpoints
+from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
-from ganforge.storage.lookup import CHECKPOINTS, explain_no_run
+from ganforge.storage.layout import RunLayout, images_of
+from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_run_json
 from ganforge.tracking.jsonl import JsonlFile
 from ganforge.training.assemble import open_reference
@@ -133,7 +133,7 @@ class Evaluation:
         Raises:
             GanforgeError: it cannot be written.
         """
-        place = run / EVALUATIONS
+        place = RunLayout(run).evaluations
         log = JsonlFile(place)
         for column in self.columns:
             for index, seed in enumerate(self.seeds):
@@ -318,7 +318,7 @@ class Evaluator:
 def _every(run: Path, checkpoints: Sequence[str]) -> Iterator[str]:
     for checkpoint in dict.fromkeys(checkpoints):
         if checkpoint == "all":
-            yield from (str(int(path.name.removeprefix(PREFIX))) for path in list_checkpoints(run / CHECKPOINTS))
+            yield from (str(images_of(path)) for path in list_checkpoints(RunLayout(run).checkpoints))
         else:
             yield checkpoint
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -15,8 +14,9 @@ from safetensors.torch import save_file
 
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.recipes.parsing import read_table
-from ganforge.storage.lookup import RECIPE
+from ganforge.storage.layout import RunLayout
 from ganforge.storage.weights import PlayerWeights, weights_of_run
+from ganforge.tracking import read_run_json
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def export_weights(
 
 def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:
     """Return what a file of weights says of itself: text by name, as safetensors wants it."""
-    game = _table(read_table(run / RECIPE), "game")
+    game = _table(read_table(RunLayout(run).recipe), "game")
     network = _table(game, player).get("network", {})
     return {
         "format": "pt",
         "ganforge": importlib.metadata.version("ganforge"),
         "run": run.resolve().name,
-        "recipe_sha256": hashlib.sha256((run / RECIPE).read_bytes()).hexdigest(),
+        "recipe_digest": read_run_json(run).get("recipe_digest", "unknown: not in the run's run.json"),
         "game": str(game.get("kind", "")),
         "player": player,
         "network": json.dumps(network, default=str),

@@ -11,8 +11,7 @@ from ganforge.api.families import Dataset
 from ganforge.errors import DataError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, read_data
-
-RECIPE = "recipe.toml"
+from ganforge.storage.layout import RunLayout
 
 
 def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
@@ -24,7 +23,7 @@ def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     if not isinstance(entry, str):
         return read_data(entry, catalogue)
     text, path = entry, Path(entry).expanduser()
-    if (path / RECIPE).is_file():
+    if RunLayout(path).recipe.is_file():
         raise RecipeError(
             f"{text} is the folder of a run, and samples are compared with real ones or with files; write its samples "
             f"first: ganforge sample {text} -n 10000 -o samples.zip"

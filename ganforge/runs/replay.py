@@ -16,6 +16,7 @@ from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines
 
 
@@ -27,6 +28,7 @@ class Replay:
         folder: of the run.
         run: what `run.json` says: status, reason, start, end, device.
         plan: of its recipe.
+        log: every line of `metrics.jsonl`, those that a roll-back has undone among them.
         panel: of monitors that were shown its whole log; `panel.lines` is the log without what was rolled back.
         cases: everything that was found, what holds first; what only the run itself could find is as it was said then.
         events: what `events.jsonl` says.
@@ -36,6 +38,7 @@ class Replay:
     folder: Path
     run: Mapping[str, Any]
     plan: Plan
+    log: Sequence[Mapping[str, Any]]
     panel: Panel
     cases: tuple[Case, ...]
     events: Sequence[Mapping[str, Any]]
@@ -107,7 +110,8 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         GanforgeError: the folder holds no run.
         RecipeError: an override cannot be used.
     """
-    path = folder / "recipe.toml"
+    layout = RunLayout(folder)
+    path = layout.recipe
     if not path.is_file():
         raise GanforgeError(f"{folder} holds no run: there is no {path.name} in it; expected the folder of a run")
     notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
@@ -122,15 +126,17 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         first = mistakes[min(1, len(mistakes) - 1)].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
         plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
-    log = read_log(folder / "metrics.jsonl")
+    log = read_log(layout.metrics)
     lines = list(log_lines(log))
-    damaged = len(whole_lines(folder / "metrics.jsonl")) - len(log)
+    damaged = len(whole_lines(layout.metrics)) - len(log)
     if damaged:
-        notices.append(f"metrics.jsonl is damaged: {damaged:,} of its lines are no lines of a log, and are left out")
+        notices.append(
+            f"{layout.metrics.name} is damaged: {damaged:,} of its lines are no lines of a log, and are left out"
+        )
     elif not lines:
         notices.append("nothing was logged yet")
     panel = replay_log(lines, Panel(monitors, plan, action))
-    events = read_log(folder / "events.jsonl", EventLine)
+    events = read_log(layout.events, EventLine)
     logged = [*panel.cases, *panel.undone]
     said = _said_then(events, {case.finding.name for case in logged})
     for case in said:
@@ -138,7 +144,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
-    return Replay(folder, read_run_json(folder), plan, panel, tuple(cases), events, tuple(notices))
+    return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), events, tuple(notices))
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:

@@ -17,13 +17,14 @@ from ganforge.evaluation.receipts import differing
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.runs.replay import replay_run
-from ganforge.storage.lookup import RECIPE, explain_no_run
+from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_log
+from ganforge.tracking.reading import flatten
 
 SPEED = "speed/images_per_second"
-OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
+IRRELEVANT_TABLE = "tracking"  # the table of a recipe that decides nothing about a result
 SEED = "seed"
-EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate --save` appended
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Run:
 
     Args:
         folder: of the run.
-        facts: what `run.json` says.
+        run_json: what `run.json` says.
         recipe: every entry by its dotted key.
         images: shown.
         final: the newest value of each metric.
@@ -75,7 +76,7 @@ class Run:
     """
 
     folder: Path
-    facts: Mapping[str, Any]
+    run_json: Mapping[str, Any]
     recipe: Mapping[str, Any]
     images: int
     final: Mapping[str, MetricReading]
@@ -90,7 +91,7 @@ class Run:
     @property
     def status(self) -> str:
         """How it ended, or that it is running."""
-        return str(self.facts.get("status", "unknown"))
+        return str(self.run_json.get("status", "unknown"))
 
     @property
     def seed(self) -> int:
@@ -100,8 +101,8 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """How long it took from its start to its end, or to now; None where it was interrupted, or nobody knows."""
-        start, end = self.facts.get("start"), self.facts.get("end")
-        if start is None or self.facts.get("resumed") is not None:
+        start, end = self.run_json.get("start"), self.run_json.get("end")
+        if start is None or self.run_json.get("resumed") is not None:
             return None
         return max(0.0, float((time.time() if self.status == "running" else end or start) - start))  # clocks go back
 
@@ -116,12 +117,12 @@ class Run:
         return {
             "folder": str(self.folder),
             "status": self.status,
-            "reason": self.facts.get("reason"),
+            "reason": self.run_json.get("reason"),
             "seed": self.seed,
             "images": self.images,
             "seconds": self.seconds,
             "images_per_second": self.speed,
-            "device": self.facts.get("device"),
+            "device": self.run_json.get("device"),
             "metrics": {
                 name: {
                     "better": self.better.get(name),
@@ -145,27 +146,34 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
     Raises:
         RecipeError: the folder holds no run.
     """
-    if not (folder / RECIPE).is_file():
+    layout = RunLayout(folder)
+    if not layout.recipe.is_file():
         raise RecipeError(explain_no_run(folder))
     record = replay_run(folder, catalogue)
-    recipe = flatten_recipe(read_table(folder / RECIPE))
-    log = _without_undone(read_log(folder / "metrics.jsonl"))
-    names = dict.fromkeys(name for line in log for name in line["values"] if "/" not in name)
+    recipe = dict(flatten(read_table(layout.recipe)))
+    log = record.panel.lines
+    names = dict.fromkeys(name for line in log for name in line.values if "/" not in name)
+    receipts = {  # of the newest line that has the value: of one that was undone nothing stays
+        (line["images"], name): (line.get("receipts") or {}).get(name)
+        for line in record.log
+        for name in names.keys() & line["values"].keys()
+    }
     better = {name: way for name in names if (way := record.plan.direction(name)) is not None}
     final: dict[str, MetricReading] = {}
     best: dict[str, MetricReading] = {}
     for name in names:
-        values = [_measured(name, line) for line in log if name in line["values"]]
+        told = [(line.values[name], line.images) for line in log if name in line.values]
+        values = [MetricReading(value, images, receipts[images, name]) for value, images in told]
         final[name] = values[-1]
         finite = [measured for measured in values if math.isfinite(measured.value)]
         if name in better and finite:
             sign = 1 if better[name] == "lower" else -1
             best[name] = min(finite, key=lambda measured: sign * measured.value)
-    afterwards = read_log(folder / EVALUATIONS)
+    afterwards = read_log(layout.evaluations)
     for line in afterwards:
         better |= {name: way for name, way in (line.get("better") or {}).items() if name not in better}
-    speeds = [value for line in log if (value := line["values"].get(SPEED))]
-    grids = sorted((folder / "grids").glob("images-*.png"))
+    speeds = [value for line in log if (value := line.get(SPEED))]
+    grids = layout.all_grids()
     findings = tuple(
         RunFinding(case.finding.name, case.first, case.finding.severity == "failure", case.holds)
         for case in record.cases
@@ -174,7 +182,7 @@ def read_run(folder: Path, catalogue: Catalogue) -> Run:
         folder,
         record.run,
         recipe,
-        max((int(line["images"]) for line in log), default=0),
+        record.images,
         final,
         best,
         _evaluated(afterwards),
@@ -199,39 +207,15 @@ def _evaluated(lines: Sequence[Mapping[str, Any]]) -> dict[str, MetricReading]:
     for name in dict.fromkeys(name for line in lines for name in line["values"]):
         told = [(line.get(SEED), _measured(name, line)) for line in lines if name in line["values"]]
         newest = told[-1][1]
-        alike = {seed: measured.value for seed, measured in told if _same_way(measured, newest)}
+        alike = {seed: measured.value for seed, measured in told if _measured_alike(measured, newest)}
         found[name] = replace(newest, value=statistics.fmean(alike.values()))
     return found
 
 
-def _same_way(one: MetricReading, other: MetricReading) -> bool:
+def _measured_alike(one: MetricReading, other: MetricReading) -> bool:
     return one.images == other.images and not differing(one.receipt or {}, other.receipt or {})
-
-
-def _without_undone(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the lines of a log without those that a roll-back has undone."""
-    kept: list[Mapping[str, Any]] = []
-    for line in log:
-        while kept and kept[-1]["images"] > line["images"]:
-            kept.pop()
-        kept.append(line)
-    return kept
-
-
-def flatten_recipe(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return every entry of a recipe by its dotted key, tables in arrays by their index."""
-    found: dict[str, Any] = {}
-    for key, entry in table.items():
-        place = f"{path}.{key}" if path else str(key)
-        if isinstance(entry, Mapping):
-            found |= flatten_recipe(entry, place)
-        elif isinstance(entry, list) and entry and all(isinstance(item, Mapping) for item in entry):
-            found |= flatten_recipe({str(index): item for index, item in enumerate(entry)}, place)
-        else:
-            found[place] = entry
-    return found
 
 
 def is_irrelevant_key(key: str) -> bool:
     """Whether a key of a recipe decides nothing about a result."""
-    return key.startswith(f"{OF_NO_CONSEQUENCE}.")
+    return key.startswith(f"{IRRELEVANT_TABLE}.")

@@ -18,7 +18,8 @@ from ganforge.evaluation.subject import evaluation_mode
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.labels import Label
-from ganforge.storage.lookup import RECIPE, choose_checkpoint, explain_no_run
+from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import choose_checkpoint, explain_no_run
 from ganforge.training.build import build_game
 from ganforge.training.runner import strip_prefix
 
@@ -82,10 +83,10 @@ def load_game(
     Raises:
         GanforgeError: the folder is of no run, or the checkpoint is missing, damaged or of another game.
     """
-    if not (run / RECIPE).is_file():
+    if not (RunLayout(run).recipe).is_file():
         raise RecipeError(explain_no_run(run))
     notices: list[str] = []
-    recipe = read_recipe(run / RECIPE, catalogue, (), notices.append)
+    recipe = read_recipe(RunLayout(run).recipe, catalogue, (), notices.append)
     content, place, passed_over = choose_checkpoint(run, checkpoint)
     notices += [f"passed over: {reason}" for reason in passed_over]
     try:
@@ -99,7 +100,8 @@ def load_game(
     except (RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{place} does not fit {run / RECIPE} ({reason[:300]}); was the recipe changed, or a plugin updated?"
+            f"{place} does not fit {RunLayout(run).recipe} ({reason[:300]}); was the recipe changed, or a plugin "
+            "updated?"
         ) from error
     game.eval().requires_grad_(False)
     images = int(content.facts["images"])

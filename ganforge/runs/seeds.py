@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganforge.errors import GanforgeError
-from ganforge.storage.checkpoint import PREFIX, list_checkpoints
+from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import RUNS
+from ganforge.storage.layout import RunLayout, images_of
 from ganforge.tracking import read_run_json
 
 
@@ -32,8 +33,8 @@ class SeedGroup:
     def is_over(self, seed: int, images: int) -> bool:
         """Whether the run of a seed has finished, and showed as many images as its recipe asks for now."""
         folder = self.folders[seed]
-        places = list_checkpoints(folder / "checkpoints")
-        shown = int(places[-1].name.removeprefix(PREFIX)) if places else -1
+        places = list_checkpoints(RunLayout(folder).checkpoints)
+        shown = images_of(places[-1]) if places else -1
         return read_run_json(folder).get("status") == "finished" and shown >= images
 
 

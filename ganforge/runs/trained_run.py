@@ -22,9 +22,10 @@ from ganforge.runs.labels import Label, read_labels
 from ganforge.runs.replay import Replay, replay_run
 from ganforge.runs.run import Run, read_run
 from ganforge.runs.sampling import LoadedGame, choose_device, draw_samples, load_game
-from ganforge.storage.checkpoint import checkpoint_images, list_checkpoints
+from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
-from ganforge.storage.lookup import CHECKPOINTS, RECIPE, explain_no_run
+from ganforge.storage.layout import RunLayout, images_of
+from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_log, read_run_json
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class TrainedRun:
 
     def __init__(self, folder: Path | str, catalogue: Catalogue | None = None, notify: Notify = print) -> None:
         self.folder, self.notify = Path(folder), notify
-        if not (self.folder / RECIPE).is_file():
+        self.layout = RunLayout(self.folder)
+        if not self.layout.recipe.is_file():
             raise RecipeError(explain_no_run(self.folder))
         self.catalogue = load_catalogue() if catalogue is None else catalogue
         self._game: tuple[tuple[object, ...], LoadedGame] | None = None
@@ -58,7 +60,7 @@ class TrainedRun:
     @property
     def recipe(self) -> Recipe:
         """The recipe, with every default filled in."""
-        return read_recipe(self.folder / RECIPE, self.catalogue)
+        return read_recipe(self.layout.recipe, self.catalogue)
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -78,7 +80,7 @@ class TrainedRun:
     @property
     def checkpoints(self) -> list[int]:
         """Images shown when each checkpoint was saved, oldest first."""
-        return [checkpoint_images(path) for path in list_checkpoints(self.folder / CHECKPOINTS)]
+        return [images_of(path) for path in list_checkpoints(self.layout.checkpoints)]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -87,7 +89,7 @@ class TrainedRun:
 
     def log(self) -> Sequence[Mapping[str, Any]]:
         """Return the lines of the log: `images`, `round`, `time`, and `values` by name."""
-        return read_log(self.folder / "metrics.jsonl")
+        return read_log(self.layout.metrics)
 
     def grid(self) -> Image:
         """Return the newest picture of the run's fixed latents.
@@ -97,7 +99,7 @@ class TrainedRun:
         """
         from PIL import Image
 
-        grids = sorted((self.folder / "grids").glob("images-*.png"))
+        grids = self.layout.all_grids()
         if not grids:
             raise RecipeError(f"{self.folder} has drawn no grid yet")
         with Image.open(grids[-1]) as picture:

@@ -13,22 +13,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganforge.errors import CheckpointError
-from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder, size
+from ganforge.errors import CheckpointError, format_bytes
+from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, replace_folder
+from ganforge.storage.layout import PREFIX, images_name, images_of
 from ganforge.storage.manifest import (
     FACTS,
     MANIFEST,
     TENSORS,
     FileEntry,
     check_files,
-    describe_file,
+    file_entry,
     manifest_text,
     read_json_text,
 )
 from ganforge.storage.migrations import FORMAT, migrate
 
-PREFIX = "images-"
-_NAME = re.compile(rf"{PREFIX}(\d{{12,18}})")
+_NAME = re.compile(rf"{PREFIX}\d{{12,18}}")
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
 
 
@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
-    final, aside = checkpoint_path(folder, images), folder / f".{PREFIX}{images:012d}.tmp"
+    final, aside = checkpoint_path(folder, images), folder / f".{images_name(images)}.tmp"
     facts = json.dumps({"format": FORMAT, **content.facts}, indent=1)
     wanted = sum(tensor.nbytes for tensor in content.tensors.values()) + len(facts)
     try:
@@ -54,17 +54,17 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
         delete(aside)
         check_free_space(folder, wanted)
         aside.mkdir()
-        save_file(_plain(content.tensors), aside / TENSORS)
+        save_file(_for_safetensors(content.tensors), aside / TENSORS)
         (aside / FACTS).write_text(facts)
-        told = {name: describe_file(aside / name) for name in (TENSORS, FACTS)}
+        told = {name: file_entry(aside / name) for name in (TENSORS, FACTS)}
         (aside / MANIFEST).write_text(manifest_text(FORMAT, images, told))
         for path in (*aside.iterdir(), aside):
             fsync(path)
         replace_folder(aside, final)
     except (OSError, SafetensorError) as error:
-        _clear(aside)
+        _delete_if_possible(aside)
         raise CheckpointError(
-            f"the checkpoint {final} could not be written ({error}); it takes {size(wanted)}. Older ones are "
+            f"the checkpoint {final} could not be written ({error}); it takes {format_bytes(wanted)}. Older ones are "
             "untouched: make room or mend the folder, and go on with --resume"
         ) from error
     return final
@@ -72,12 +72,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
 
 def checkpoint_path(folder: Path, images: int) -> Path:
     """Return where the checkpoint of so many images shown is, or would be."""
-    return folder / f"{PREFIX}{images:012d}"
-
-
-def checkpoint_images(checkpoint: Path) -> int:
-    """Return the images shown that a checkpoint's name tells."""
-    return int(checkpoint.name.removeprefix(PREFIX))
+    return folder / images_name(images)
 
 
 def load_checkpoint(checkpoint: Path) -> Checkpoint:
@@ -102,7 +97,7 @@ def load_checkpoint(checkpoint: Path) -> Checkpoint:
             there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
             if there != told:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
-            found[name] = describe_file(checkpoint / name)
+            found[name] = file_entry(checkpoint / name)
             if found[name]["sha256"] != files[name]["sha256"]:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
         facts = json.loads(read_json_text(checkpoint / FACTS))
@@ -110,16 +105,16 @@ def load_checkpoint(checkpoint: Path) -> Checkpoint:
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
         return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
     except CheckpointError as error:
-        raise CheckpointError(_about(checkpoint, str(error))) from error
+        raise CheckpointError(_naming(checkpoint, str(error))) from error
     except _UNREADABLE as error:
         raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _about(checkpoint: Path, text: str) -> str:
+def _naming(checkpoint: Path, text: str) -> str:
     return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _for_safetensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors as safetensors takes them: on the CPU, contiguous, no two in the same memory."""
     plain: dict[str, Tensor] = {}
     places: set[int] = set()
@@ -135,7 +130,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     """Return what has the name of a checkpoint in `folder`, oldest first; unfinished ones have another name."""
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=checkpoint_images)
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=images_of)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint, Path, list[str]]:
@@ -173,17 +168,13 @@ def prune_checkpoints(
     Raises:
         CheckpointError: one cannot be deleted.
     """
-    past = [path for path in list_checkpoints(folder) if checkpoint_images(path) <= images]
-    for_good = (
-        {checkpoint_images(path) // every: path for path in reversed(past) if checkpoint_images(path) >= every}
-        if every
-        else {}
-    )
+    past = [path for path in list_checkpoints(folder) if images_of(path) <= images]
+    for_good = {images_of(path) // every: path for path in reversed(past) if images_of(path) >= every} if every else {}
     stays = {*past[-keep:], *for_good.values(), *([] if best is None else [checkpoint_path(folder, best)])}
     try:
         for path in past:
             if path not in stays:
-                _remove(path)
+                _delete_checkpoint(path)
         for path in folder.glob(f".{PREFIX}*"):  # what a killed process left
             delete(path)
     except OSError as error:
@@ -193,11 +184,11 @@ def prune_checkpoints(
 def discard_checkpoints(folder: Path, images: int) -> None:
     """Delete the checkpoints of more than `images` images shown."""
     for path in list_checkpoints(folder):
-        if checkpoint_images(path) > images:
-            _remove(path)
+        if images_of(path) > images:
+            _delete_checkpoint(path)
 
 
-def _remove(checkpoint: Path) -> None:
+def _delete_checkpoint(checkpoint: Path) -> None:
     """Delete a checkpoint; at no moment does half of it stand under its name."""
     aside = checkpoint.with_name(f".{checkpoint.name}.old")
     delete(aside)
@@ -205,7 +196,7 @@ def _remove(checkpoint: Path) -> None:
     delete(aside)
 
 
-def _clear(aside: Path) -> None:
+def _delete_if_possible(aside: Path) -> None:
     """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
     try:
         delete(aside)

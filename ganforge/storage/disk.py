@@ -1,4 +1,4 @@
-"""What checkpoints ask of a disk: room, bytes that are really there, and folders that change places at once."""
+"""Disk operations of checkpoints: room, bytes that are really there, and folders that change places at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import os
 import shutil
 from pathlib import Path
 
-_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE, see renameat2(2)
-_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
-RESERVE = 2**20  # bytes that are left free for the log
+from ganforge.errors import format_bytes
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE, see renameat2(2)
+_UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+RESERVED_BYTES = 2**20  # bytes that are left free for the log
 
 
 def check_free_space(folder: Path, wanted: int) -> None:
@@ -21,13 +23,10 @@ def check_free_space(folder: Path, wanted: int) -> None:
         OSError: they cannot.
     """
     free = shutil.disk_usage(folder).free
-    if free < wanted * 1.05 + RESERVE:
-        raise OSError(errno.ENOSPC, f"{size(wanted)} and a little more are needed, {size(free)} are free")
-
-
-def size(count: int) -> str:
-    """Say a number of bytes: "12.3 MiB (12,897,484 bytes)"."""
-    return f"{count / 2**20:.1f} MiB ({count:,} bytes)"
+    if free < wanted * 1.05 + RESERVED_BYTES:
+        raise OSError(
+            errno.ENOSPC, f"{format_bytes(wanted)} and a little more are needed, {format_bytes(free)} are free"
+        )
 
 
 def sha256(path: Path) -> str:
@@ -74,15 +73,19 @@ def replace_folder(new: Path, final: Path) -> None:
 
 
 def exchange_folders(one: Path, two: Path) -> bool:
-    """Let two names change places in one step; return False where that cannot be done here."""
+    """Let two names change places in one step; return False where that cannot be done here.
+
+    By ctypes, since Python has no such call. After a roll-back a run may have no other checkpoint than the one that is
+    replaced; between two renames it would have none.
+    """
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    if renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(two), _EXCHANGE) == 0:
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(two), _RENAME_EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in _CANNOT:
+    if number in _UNSUPPORTED:
         return False
     raise OSError(number, os.strerror(number), str(two))
 

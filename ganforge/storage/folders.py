@@ -1,4 +1,4 @@
-"""Where runs and caches are kept."""
+"""Folders of runs and of caches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ganforge.errors import GanforgeError
+from ganforge.storage.layout import RunLayout
 
 RUNS = Path("runs")
 
@@ -50,11 +51,12 @@ def new_run(name: str) -> Path:
 
 def discard_unused(folder: Path) -> None:
     """Remove the folder of a run that never began; anything that somebody wrote into it stays, and it with it."""
-    if (folder / "run.json").exists():
+    layout = RunLayout(folder)
+    if layout.run_json.exists():
         return
-    for name in (".lock", "metrics.jsonl", "events.jsonl"):
-        if (folder / name).is_file() and (name == ".lock" or (folder / name).stat().st_size == 0):
-            (folder / name).unlink()
+    for path in (layout.lock, layout.metrics, layout.events):
+        if path.is_file() and (path == layout.lock or path.stat().st_size == 0):
+            path.unlink()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

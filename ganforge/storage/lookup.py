@@ -1,4 +1,4 @@
-"""Finding what a person means: a run by its folder, and one of its checkpoints."""
+"""Lookup of what a person means: a run by its folder, and one of its checkpoints."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import difflib
 from pathlib import Path
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.checkpoint import PREFIX, Checkpoint, list_checkpoints, load_checkpoint, load_newest
+from ganforge.storage.checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint, load_newest
 from ganforge.storage.folders import RUNS
-
-RECIPE, CHECKPOINTS = "recipe.toml", "checkpoints"
+from ganforge.storage.layout import RunLayout, images_of
+from ganforge.storage.manifest import MANIFEST
 
 
 def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, list[str]]:
@@ -22,9 +22,9 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
     Raises:
         CheckpointError: it is missing or damaged.
     """
-    folder = run / CHECKPOINTS
+    folder = RunLayout(run).checkpoints
     places = list_checkpoints(folder)
-    if wanted is not None and (Path(wanted) / "manifest.json").is_file():
+    if wanted is not None and (Path(wanted) / MANIFEST).is_file():
         return load_checkpoint(Path(wanted)), Path(wanted), []
     if not places:
         raise CheckpointError(f"{run} has no checkpoint yet; one is saved when a run ends, is stopped, or now and then")
@@ -37,9 +37,9 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
     else:
         digits = wanted.replace(",", "").replace("_", "")
         images = int(digits) if digits.isdecimal() else -1
-    place = folder / f"{PREFIX}{images:012d}"
+    place = checkpoint_path(folder, images)
     if place not in places:
-        have = ", ".join(f"{int(path.name.removeprefix(PREFIX)):,}" for path in places)
+        have = ", ".join(f"{images_of(path):,}" for path in places)
         raise CheckpointError(f"{run} has no checkpoint {wanted!r}; it has those at {have} images, newest last")
     return load_checkpoint(place), place, passed_over
 
@@ -56,7 +56,8 @@ def _images_of_best(run: Path, newest: Checkpoint) -> int:
 
 def explain_no_run(run: Path) -> str:
     """Say that `run` is not the folder of a run, and which ones there are."""
-    found = sorted(RUNS.glob(f"*/{RECIPE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    recipes = [RunLayout(folder).recipe for folder in RUNS.glob("*")]
+    found = sorted(filter(Path.is_file, recipes), key=lambda path: path.stat().st_mtime, reverse=True)
     runs = [str(path.parent) for path in found]
     what = "is not the folder of a run" if run.is_dir() else "is no folder" if run.exists() else "does not exist"
     by_name = {Path(name).name: name for name in runs}

@@ -1,4 +1,4 @@
-"""The files of a checkpoint, and the manifest that describes them to the byte."""
+"""Manifest of a checkpoint: its files, described to the byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganforge.errors import CheckpointError
 from ganforge.storage.disk import sha256
 
 TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
-MOST = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
+MAX_JSON_BYTES = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
 
 
 class FileEntry(TypedDict):
@@ -42,12 +42,12 @@ def check_files(checkpoint: Path) -> None:
 
 def read_json_text(path: Path) -> str:
     """Read a file of JSON, if it is not absurdly large."""
-    if path.stat().st_size > MOST[path.name]:
-        raise CheckpointError(f"{path} was changed or damaged: it is larger than {MOST[path.name]:,} bytes")
+    if path.stat().st_size > MAX_JSON_BYTES[path.name]:
+        raise CheckpointError(f"{path} was changed or damaged: it is larger than {MAX_JSON_BYTES[path.name]:,} bytes")
     return path.read_bytes().decode()  # as it is: reading as text would take a carriage return for a new line
 
 
-def describe_file(file: Path) -> FileEntry:
+def file_entry(file: Path) -> FileEntry:
     """Return the size and SHA-256 of a file."""
     return {"sha256": sha256(file), "bytes": file.stat().st_size}
 

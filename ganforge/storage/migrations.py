@@ -1,4 +1,7 @@
-"""Checkpoints of older formats, one step at a time to the present one."""
+"""Migrations of checkpoints of older formats, one step at a time to the present one.
+
+A run of weeks goes on after an upgrade: docs/checkpoints.md promises it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Weights of one player: read from runs and files, and written to files of their own."""
+"""Weights of one player, read from runs and from files of their own."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganforge.errors import CheckpointError, RecipeError
+from ganforge.errors import CheckpointError, RecipeError, did_you_mean
 from ganforge.storage.checkpoint import Checkpoint
-from ganforge.storage.lookup import RECIPE, choose_checkpoint, explain_no_run
+from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import choose_checkpoint, explain_no_run
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     Raises:
         GanforgeError: the folder is of no run, the checkpoint is missing or damaged, or the run has no such player.
     """
-    if not (run / RECIPE).is_file():
+    if not RunLayout(run).recipe.is_file():
         raise RecipeError(explain_no_run(run))
     content, _, passed_over = choose_checkpoint(run, checkpoint)
     try:
@@ -55,16 +55,15 @@ def weights_of_run(run: Path, player: str, checkpoint: str | None = None, *, ave
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"the checkpoint of {run} does not say what it is of ({type(error).__name__})") from error
     if player not in players:
-        near = difflib.get_close_matches(player, players, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(player, players)
         raise RecipeError(f"{run} has no player '{player}'{hint} (it has: {', '.join(players)})")
-    average = _below(f"player/{player}/ema/", content) if averaged else {}
+    average = _tensors_below(f"player/{player}/ema/", content) if averaged else {}
     what = f"{player} of {run}, {'averaged' if average else 'as trained'}, after {images:,} images"
     notices = tuple(f"passed over: {reason}" for reason in passed_over)
-    return PlayerWeights(average or _below(f"game/{player}.", content), what, images, bool(average), notices)
+    return PlayerWeights(average or _tensors_below(f"game/{player}.", content), what, images, bool(average), notices)
 
 
-def _below(prefix: str, content: Checkpoint) -> dict[str, Tensor]:
+def _tensors_below(prefix: str, content: Checkpoint) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in content.tensors.items() if name.startswith(prefix)}
 
 
@@ -73,7 +72,7 @@ def weights_of_file(path: Path) -> PlayerWeights:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise OSError("it is not a regular file")
-        return PlayerWeights(load_file(path), f"{path}{_label(path)}")
+        return PlayerWeights(load_file(path), f"{path}{_origin_label(path)}")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({error}); `ganforge export RUN --output {path.stem}.safetensors` "
@@ -81,7 +80,7 @@ def weights_of_file(path: Path) -> PlayerWeights:
         ) from error
 
 
-def _label(path: Path) -> str:
+def _origin_label(path: Path) -> str:
     with safe_open(path, "pt") as file:
         label = file.metadata() or {}
     return f" ({label['player']} of {label['run']})" if {"player", "run"} <= set(label) else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ganforge.errors import GanforgeError
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.metadata import RunMetadata, run_record
 from ganforge.tracking.reading import read_run_json
@@ -19,7 +20,6 @@ from ganforge.tracking.sidecar_process import SidecarProcess
 from ganforge.tracking.store import Store
 
 Status = Literal["finished", "failed", "killed"]
-METRICS, EVENTS, RUN, RECIPE, GRIDS, LOCK = "metrics.jsonl", "events.jsonl", "run.json", "recipe.toml", "grids", ".lock"
 
 
 class Tracker(Protocol):
@@ -33,38 +33,25 @@ class Tracker(Protocol):
         receipts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Record named values after so many images shown; `receipts` say by name how a value came about."""
+        return
 
     def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
         """Record a notice; one of kind `finding` (details: `name`) becomes a tag of the MLflow run."""
+        return
 
     def finish(self, status: Status, reason: str | None = None) -> str | None:
         """End the run; return a sentence about tracking where there is something to say."""
+        return None
 
     @property
     def problem(self) -> str | None:
         """One sentence on what is wrong with tracking now."""
 
 
-class NoTracker:
+class NoTracker(Tracker):
     """The tracker of processes other than the main one: it records nothing."""
 
     problem: str | None = None
-
-    def metrics(
-        self,
-        images: int,
-        round_: int,
-        values: Mapping[str, float],
-        receipts: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        """Do nothing."""
-
-    def event(self, images: int, kind: str, text: str, details: Mapping[str, Any] | None = None) -> None:
-        """Do nothing."""
-
-    def finish(self, status: Status, reason: str | None = None) -> str | None:
-        """Do nothing."""
-        return None
 
 
 class RunFolder:
@@ -83,12 +70,13 @@ class RunFolder:
 
     def __init__(self, path: Path, patience: float = 2.0) -> None:
         self.path = path.absolute()
+        self.layout = RunLayout(self.path)
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: int | None = self._take_lock(patience)
             try:
-                self._metrics = JsonlFile(self.path / METRICS)
-                self._events = JsonlFile(self.path / EVENTS)
+                self._metrics = JsonlFile(self.layout.metrics)
+                self._events = JsonlFile(self.layout.events)
             except OSError:
                 os.close(self._lock)
                 raise
@@ -104,11 +92,11 @@ class RunFolder:
         with self._writing():
             return self._metrics.rewind(images) + self._events.rewind(images)
 
-    def begin(self, facts: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
+    def begin(self, metadata: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.
 
         Args:
-            facts: what only the trainer knows.
+            metadata: what only the trainer knows.
             recipe_toml: the resolved recipe.
             store: where to mirror to; None for nowhere.
             resumed: the folder's run goes on, under its id and as the same MLflow run.
@@ -122,16 +110,16 @@ class RunFolder:
                 f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
                 "give another folder with --out"
             )
-        record = run_record(facts, recipe_toml)
+        record = run_record(metadata)
         if before:
             kept = {name: before[name] for name in ("id", "start") if name in before}
             record |= {**kept, "resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         with self._writing():
-            (self.path / GRIDS).mkdir(exist_ok=True)
-            (self.path / RECIPE).write_text(redact(recipe_toml), encoding="utf-8")
-            write_json(self.path / RUN, record)
+            self.layout.grids.mkdir(exist_ok=True)
+            self.layout.recipe.write_text(redact(recipe_toml), encoding="utf-8")
+            write_json(self.layout.run_json, record)
         if store is not None:
             self._sidecar = SidecarProcess.start(self.path, store)
 
@@ -159,9 +147,9 @@ class RunFolder:
         record = dict(self.previous) | {"status": status, "reason": reason, "end": time.time()}
         problem = self._metrics.problem or self._events.problem
         try:
-            write_json(self.path / RUN, record)
+            write_json(self.layout.run_json, record)
         except OSError as error:
-            problem = f"{self.path / RUN} cannot be written ({error.strerror})"
+            problem = f"{self.layout.run_json} cannot be written ({error.strerror})"
         if self._sidecar is not None:
             problem = self._sidecar.stop(patience) or problem
         self.close()
@@ -193,7 +181,7 @@ class RunFolder:
             ) from error
 
     def _take_lock(self, patience: float) -> int:
-        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         deadline = time.monotonic() + patience
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Reading a run's folder as it grows and handing what is new to a mirror; it knows where it was."""
+"""Follower of a run's folder as it grows: it hands what is new to a mirror, and knows where it was."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, read_run_json
+from ganforge.storage.layout import RunLayout
+from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten, read_run_json
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
-PORTION = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
+CHUNK_BYTES = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
 
 
 class MirrorTarget(Protocol):
@@ -29,20 +30,20 @@ class Tail:
     def __init__(self, path: Path, kind: type[MetricsLine | EventLine]) -> None:
         self.path, self.kind = path, kind
         self.lines = 0  # read so far, in the file as it is now
-        self._place = (0, 0)  # inode, offset
+        self._position = (0, 0)  # inode, offset
 
-    def portions(self) -> Iterator[list[dict[str, Any]]]:
+    def chunks(self) -> Iterator[list[dict[str, Any]]]:
         """Yield new objects, a portion at a time; a portion counts as read when the next one is asked for."""
         while True:
             try:
                 with self.path.open("rb") as file:
                     stat = self.path.stat()
-                    inode, offset = self._place
+                    inode, offset = self._position
                     if inode != stat.st_ino or offset > stat.st_size:
-                        self._place, self.lines, offset = (stat.st_ino, 0), 0, 0
+                        self._position, self.lines, offset = (stat.st_ino, 0), 0, 0
                     file.seek(offset)
-                    data = file.read(PORTION)
-                    if b"\n" not in data and len(data) == PORTION:  # one line longer than a portion
+                    data = file.read(CHUNK_BYTES)
+                    if b"\n" not in data and len(data) == CHUNK_BYTES:  # one line longer than a portion
                         data += file.read()
             except FileNotFoundError:
                 return
@@ -50,7 +51,7 @@ class Tail:
             if not whole:
                 return
             yield [line for text in whole.split(b"\n")[:-1] if (line := checked_line(self.kind, text)) is not None]
-            self._place = (stat.st_ino, offset + len(whole))
+            self._position = (stat.st_ino, offset + len(whole))
             self.lines += whole.count(b"\n")
 
 
@@ -66,20 +67,24 @@ class Follower:
 
     def __init__(self, folder: Path, done: dict[str, Any], saved: Callable[[], None]) -> None:
         self.folder = folder
+        self.layout = RunLayout(folder)
         self._done = done
         self._saved = saved
-        self._metrics = Tail(folder / "metrics.jsonl", MetricsLine)
-        self._events = Tail(folder / "events.jsonl", EventLine)
+        self._metrics = Tail(self.layout.metrics, MetricsLine)
+        self._events = Tail(self.layout.events, EventLine)
 
     def begin(self, target: MirrorTarget, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
-        recipe = tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8"))
-        target.begin(dict(flatten(recipe)), tags)
+        recipe = tomllib.loads(self.layout.recipe.read_text(encoding="utf-8"))
+        target.begin(recipe_params(recipe), tags)
 
     def follow(self, target: MirrorTarget) -> None:
-        """Mirror all that is new."""
+        """Mirror all that is new.
+
+        Not `Panel.lines`: MLflow forgets no point; what was undone stays there, and what is played again follows it.
+        """
         sent: dict[str, int] = self._done.setdefault("sent", {})
-        for lines in self._metrics.portions():
+        for lines in self._metrics.chunks():
             points, receipts, reached = [], {}, dict(sent)
             for line in lines:
                 images = int(line["images"])
@@ -100,10 +105,10 @@ class Follower:
             sent.update(reached)
             self._done["lines"] = self._metrics.lines + len(lines)
             self._saved()
-        for lines in self._events.portions():
+        for lines in self._events.chunks():
             findings = [line for line in lines if line.get("kind") == "finding"]
-            target.tags(dict(_finding(line) for line in findings))
-            points = [_point(line) for line in findings]
+            target.tags(dict(_finding_tag(line) for line in findings))
+            points = [_finding_point(line) for line in findings]
             new = [(name, value, when, at) for name, value, when, at in points if at > sent.get(name, -1)]
             if new:
                 target.metrics(new)
@@ -113,7 +118,7 @@ class Follower:
 
     def _files(self, target: MirrorTarget) -> None:
         seen: dict[str, int] = self._done.setdefault("files", {})
-        for path in [self.folder / "recipe.toml", *sorted((self.folder / "grids").glob("[!.]*"))]:
+        for path in [self.layout.recipe, *sorted(self.layout.grids.glob("[!.]*"))]:
             name = str(path.relative_to(self.folder))
             changed = path.stat().st_mtime_ns
             if seen.get(name) != changed and path.is_file():
@@ -127,26 +132,20 @@ class Follower:
         return read_run_json(self.folder)
 
 
-def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a recipe's values by dotted path: `game.loss.kind`, `metrics.0.kind`; lists of plain values stay whole."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flatten(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from flatten(item, f"{path}.{index}")
-    else:
-        yield path, value if isinstance(value, str) else json.dumps(value, default=str)
+def recipe_params(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of an MLflow run: a recipe's entries by dotted key, as text."""
+    entries = dict(flatten(recipe))
+    return {key: entry if isinstance(entry, str) else json.dumps(entry, default=str) for key, entry in entries.items()}
 
 
-def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
+def _finding_tag(line: Mapping[str, Any]) -> tuple[str, str]:
     details = line.get("details") or {}
     text = f"{line['text']} (at {line['images']:,} images)"
     more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
     return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
 
 
-def _point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
+def _finding_point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
     """Return a point of a metric that says when a finding was made, beside the curves of the others."""
     name = line.get("details", {}).get("name", "unnamed")
     return f"finding/{name}", 1.0, float(line["time"]), int(line["images"])

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.tracking.reading import parse_line, whole_lines
-from ganforge.tracking.redaction import plain
+from ganforge.tracking.redaction import json_safe
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file that a reader sees either as it was or as it is now, never half."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(json_safe(value), indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -39,7 +39,7 @@ class JsonlFile:
 
     def append(self, value: Mapping[str, Any]) -> None:
         """Append one object."""
-        self._waiting.append(json.dumps(plain(value), separators=(",", ":")).encode() + b"\n")
+        self._waiting.append(json.dumps(json_safe(value), separators=(",", ":")).encode() + b"\n")
         data = b"".join(self._waiting)
         try:
             written = os.pwrite(self._file, data, self._size)
@@ -60,6 +60,8 @@ class JsonlFile:
 
     def rewind(self, images: int) -> int:
         """Keep only the lines with at most so many images shown; all of those before a roll-back that is kept.
+
+        Not `Panel.lines`: what an earlier roll-back has undone happened, and stays in the file.
 
         Returns:
             How many lines were damaged, and are gone.

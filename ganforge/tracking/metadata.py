@@ -1,8 +1,7 @@
-"""What is known about a run before it begins: versions, plugins, commit, device, command."""
+"""Metadata of a run, known before it begins: versions, plugins, commit, device, command."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -25,6 +24,7 @@ class RunMetadata:
 
     Args:
         device: such as `cpu` or `cuda (NVIDIA H100)`.
+        recipe_digest: of the recipe with all its defaults: two runs with the same one were played by the same rules.
         world_size: processes that train together.
         plugins: version by distribution.
         command: the command line; secrets are masked before it is written.
@@ -32,15 +32,11 @@ class RunMetadata:
     """
 
     device: str
+    recipe_digest: str
     world_size: int = 1
     plugins: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = tuple(sys.argv)
     more: Mapping[str, str | int | float] = field(default_factory=dict)
-
-
-def recipe_hash(recipe_toml: str) -> str:
-    """Return the SHA-256 of a resolved recipe's text: two runs with the same hash played by the same rules."""
-    return hashlib.sha256(recipe_toml.encode()).hexdigest()
 
 
 def git_commit(folder: Path) -> str | None:
@@ -64,18 +60,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_record(facts: RunMetadata, recipe_toml: str) -> dict[str, Any]:
+def run_record(metadata: RunMetadata) -> dict[str, Any]:
     """Return what `run.json` says of a new run."""
     return {
         "id": uuid.uuid4().hex,
         "start": time.time(),
-        "recipe_hash": recipe_hash(recipe_toml),
+        "recipe_digest": metadata.recipe_digest,
         "versions": versions(),
-        "plugins": dict(facts.plugins),
+        "plugins": dict(metadata.plugins),
         "git_commit": git_commit(Path.cwd()),
-        "command": redact_command(facts.command),
+        "command": redact_command(metadata.command),
         "working_folder": str(Path.cwd()),
-        "world_size": facts.world_size,
-        "device": facts.device,
-        **facts.more,
+        "world_size": metadata.world_size,
+        "device": metadata.device,
+        **metadata.more,
     }

@@ -31,11 +31,11 @@ class Mirror:
     """
 
     def __init__(self, store: Store, run: Mapping[str, Any], known: str | None, *, fresh: bool) -> None:
-        with _guard(store.database):
+        with _database_lock(store.database):
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
-        found = None if fresh else self._still(known) or self._find(experiment, run["id"])
-        self.run_id = found or self._make(experiment, store, run)
+        found = None if fresh else self._existing_run(known) or self._find_run(experiment, run["id"])
+        self.run_id = found or self._create_run(experiment, store, run)
         self._made = found is None
         if found is not None:
             self._client.update_run(found, status="RUNNING")
@@ -47,21 +47,21 @@ class Mirror:
         """
         there = {} if self._made else self._client.get_run(self.run_id).data.params
         short = {metric_name(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
-        for some in _portions([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
+        for some in _batches([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
         changed = {f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value}
         self.tags({**tags, **changed})
 
     def tags(self, wanted: Mapping[str, str]) -> None:
         """Set tags."""
-        for some in _portions(list(wanted.items()), OTHERS_PER_CALL):
+        for some in _batches(list(wanted.items()), OTHERS_PER_CALL):
             self._client.log_batch(
                 self.run_id, tags=[RunTag(metric_name(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
             )
 
     def metrics(self, points: Sequence[tuple[str, float, float, int]]) -> None:
         """Log points, each (name, value, unix time in seconds, images shown); one call for up to 1,000."""
-        for some in _portions(points, METRICS_PER_CALL):
+        for some in _batches(points, METRICS_PER_CALL):
             batch = [
                 Metric(metric_name(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some
             ]
@@ -87,7 +87,7 @@ class Mirror:
                 raise
             return str(found.experiment_id)
 
-    def _still(self, known: str | None) -> str | None:
+    def _existing_run(self, known: str | None) -> str | None:
         """Return an id if its run exists; a database may have been thrown away since."""
         try:
             return None if known is None else str(self._client.get_run(known).info.run_id)
@@ -96,11 +96,11 @@ class Mirror:
                 raise
             return None
 
-    def _find(self, experiment: str, run: str) -> str | None:
+    def _find_run(self, experiment: str, run: str) -> str | None:
         found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run}'", max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    def _make(self, experiment: str, store: Store, run: Mapping[str, Any]) -> str:
+    def _create_run(self, experiment: str, store: Store, run: Mapping[str, Any]) -> str:
         made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
         return str(made.info.run_id)
 
@@ -114,7 +114,7 @@ def run_tags(run: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags that say how a run came about, from its `run.json`."""
     commit = run.get("git_commit") or ""
     tags = {
-        "ganforge.recipe_hash": run.get("recipe_hash"),
+        "ganforge.recipe_digest": run.get("recipe_digest"),
         "ganforge.git_commit": commit,
         "ganforge.device": run.get("device"),
         "ganforge.world_size": run.get("world_size"),
@@ -155,13 +155,13 @@ def explain_store_error(error: BaseException, store: Store) -> str:
     return f"MLflow at {where} says: {text[:300]}"
 
 
-def _portions(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 @contextmanager
-def _guard(database: Path | None) -> Iterator[None]:
+def _database_lock(database: Path | None) -> Iterator[None]:
     """Let one process at a time make the tables of an SQLite file."""
     if database is None:
         yield

@@ -1,4 +1,4 @@
-"""What a run wrote, as it is read back: whatever has another shape than a run gives it is left out.
+"""Reader of what a run wrote: whatever has another shape than a run gives it is left out.
 
 The folder may be another's, or have been edited, or stand on a disk that lies; its logs are read by people who want to
 know what went wrong, and by a run that goes on.
@@ -7,12 +7,15 @@ know what went wrong, and by a run that goes on.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-ODD = (ValueError, RecursionError)  # of `json`: no JSON, endless digits; endless brackets
+from ganforge.storage.layout import RunLayout
+
+JSON_ERRORS = (ValueError, RecursionError)  # of `json`: no JSON, endless digits; endless brackets
 Count = Annotated[int, Field(ge=0, le=2**62)]
 Time = Annotated[float, Field(ge=0, le=2**40)]  # seconds since 1970
 
@@ -58,20 +61,21 @@ class EventLine(_Line):
     details: EventDetails | None = None
 
 
-_TEXT, _PERHAPS, _TIME = TypeAdapter(str), TypeAdapter(str | None), TypeAdapter(Time | None)
-RECORD: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anything depends on
+_TEXT, _OPTIONAL_TEXT, _TIME = TypeAdapter(str), TypeAdapter(str | None), TypeAdapter(Time | None)
+RUN_JSON_FIELDS: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anything depends on
     "id": _TEXT,
     "start": _TIME,
     "end": _TIME,
     "resumed": _TIME,
     "status": TypeAdapter(Literal["running", "finished", "failed", "killed"]),
-    "reason": _PERHAPS,
+    "reason": _OPTIONAL_TEXT,
     "pid": TypeAdapter(Count),
-    "store": _PERHAPS,
+    "store": _OPTIONAL_TEXT,
     "experiment": _TEXT,
-    "name": _PERHAPS,
-    "seed_group": _PERHAPS,
+    "name": _OPTIONAL_TEXT,
+    "seed_group": _OPTIONAL_TEXT,
     "device": _TEXT,
+    "recipe_digest": _TEXT,
     "data": _TEXT,
     "working_folder": _TEXT,
 }
@@ -83,7 +87,7 @@ def parse_line(text: bytes) -> dict[str, Any] | None:
         value = json.loads(text)
         if b"\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
-    except ODD:
+    except JSON_ERRORS:
         return None
     return value if isinstance(value, dict) else None
 
@@ -121,8 +125,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_run_json(folder: Path) -> dict[str, Any]:
     """Return what the `run.json` of a run's folder says, without fields of another shape; empty where there is none."""
-    record = read_json(folder / "run.json")
-    return {name: value for name, value in record.items() if name not in RECORD or _fits(RECORD[name], value)}
+    record = read_json(RunLayout(folder).run_json)
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in RUN_JSON_FIELDS or _fits(RUN_JSON_FIELDS[name], value)
+    }
 
 
 def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
@@ -131,3 +139,15 @@ def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
     except (ValidationError, OverflowError):
         return False
     return True
+
+
+def flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a table by dotted key, such as `metrics.0.kind`; lists without tables in them stay whole."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from flatten(entry, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        for index, entry in enumerate(value):
+            yield from flatten(entry, f"{path}.{index}")
+    else:
+        yield path, value

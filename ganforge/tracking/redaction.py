@@ -1,4 +1,4 @@
-"""What must never be written down: passwords in addresses, and the values of secret environment variables."""
+"""Redaction of secrets: passwords in addresses, and the values of secret environment variables."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def redact_command(command: Sequence[str]) -> list[str]:
     return [MASK if _FLAG.match(flag) else redact(word) for flag, word in zip(before, command, strict=False)]
 
 
-def plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Return a value as JSON can hold it: non-finite numbers become null, texts are redacted, the rest becomes text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [json_safe(item) for item in value]
     return redact(str(value))

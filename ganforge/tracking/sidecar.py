@@ -14,18 +14,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.tracking.folder import LOCK, RUN
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.follower import Follower
 from ganforge.tracking.jsonl import write_json
 from ganforge.tracking.reading import read_json, read_run_json
-from ganforge.tracking.sidecar_process import STATE
 from ganforge.tracking.store import Store
 
 if TYPE_CHECKING:
     from ganforge.tracking.mirror import Mirror
 
-POLL = 1.0  # seconds between two looks at the folder
-LONGEST_PAUSE = 30.0  # seconds between two attempts at a store that fails
+POLL_SECONDS = 1.0  # seconds between two looks at the folder
+MAX_PAUSE_SECONDS = 30.0  # seconds between two attempts at a store that fails
 
 
 class Sidecar:
@@ -39,23 +38,24 @@ class Sidecar:
 
     def __init__(self, folder: Path, store: Store, grace: float) -> None:
         self.folder = folder
+        self.layout = RunLayout(folder)
         self.store = store
         self.grace = grace
-        self.over = threading.Event()  # the trainer has ended, and `run.json` says how
+        self.trainer_ended = threading.Event()  # the trainer has ended, and `run.json` says how
         self._trainer = read_run_json(folder).get("pid")
         self._state: dict[str, Any] = {}
 
     def work(self) -> int:
         """Mirror until the run has ended and all is there; return the exit code."""
-        with (self.folder / ".mlflow.lock").open("w") as lock:
+        with self.layout.mlflow_lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier sidecar of this folder may still be at work
             return self._mirror()
 
     def _mirror(self) -> int:
-        self._state = read_json(self.folder / STATE) | {"pid": os.getpid(), "phase": "starting", "error": None}
+        self._state = read_json(self.layout.mlflow) | {"pid": os.getpid(), "phase": "starting", "error": None}
         self._state["store"] = self.store.name
         self._save()
-        from ganforge.tracking import mirror as mlflow_side  # seconds of imports
+        from ganforge.tracking import mirror as mirroring  # seconds of imports
 
         if self.store.database is None:
             self._state["phase"] = "connecting"
@@ -64,46 +64,46 @@ class Sidecar:
         done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
         follower = Follower(self.folder, done, self._save)
         target: Mirror | None = None
-        pause = POLL
+        pause = POLL_SECONDS
         while True:
-            over = self.over.is_set()
+            over = self.trainer_ended.is_set()
             try:
                 if target is None:
                     run = follower.run
-                    new = mlflow_side.Mirror(self.store, run, done.get("run_id"), fresh=fresh)
+                    new = mirroring.Mirror(self.store, run, done.get("run_id"), fresh=fresh)
                     fresh = False
                     if new.run_id != done.get("run_id"):
                         done.clear()  # nothing was sent to this one
                     done["run_id"] = new.run_id
                     follower = Follower(self.folder, done, self._save)
                     self._save()
-                    follower.begin(new, mlflow_side.run_tags({**run, "folder": str(self.folder)}))
+                    follower.begin(new, mirroring.run_tags({**run, "folder": str(self.folder)}))
                     target = new
                     self._state["phase"] = "following"
                 follower.follow(target)
                 if over:
                     self._end(target, follower.run)
                 self._state["error"] = None
-                pause = POLL
+                pause = POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
-                self._state |= {"phase": "connecting", "error": mlflow_side.explain_store_error(error, self.store)}
-                pause = min(2 * pause, LONGEST_PAUSE)
+                self._state |= {"phase": "connecting", "error": mirroring.explain_store_error(error, self.store)}
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
                 target, over, fresh = None, False, False
             self._save()
             if over:
                 return 0
-            if self.over.is_set():
-                time.sleep(min(pause, POLL))
-            elif self.over.wait(pause):
-                pause = POLL
+            if self.trainer_ended.is_set():
+                time.sleep(min(pause, POLL_SECONDS))
+            elif self.trainer_ended.wait(pause):
+                pause = POLL_SECONDS
 
-    def watch(self) -> None:
+    def watch_trainer(self) -> None:
         """Wait for the end of the trainer, see to it that `run.json` says how it ended, and bound what follows."""
         os.read(0, 1)  # a byte when the trainer says goodbye, nothing when it was killed
         deadline = time.monotonic() + self.grace
         while not self._ended() and time.monotonic() < deadline:
             time.sleep(0.2)
-        self.over.set()
+        self.trainer_ended.set()
         time.sleep(max(0.0, deadline - time.monotonic()))
         os._exit(1)  # the store may be in the middle of an endless silence
 
@@ -112,14 +112,14 @@ class Sidecar:
         run = read_run_json(self.folder)
         if run.get("status") != "running" or run.get("pid") != self._trainer:
             return True
-        with (self.folder / LOCK).open("a") as lock:
+        with self.layout.lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a child of the trainer is still there, or the run goes on in another process
                 return False
             if read_run_json(self.folder) == run:
                 ending = {"status": "killed", "reason": "the process was killed", "end": time.time()}
-                write_json(self.folder / RUN, run | ending)
+                write_json(self.layout.run_json, run | ending)
         return True
 
     def _end(self, target: Mirror, run: dict[str, Any]) -> None:
@@ -131,7 +131,7 @@ class Sidecar:
         self._state["phase"] = "complete"
 
     def _save(self) -> None:
-        write_json(self.folder / STATE, self._state)
+        write_json(self.layout.mlflow, self._state)
 
 
 def main() -> int:
@@ -141,7 +141,7 @@ def main() -> int:
     run = read_run_json(folder)
     store = Store(os.environ["MLFLOW_TRACKING_URI"], run.get("experiment", "ganforge"), run.get("name"))
     sidecar = Sidecar(folder, store, grace)
-    threading.Thread(target=sidecar.watch, daemon=True).start()
+    threading.Thread(target=sidecar.watch_trainer, daemon=True).start()
     return sidecar.work()
 
 

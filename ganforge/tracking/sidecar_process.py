@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking.reading import read_json, whole_lines
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.store import Store
 
-STATE = "mlflow.json"
-MANNERS = {  # for the sidecar alone, where the user has not chosen otherwise
+MLFLOW_DEFAULTS = {  # for the sidecar alone, where the user has not chosen otherwise
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -30,7 +30,7 @@ MANNERS = {  # for the sidecar alone, where the user has not chosen otherwise
 
 def sidecar_environment(store: Store, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a sidecar; the address goes there because it may hold a password."""
-    return {**MANNERS, **environment, "MLFLOW_TRACKING_URI": store.address, "OMP_NUM_THREADS": "1"}
+    return {**MLFLOW_DEFAULTS, **environment, "MLFLOW_TRACKING_URI": store.address, "OMP_NUM_THREADS": "1"}
 
 
 def catch_up_command(folder: Path) -> str:
@@ -84,7 +84,7 @@ class SidecarProcess:
         Args:
             patience: seconds to wait; up to three times as long where all is well and there is progress.
         """
-        self._say_goodbye()
+        self._announce_end()
         began = changed = time.monotonic()
         before = None
         while self.process.poll() is None:
@@ -97,8 +97,8 @@ class SidecarProcess:
             if now - began > (3 * patience if well else patience):
                 break
             time.sleep(0.05)
-        self._end()
-        return self._missing()
+        self._terminate()
+        return self._describe_missing()
 
     def catch_up(self, patience: float = 10.0) -> str | None:
         """Wait for as long as the store takes what it is given; say what is missing.
@@ -106,7 +106,7 @@ class SidecarProcess:
         Args:
             patience: seconds for which a store may refuse.
         """
-        self._say_goodbye()
+        self._announce_end()
         refused = time.monotonic()
         try:  # Ctrl-C ends the sidecar too
             while self.process.poll() is None and time.monotonic() - refused < patience:
@@ -114,23 +114,23 @@ class SidecarProcess:
                 if self.problem is None:
                     refused = time.monotonic()
         finally:
-            self._end()
-        return self._missing()
+            self._terminate()
+        return self._describe_missing()
 
-    def _say_goodbye(self) -> None:
+    def _announce_end(self) -> None:
         """End the sidecar's work: by a byte, because a forked child of the trainer may hold the pipe open."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is gone already; `problem` says so
             self.process.stdin.write(b".")
             self.process.stdin.close()
 
-    def _missing(self) -> str | None:
+    def _describe_missing(self) -> str | None:
         if self.process.returncode == 0:
             return None
         in_time = self.process.returncode != -signal.SIGTERM
         why = (self.problem if in_time else self._state().get("error")) or "there was not time enough"
         done = self._state().get("runs", {}).get(self.store.name, {}).get("lines", 0)
-        there = len(whole_lines(self.folder / "metrics.jsonl"))
+        there = len(whole_lines(RunLayout(self.folder).metrics))
         return redact(
             f"the MLflow run in {self.store.name} is not complete ({why}): it has {done} of {there} lines of metrics; "
             f"{self.folder} has them all, and this brings them there later: {catch_up_command(self.folder)}"
@@ -138,10 +138,10 @@ class SidecarProcess:
 
     def _state(self) -> dict[str, Any]:
         """What this sidecar wrote; what an earlier one left in the folder does not count."""
-        state = read_json(self.folder / STATE)
+        state = read_json(RunLayout(self.folder).mlflow)
         return state if state.get("pid") == self.process.pid else {}
 
-    def _end(self) -> None:
+    def _terminate(self) -> None:
         if self.process.poll() is not None:
             return
         self.process.terminate()

@@ -1,4 +1,4 @@
-"""Where runs are mirrored to: an MLflow address, an experiment, and how a person looks at them."""
+"""MLflow store that runs are mirrored to: an address, an experiment, and how a person looks at them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ganforge.tracking.redaction import redact
 
-DEFAULT = "sqlite:///mlflow.db"  # what `mlflow ui` reads in the same folder
+DEFAULT_URI = "sqlite:///mlflow.db"  # what `mlflow ui` reads in the same folder
 SQLITE = "sqlite:///"
 
 
@@ -24,14 +24,14 @@ class Store:
         run: the run's name; MLflow makes one up where there is none.
     """
 
-    uri: str = DEFAULT
+    uri: str = DEFAULT_URI
     experiment: str = "ganforge"
     run: str | None = None
 
     @classmethod
     def of(cls, uri: str | None, experiment: str = "ganforge", run: str | None = None) -> Store:
         """Return the store of an address; without one, that of `MLFLOW_TRACKING_URI`, or `mlflow.db` right here."""
-        return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT, experiment, run)
+        return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI, experiment, run)
 
     @property
     def database(self) -> Path | None:

@@ -14,8 +14,7 @@ from ganforge.api.families import Dataset, Monitor, metric_directions
 from ganforge.api.game import Game
 from ganforge.api.sampler import Sampler
 from ganforge.diagnosis.panel import Panel
-from ganforge.errors import RecipeError, at_key
-from ganforge.recipes.fields import nearest
+from ganforge.errors import RecipeError, at_key, did_you_mean
 from ganforge.recipes.recipe import Recipe, plan_of
 from ganforge.tracking import Tracker
 from ganforge.training.build import build_runner, check_batch, warn_of_split_groups
@@ -143,7 +142,7 @@ def _check_best(recipe: Recipe) -> None:
     best, known = recipe.checkpoints.best, metric_directions(recipe.metrics)
     if best is not None and best not in known:
         raise RecipeError(
-            f"checkpoints.best: no metric of this recipe tells '{best}'{nearest(best, known)} (they tell: "
+            f"checkpoints.best: no metric of this recipe tells '{best}'{did_you_mean(best, known)} (they tell: "
             f"{', '.join(sorted(known))}); name one of these, or leave best out"
         )
 

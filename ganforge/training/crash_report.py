@@ -10,11 +10,10 @@ from ganforge.plugins.blame import blame
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import redact
 from ganforge.training.out_of_memory import explain_memory_shortage
 from ganforge.training.session import Session
-
-TRACEBACK = "traceback.txt"
 
 
 def explain(
@@ -45,7 +44,7 @@ def explain(
 
 def keep_traceback(error: BaseException, folder: Path) -> str:
     """Write the whole traceback into the run's folder, and return a line that says where; none where it cannot be."""
-    path = folder / TRACEBACK
+    path = RunLayout(folder).traceback
     try:
         path.write_text(redact("".join(traceback.format_exception(error))), encoding="utf-8")
     except OSError:

@@ -13,6 +13,7 @@ from ganforge.diagnosis.memory import failing_module, shortage_of
 from ganforge.errors import DivergedError, MemoryShortageError
 from ganforge.recipes.recipe import Recipe, plan_of
 from ganforge.storage.checkpoint import list_checkpoints
+from ganforge.storage.layout import RunLayout
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.runner import Runner
 from ganforge.training.session import Session
@@ -60,7 +61,7 @@ def explain_memory_shortage(
             tries += _elsewhere(recipe, sizes)
             text += "" if BATCH in sizes else "; neither run.microbatches nor a smaller run.batch would change that"
     text += "".join(f"\n  try --set {override}   # {why}" for override, why in tries)
-    kept = [] if session is None else list_checkpoints(session.folder / "checkpoints")
+    kept = [] if session is None else list_checkpoints(RunLayout(session.folder).checkpoints)
     if kept and session is not None:
         first = f" --set {tries[0][0]}" if tries else ""
         text += f"\nto go on from {kept[-1].name}: ganforge run {session.folder} --resume{first}"

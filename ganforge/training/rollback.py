@@ -13,6 +13,7 @@ from ganforge.storage.checkpoint import (
     list_checkpoints,
     load_checkpoint,
 )
+from ganforge.storage.layout import RunLayout
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.runner import ROLLBACK_LR_FACTOR
 from ganforge.training.session import Decision, Session
@@ -45,7 +46,7 @@ def roll_back(session: Session, callbacks: Sequence[Callback], decision: Decisio
     session.unwatched, session.extra = [], {}
     session.runner.accelerator.wait_for_everyone()  # nobody reads any more
     if session.main:
-        discard_checkpoints(session.folder / "checkpoints", session.images)
+        discard_checkpoints(RunLayout(session.folder).checkpoints, session.images)
     text = (
         f"rolled back from {left:,} to {session.images:,} images ({path.name}) because of {decision.name}: "
         f"everything is drawn anew, and learning rates are {ROLLBACK_LR_FACTOR**number:g} of the recipe's (roll-back "
@@ -62,7 +63,7 @@ def roll_back(session: Session, callbacks: Sequence[Callback], decision: Decisio
 
 def _before(session: Session, images: int) -> tuple[Checkpoint, Path] | None:
     """Read the best checkpoint if it is from before, or the newest one from before that is whole."""
-    folder = session.folder / "checkpoints"
+    folder = RunLayout(session.folder).checkpoints
     older = [path for path in reversed(list_checkpoints(folder)) if path < checkpoint_path(folder, images)]
     best = [] if session.best is None else [path for path in older if path == checkpoint_path(folder, session.best[1])]
     for path in dict.fromkeys([*best, *older]):

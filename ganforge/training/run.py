@@ -14,10 +14,11 @@ from ganforge.distributed.consistency import check_same_start
 from ganforge.distributed.world import World, is_peer_loss
 from ganforge.errors import CheckpointError, GanforgeError, LostError
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.recipe import Recipe, monitors_of, recipe_hash
+from ganforge.recipes.recipe import Recipe, monitors_of, recipe_digest
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.storage.checkpoint import list_checkpoints, load_newest
 from ganforge.storage.folders import cache_folder, discard_unused
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Status, Store
 from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory
@@ -136,7 +137,7 @@ class _Run:
         """Build the session, go on from a checkpoint where that is wanted, and begin to record."""
         keep_freed_memory()
         cache = cache_folder()
-        checkpoints = self.folder / "checkpoints"
+        checkpoints = RunLayout(self.folder).checkpoints
         self.session, own = assemble(
             self.recipe,
             self.accelerator,
@@ -152,7 +153,7 @@ class _Run:
         self.callbacks = [*earlier, *callbacks, watch, save]
         self.resumed_at = resume_newest(self.session) if resume else None
         images = self.session.images
-        begun = {"recipe": recipe_hash(self.recipe), "data": self.session.source.fingerprint}
+        begun = {"recipe": recipe_digest(self.recipe), "data": self.session.source.fingerprint}
         check_same_start(World(self.accelerator), begun | {"checkpoint": f"{images:,} images"})
         self.signals.patient = True
         if isinstance(self.tracker, RunFolder):
@@ -208,7 +209,7 @@ class _Run:
         more |= {"data_notices": "; ".join(source.notices)} if source.notices else {}
         more |= {f"{name}_began_with": text for name, text in self.session.start_weights.items()}
         more |= {"seed_group": seed_group} if seed_group else {}
-        return RunMetadata(device, self.accelerator.num_processes, plugins, more=more)
+        return RunMetadata(device, recipe_digest(self.recipe), self.accelerator.num_processes, plugins, more=more)
 
 
 def resume_newest(session: Session) -> int | None:
@@ -217,7 +218,7 @@ def resume_newest(session: Session) -> int | None:
     Raises:
         CheckpointError: none can be read, or it does not fit the recipe.
     """
-    folder = session.folder / "checkpoints"
+    folder = RunLayout(session.folder).checkpoints
     if not list_checkpoints(folder):
         session.reporter.say(f"{session.folder} has no checkpoint yet: starting from the beginning")
         return None

@@ -83,7 +83,8 @@ def test_a_plan_knows_the_recipe():
         (PLAN.scaled(f"{DISCRIMINATOR}.optimizer.lr", 0.25), "game.discriminator.optimizer.lr=5e-05"),
         (
             PLAN.scaled("game.generator.optimizer.lr", 0.5),
-            'game.generator.optimizer.lr={start=0.0002, end=5e-05, images=1000, after_images=0, shape="linear"}',
+            "game.generator.optimizer.lr={ start = 0.0002, end = 5e-05, images = 1000, after_images = 0, "
+            'shape = "linear" }',
         ),
         (PLAN.scaled("game.generator.gamma", 2), None),
         (PLAN.scaled("game.loss", 2), None),
@@ -96,7 +97,7 @@ def test_a_plan_knows_the_recipe():
         (PLAN.added(f"{DISCRIMINATOR}.regularizers", "r1"), None),
         (
             PLAN.added(f"{DISCRIMINATOR}.regularizers", "r2", gamma=1.0),
-            'game.discriminator.regularizers.2={kind="r2", gamma=1.0}',
+            'game.discriminator.regularizers.2={ kind = "r2", gamma = 1.0 }',
         ),
         (PLAN.added(f"{DISCRIMINATOR}.constraints", "spectral-norm"), None),
         (PLAN.within(f"{DISCRIMINATOR}.regularizers", "r1", "gamma"), "game.discriminator.regularizers.1.gamma"),

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from support.installed import catalogue
 from support.toys import changed, gan_table, recipe_of
 
-from ganforge.cli.check import command, size
+from ganforge.cli.check import command
 from ganforge.errors import RecipeError
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.toml_writer import recipe_to_toml
@@ -93,10 +93,3 @@ def test_overrides_and_mistakes(recipe):
     assert changed_["batch"] == 32
     with pytest.raises(RecipeError, match=r"run\.bacth"):
         check(recipe, "--set", "run.bacth=32")
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(0, "0 B"), (1000, "1000 B"), (1536, "1.5 KiB"), (5 * 2**20, "5.0 MiB"), (3 * 2**30, "3.0 GiB")]
-)
-def test_size(count, said):
-    assert size(count) == said

@@ -16,13 +16,17 @@ from support.toys import changed, gan_table
 from ganforge.cli import COMMANDS
 from ganforge.cli.export import command
 from ganforge.errors import GanforgeError, RecipeError
+from ganforge.recipes.recipe import read_recipe, recipe_digest
+from ganforge.runs.export import weights_metadata
 from ganforge.runs.sampling import load_game
+from ganforge.storage.weights import weights_of_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = session_of(tmp_path_factory.mktemp("runs") / "digits")
     play_and_save(session, 2)
+    (session.folder / "run.json").write_text(json.dumps({"recipe_digest": recipe_digest(session.recipe)}))
     return session.folder
 
 
@@ -54,7 +58,8 @@ def test_the_averaged_generator_goes_to_the_run_and_its_place_to_stdout(run: Pat
     assert tensors.keys() == averaged.keys()
     assert all(torch.equal(tensors[name], averaged[name]) for name in averaged)
     assert json.loads(label.pop("network"))["width"] == 32
-    assert len(label.pop("recipe_sha256")) == 64
+    recipe = read_recipe(run / "recipe.toml", catalogue())
+    assert label.pop("recipe_digest") == recipe_digest(recipe), "that of run.json, which is of the recipe"
     assert label.pop("ganforge")
     assert label == {
         "format": "pt",
@@ -65,6 +70,12 @@ def test_the_averaged_generator_goes_to_the_run_and_its_place_to_stdout(run: Pat
         "images": "32",
         "averaged": "true",
     }
+
+
+def test_a_run_that_does_not_tell_its_digest(run: Path, tmp_path: Path):
+    (tmp_path / "recipe.toml").write_bytes((run / "recipe.toml").read_bytes())
+    weights = weights_of_run(run, "generator")
+    assert weights_metadata(weights, tmp_path, "generator")["recipe_digest"] == "unknown: not in the run's run.json"
 
 
 def test_other_weights(run: Path, tmp_path: Path):

@@ -24,7 +24,7 @@ from ganforge.diagnosis import memory as ration
 from ganforge.distributed.launch import search_path
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError
 from ganforge.recipes.fields import FieldType, types_of_field
-from ganforge.recipes.parsing import DEPTH, LENGTH, TEXT
+from ganforge.recipes.parsing import MAX_DEPTH, MAX_ENTRIES, MAX_TEXT
 from ganforge.recipes.recipe import parse_recipe, read_recipe
 from ganforge.storage.folders import new_run
 from ganforge.training.build import build_game
@@ -69,9 +69,9 @@ def test_the_fuzzer_would_see_a_traceback(monkeypatch: pytest.MonkeyPatch) -> No
         ("\n".join(f"k{i} = 1" for i in range(9_000)), "the first 20:"),
         ("\n".join(f"[k{i}]" for i in range(9_000)), "the first 20:"),
         ("[[metrics]]\nkind = 'x'\n" * 4_000, "the first 20:"),
-        (f"metrics = [{'1,' * (LENGTH + 1)}]", f"the array has {LENGTH + 1:,} entries; expected at most"),
-        (f"metrics = [{'{},' * LENGTH}]", "the first 20:"),
-        (f"data = '{'x' * (TEXT + 1)}'", f"the text has {TEXT + 1:,} characters"),
+        (f"metrics = [{'1,' * (MAX_ENTRIES + 1)}]", f"the array has {MAX_ENTRIES + 1:,} entries; expected at most"),
+        (f"metrics = [{'{},' * MAX_ENTRIES}]", "the first 20:"),
+        (f"data = '{'x' * (MAX_TEXT + 1)}'", f"the text has {MAX_TEXT + 1:,} characters"),
         (f"seed = 0x{'f' * 10_000}", "x.toml:1:1: seed: the integer is too large; expected less than 2^63"),
         (f"seed = {'9' * 5_000}", "not TOML"),
         (f"seed = {2**63}", "the integer is too large"),
@@ -98,7 +98,7 @@ def test_recipes_without_bounds_are_refused_at_once(text: str, words: str) -> No
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        (".".join("a" * PARTS) + "=1", f"expected a key of at most {DEPTH} parts"),
+        (".".join("a" * PARTS) + "=1", f"expected a key of at most {MAX_DEPTH} parts"),
         (f"data={DEEP}", "nested too deeply"),
         ("data={" + ".".join("a" * PARTS) + "=1}", "too many parts"),
         (f"metrics.{'9' * 5_000}=1", "is an array; expected an index"),
@@ -261,9 +261,9 @@ def test_nothing_that_a_recipe_names_is_imported(tmp_path: Path, monkeypatch: py
 
 
 def fuzz_inline(value: object) -> str:
-    from ganforge.recipes.toml_writer import inline
+    from ganforge.api.toml import toml_value
 
-    return inline(value)
+    return toml_value(value)
 
 
 @pytest.mark.parametrize(("first", "option"), [("/usr/bin", ["-P"]), ("", []), ("here", [])])

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.catalogues import CATALOGUE, TOY_RECIPE
 
+from ganforge.api.toml import toml_value
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
-from ganforge.recipes.toml_writer import inline, recipe_to_toml
+from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_digest
+from ganforge.recipes.toml_writer import recipe_to_toml
 
 PIECES = [
     "[",
@@ -57,7 +58,7 @@ def attempt(text, overrides=()):
         assert "validation error" not in message
         assert "Traceback" not in message
         return None
-    assert len(recipe_hash(recipe)) == 64
+    assert len(recipe_digest(recipe)) == 64
     assert parse_recipe(recipe_to_toml(recipe), "shown.toml", CATALOGUE) == recipe
     return recipe
 
@@ -97,7 +98,7 @@ def test_changed_structure(data):
                 case "rename" if isinstance(target, dict):
                     target[step[:-1]] = target.pop(step)
             break
-    attempt("\n".join(f"{inline(key)} = {inline(value)}" for key, value in raw.items()))
+    attempt("\n".join(f"{toml_value(key)} = {toml_value(value)}" for key, value in raw.items()))
 
 
 KEYS = ["seed", "data", "data.kind", "run.images", "game.loss", "game.loss.margin", "metrics.0", "metrics.0.kind",
@@ -107,7 +108,9 @@ KEYS = ["seed", "data", "data.kind", "run.images", "game.loss", "game.loss.margi
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(KEYS) | words, values.map(lambda value: inline(value)) | words), max_size=4))
+@given(
+    st.lists(st.tuples(st.sampled_from(KEYS) | words, values.map(lambda value: toml_value(value)) | words), max_size=4)
+)
 def test_overrides(pairs):
     attempt(TOY_RECIPE, [f"{key}={value}" for key, value in pairs])
 

@@ -56,7 +56,7 @@ def test_values_are_toml_and_bare_words_are_text(text, path, value):
         ("=1", "'' is not the name of a field"),
         ("a b=1", "'a b' is not the name of a field"),
         ("data={kind = faces}", "the value is not TOML: Invalid value"),
-        ("run.images.x=1", "run.images is 200000 and has no field 'x'; set it as a whole: --set run.images=..."),
+        ("run.images.x=1", "run.images is 200_000 and has no field 'x'; set it as a whole: --set run.images=..."),
         ("metrics.samples=1", "metrics is an array; expected an index after it, such as metrics.0"),
         ("metrics.3.samples=1", "metrics has no entry 3 (it has 1); the next new entry is 1"),
         ("monitors.1.kind=x", "monitors has no entry 1 (it is empty); the next new entry is 0"),

@@ -9,7 +9,7 @@ from support.catalogues import ToyGan as Gan
 from ganforge.api.schedule import Ramp
 from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue, Plugin
-from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_hash
+from ganforge.recipes.recipe import Recipe, parse_recipe, read_recipe, recipe_digest
 
 
 def parse(text=TOY_RECIPE, *overrides):
@@ -211,12 +211,12 @@ def test_files_that_cannot_be_read(tmp_path):
     assert read_recipe(good, CATALOGUE) == parse()
 
 
-def test_the_hash_is_of_the_resolved_recipe():
-    plain = recipe_hash(parse())
+def test_the_digest_is_of_the_resolved_recipe():
+    plain = recipe_digest(parse())
     assert len(plain) == 64
-    assert recipe_hash(parse(TOY_RECIPE + "\n# a remark\n[grid]\nsamples = 64\n")) == plain
-    assert recipe_hash(parse(TOY_RECIPE, "seed=4")) != plain
-    assert recipe_hash(parse(TOY_RECIPE, "game.loss.margin=2")) != plain
+    assert recipe_digest(parse(TOY_RECIPE + "\n# a remark\n[grid]\nsamples = 64\n")) == plain
+    assert recipe_digest(parse(TOY_RECIPE, "seed=4")) != plain
+    assert recipe_digest(parse(TOY_RECIPE, "game.loss.margin=2")) != plain
 
 
 def test_pydantic_would_convert_and_we_do_not():

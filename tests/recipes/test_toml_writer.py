@@ -36,7 +36,7 @@ from ganforge.recipes.recipe import (
     RunRecipe,
     TrackingRecipe,
     parse_recipe,
-    recipe_hash,
+    recipe_digest,
 )
 from ganforge.recipes.toml_writer import recipe_to_toml
 
@@ -95,7 +95,7 @@ def test_what_is_shown_reads_back_equal(recipe):
     text = recipe_to_toml(recipe)
     again = parse_recipe(text, "shown.toml", CATALOGUE)
     assert again == recipe
-    assert recipe_hash(again) == recipe_hash(recipe)
+    assert recipe_digest(again) == recipe_digest(recipe)
     assert recipe_to_toml(again) == text
 
 

@@ -127,7 +127,7 @@ def nest(depth: int, dice: random.Random) -> Any:
 
 def mutated_table(dice: random.Random, pool: Pool) -> str:
     """Return a recipe whose entries were dropped, renamed, exchanged with others or set to something else."""
-    from ganforge.recipes.toml_writer import inline
+    from ganforge.api.toml import toml_value
 
     table = copy.deepcopy(dice.choice(pool.tables))
     for _ in range(dice.choice([1, 1, 2, 3, 6])):
@@ -149,12 +149,12 @@ def mutated_table(dice: random.Random, pool: Pool) -> str:
                 inside[dice.choice([last[:-1], last.upper(), dice.choice(pool.names), f"{last}\n"])] = inside.pop(last)
             case "double" if isinstance(inside, list):
                 inside.append(copy.deepcopy(inside[last]))
-    return "\n".join(f"{inline({key: value})[2:-2]}" for key, value in table.items())
+    return "\n".join(f"{toml_value({key: value})[2:-2]}" for key, value in table.items())
 
 
 def override(dice: random.Random, pool: Pool) -> str:
     """Return a `--set`, more or less as people write them."""
-    from ganforge.recipes.toml_writer import inline
+    from ganforge.api.toml import toml_value
 
     path = [
         str(step) for (step,) in ((step,) for step in dice.choice([p for p, _ in walked(dice.choice(pool.tables))]))
@@ -162,18 +162,18 @@ def override(dice: random.Random, pool: Pool) -> str:
     if dice.random() < 0.3:
         path.insert(dice.randint(0, len(path)), dice.choice([*pool.names, "0", "-1", "99999999999", "", "a b", "é"]))
     value = some_value(dice, pool)
-    text = dice.choice([inline(value), inline(value), str(value), dice.choice(TOKENS)])
+    text = dice.choice([toml_value(value), toml_value(value), str(value), dice.choice(TOKENS)])
     return dice.choice(["=", "=", "=", "=", " = ", "", "=="]).join([".".join(path), text])
 
 
 def read(content: bytes, overrides: Sequence[str], catalogue: Any) -> Any:
     """Read a recipe as `ganforge check` and `run` do, up to building; a `GanforgeError` where it is wrong."""
     from ganforge.recipes.parsing import decode_text
-    from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_hash
+    from ganforge.recipes.recipe import monitors_of, parse_recipe, plan_of, recipe_digest
     from ganforge.tracking import Store
 
     recipe = parse_recipe(decode_text(content, NAME), NAME, catalogue, overrides, lambda notice: None)
-    assert len(recipe_hash(recipe)) == 64
+    assert len(recipe_digest(recipe)) == 64
     assert parse_recipe(recipe_to_toml(recipe), "shown.toml", catalogue) == recipe, (
         "what is shown reads back to something else"
     )

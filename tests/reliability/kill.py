@@ -26,7 +26,8 @@ from support.forks import Forked
 from support.ring import ring_recipe
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.checkpoint import checkpoint_images, list_checkpoints, load_checkpoint, load_newest
+from ganforge.storage.checkpoint import list_checkpoints, load_checkpoint, load_newest
+from ganforge.storage.layout import images_of
 
 INTERVAL = 32  # images: one round
 RECIPE = ring_recipe(
@@ -80,11 +81,11 @@ def kill_again_and_again(here: Path, times: int, seed: int = 0) -> Outcome:
     (here / "ring.toml").write_text(RECIPE)
     checkpoints, moments, outcome = here / "cut" / "checkpoints", random.Random(seed), Outcome()
     for _ in range(times):
-        began_at = checkpoint_images(list_checkpoints(checkpoints)[-1]) if list_checkpoints(checkpoints) else 0
+        began_at = images_of(list_checkpoints(checkpoints)[-1]) if list_checkpoints(checkpoints) else 0
         run = start(here, "cut", resume=bool(began_at))
         run.wait_for(
             lambda began_at=began_at: (  # type: ignore[misc]
-                list_checkpoints(checkpoints) and checkpoint_images(list_checkpoints(checkpoints)[-1]) > began_at
+                list_checkpoints(checkpoints) and images_of(list_checkpoints(checkpoints)[-1]) > began_at
             )
         )
         time.sleep(moments.random() * 0.2)
@@ -94,7 +95,7 @@ def kill_again_and_again(here: Path, times: int, seed: int = 0) -> Outcome:
         look(checkpoints, outcome)
         if outcome.unreadable:
             return outcome
-    end = checkpoint_images(list_checkpoints(checkpoints)[-1]) + 2 * INTERVAL
+    end = images_of(list_checkpoints(checkpoints)[-1]) + 2 * INTERVAL
     for name in ("cut", "whole"):
         assert start(here, name, resume=name == "cut", images=end).wait(600) == 0
     manifests = [list_checkpoints(here / name / "checkpoints")[-1] / "manifest.json" for name in ("cut", "whole")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from support.toys import gan_table
 from ganforge.errors import RecipeError
 from ganforge.runs.comparison import Comparison, compare, mean_of
 from ganforge.runs.recipe_differences import differences, merge_orders
-from ganforge.runs.run import flatten_recipe, read_run
+from ganforge.runs.run import read_run
 from ganforge.runs.run_groups import group_seeds
+from ganforge.tracking.reading import flatten
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,10 @@ def test_a_run_is_not_compared_with_itself():
 def test_what_a_roll_back_has_undone_does_not_count():
     write_run(Path("a"), [(100, 0.5), (200, 0.1), (150, 0.4), (200, 0.3)])
     assert read_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
+    log = [json.loads(line) for line in (Path("a") / "metrics.jsonl").read_text().splitlines()]
+    del log[-1]["receipts"]
+    (Path("a") / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    assert read_run(Path("a"), catalogue()).best["reverse-kl"].receipt is None, "that of 0.1 is undone with it"
     write_run(Path("b"), [(100, None), (200, 0.3)])
     assert read_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
 
@@ -85,7 +91,7 @@ def test_where_a_run_is_tracked_makes_no_difference():
 
 
 def test_recipes_are_flattened_and_their_keys_merged():
-    assert flatten_recipe({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]}) == {
+    assert dict(flatten({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]})) == {
         "a.b": 1,
         "c.0.d": 2,
         "c.1.d": 3,

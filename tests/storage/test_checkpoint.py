@@ -19,7 +19,6 @@ from ganforge.errors import CheckpointError
 from ganforge.storage import checkpoint, disk, manifest, migrations
 from ganforge.storage.checkpoint import (
     Checkpoint,
-    checkpoint_images,
     checkpoint_path,
     list_checkpoints,
     load_checkpoint,
@@ -27,6 +26,7 @@ from ganforge.storage.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
+from ganforge.storage.layout import images_of
 from ganforge.storage.manifest import FACTS, MANIFEST, TENSORS
 from ganforge.storage.migrations import FORMAT
 
@@ -135,7 +135,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str):
 
 def describe(path: Path, images: int, format_: int = FORMAT) -> None:
     """Write the manifest that the files would have."""
-    measured = {name: manifest.describe_file(path / name) for name in (TENSORS, FACTS)}
+    measured = {name: manifest.file_entry(path / name) for name in (TENSORS, FACTS)}
     (path / MANIFEST).write_text(manifest.manifest_text(format_, images, measured))
 
 
@@ -333,12 +333,12 @@ def test_the_first_after_each_multiple_is_kept_for_good(tmp_path: Path):
     for images in (0, 16, 30, 46, 62, 78, 94, 110):
         save_checkpoint(tmp_path, images, content(images))
         prune_checkpoints(tmp_path, images, keep=2, best=None, every=30)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 110]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 110]
     save_checkpoint(tmp_path, 126, content(126))
     prune_checkpoints(tmp_path, 126, keep=2, every=30)
     save_checkpoint(tmp_path, 142, content(142))
     prune_checkpoints(tmp_path, 142, keep=2, every=30)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 126, 142]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [30, 62, 94, 126, 142]
 
 
 def test_damaged_ones_that_are_played_again_do_not_count_as_newest(tmp_path: Path):
@@ -349,10 +349,10 @@ def test_damaged_ones_that_are_played_again_do_not_count_as_newest(tmp_path: Pat
         (checkpoint_path(tmp_path, images) / FACTS).write_text("damaged")
     save_checkpoint(tmp_path, 32, content(32))
     prune_checkpoints(tmp_path, 32, keep=2)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16, 32, 48, 64]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [16, 32, 48, 64]
     save_checkpoint(tmp_path, 48, content(48))
     prune_checkpoints(tmp_path, 48, keep=2)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [32, 48, 64]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [32, 48, 64]
 
 
 def test_an_old_one_that_is_no_folder_is_cleared_away(tmp_path: Path):
@@ -363,7 +363,7 @@ def test_an_old_one_that_is_no_folder_is_cleared_away(tmp_path: Path):
     for images in (16, 32):
         save_checkpoint(tmp_path, images, content(images))
     prune_checkpoints(tmp_path, 32, keep=2)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16, 32]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [16, 32]
     assert (tmp_path / "elsewhere" / "precious").exists()
 
 
@@ -374,7 +374,7 @@ def test_the_newest_is_the_one_of_most_images_whatever_the_clock_says(tmp_path: 
             os.utime(file, (clock, clock))
     assert load_newest(tmp_path)[1] == checkpoint_path(tmp_path, 48)
     prune_checkpoints(tmp_path, 48, keep=2)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [32, 48]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [32, 48]
 
 
 def test_names_of_others_are_left_alone(tmp_path: Path):
@@ -382,7 +382,7 @@ def test_names_of_others_are_left_alone(tmp_path: Path):
         (tmp_path / name).mkdir()
     save_checkpoint(tmp_path, 16, content(16))
     prune_checkpoints(tmp_path, 16, keep=2)
-    assert [checkpoint_images(path) for path in list_checkpoints(tmp_path)] == [16]
+    assert [images_of(path) for path in list_checkpoints(tmp_path)] == [16]
     assert len(list(tmp_path.iterdir())) == 6
 
 
@@ -423,7 +423,7 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     save_checkpoint(tmp_path, 16, content(16))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 7))
     with pytest.raises(
-        CheckpointError, match=r"images-000000000032 could not be written .*\(7 bytes\) are free.*Older ones are un"
+        CheckpointError, match=r"images-000000000032 could not be written .* 7 bytes are free.*Older ones are un"
     ):
         save_checkpoint(tmp_path, 32, content(32))
     assert [path.name for path in tmp_path.iterdir()] == ["images-000000000016"]

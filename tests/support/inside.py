@@ -15,7 +15,7 @@ import pytest
 from ganforge.tracking import Store
 from ganforge.tracking.reading import read_json
 from ganforge.tracking.sidecar import Sidecar
-from ganforge.tracking.sidecar_process import MANNERS
+from ganforge.tracking.sidecar_process import MLFLOW_DEFAULTS
 
 
 class Inside:
@@ -43,7 +43,7 @@ class Inside:
         self.returncode = code
 
     def write(self, _: bytes) -> None:
-        self._sidecar.over.set()
+        self._sidecar.trainer_ended.set()
 
     def close(self) -> None:
         pass
@@ -65,7 +65,7 @@ class Inside:
 
     def _end(self, code: int) -> None:
         self._sidecar.dead = True
-        self._sidecar.over.set()
+        self._sidecar.trainer_ended.set()
         self._thread.join(5)
         self.returncode = code
 
@@ -92,5 +92,5 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.chdir(tmp_path)  # they change it
     monkeypatch.setattr("ganforge.tracking.sidecar_process.subprocess", process)
-    for name, value in MANNERS.items():
+    for name, value in MLFLOW_DEFAULTS.items():
         monkeypatch.setenv(name, os.environ.get(name, value))

@@ -26,6 +26,7 @@ optimizer = { lr = 0.001, betas = [0.0, 0.99] }
 kind = "fid"
 every_images = 100
 """
+DIGEST = "5eed" * 16  # of that recipe, as a trainer would tell it
 PNG = bytes.fromhex("89504e470d0a1a0a")
 
 
@@ -33,8 +34,9 @@ def begin(path: Path, store: Store | None, resumed_at: int | None = None, recipe
     folder = RunFolder(path)
     if resumed_at is not None:
         folder.rewind(resumed_at)
-    facts = RunMetadata(device="cpu", plugins={"ganforge": "1.2.3"}, command=["ganforge", "run", "x.toml"])
-    folder.begin(facts, recipe, store, resumed=resumed_at is not None)
+    command = ["ganforge", "run", "x.toml"]
+    metadata = RunMetadata(device="cpu", recipe_digest=DIGEST, plugins={"ganforge": "1.2.3"}, command=command)
+    folder.begin(metadata, recipe, store, resumed=resumed_at is not None)
     return folder
 
 

@@ -12,7 +12,7 @@ from support import tracking as support
 
 from ganforge.errors import GanforgeError
 from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Store, read_lines, redact
-from ganforge.tracking.follower import Follower, Tail, flatten
+from ganforge.tracking.follower import Follower, Tail, recipe_params
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.reading import MetricsLine, read_json
 from ganforge.tracking.redaction import redact_command
@@ -60,7 +60,7 @@ def test_the_folder_is_the_truth(tmp_path: Path):
     assert run["status"] == "finished"
     assert run["versions"]["torch"]
     assert run["plugins"] == {"ganforge": "1.2.3"}
-    assert len(run["recipe_hash"]) == 64
+    assert run["recipe_digest"] == support.DIGEST
     assert (tmp_path / "run" / "recipe.toml").read_text() == support.RECIPE
 
 
@@ -167,28 +167,29 @@ def test_how_to_look_at_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert Store.of(None).address == "http://elsewhere"
 
 
-def test_flattened_recipe():
+def test_a_recipe_as_parameters():
     value = {"seed": 1, "g": {"betas": [0.0, 0.9], "on": True}, "metrics": [{"kind": "fid"}]}
-    assert dict(flatten(value)) == {"seed": "1", "g.betas": "[0.0, 0.9]", "g.on": "true", "metrics.0.kind": "fid"}
+    expected = {"seed": "1", "g.betas": "[0.0, 0.9]", "g.on": "true", "metrics.0.kind": "fid"}
+    assert recipe_params(value) == expected
 
 
 def test_a_tail_yields_whole_lines_and_counts_a_refused_portion_as_unread(tmp_path: Path):
     path = tmp_path / "x.jsonl"
     tail = Tail(path, MetricsLine)
     one, two, three, four = (json.dumps({"images": images, "values": {}}).encode() + b"\n" for images in range(1, 5))
-    assert list(tail.portions()) == []
+    assert list(tail.chunks()) == []
     path.write_bytes(one + two + three[:8])
-    for lines in tail.portions():
+    for lines in tail.chunks():
         assert [line["images"] for line in lines] == [1, 2]
         break  # the store refused
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[1, 2]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[1, 2]]
     with path.open("ab") as file:
         file.write(three[8:])
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[3]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[3]]
     assert tail.lines == 3
     (tmp_path / "y.jsonl").write_bytes(four)
     (tmp_path / "y.jsonl").replace(path)
-    assert [[line["images"] for line in lines] for lines in tail.portions()] == [[4]]
+    assert [[line["images"] for line in lines] for lines in tail.chunks()] == [[4]]
 
 
 def test_nothing_is_mirrored_twice_and_nothing_is_left_out(tmp_path: Path):
@@ -262,6 +263,6 @@ def test_facts_name_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     folder = RunFolder(tmp_path / "b")
-    folder.begin(RunMetadata(device="cpu"), support.RECIPE, None)
+    folder.begin(RunMetadata(device="cpu", recipe_digest=support.DIGEST), support.RECIPE, None)
     folder.close()
     assert read_json(tmp_path / "b" / "run.json")["git_commit"] == head

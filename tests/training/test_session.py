@@ -121,7 +121,7 @@ def test_what_the_disk_refuses_beside_the_checkpoint_is_said_and_the_run_goes_on
         raise OSError(28, "No space left on device")
 
     session, callbacks = session_of(tmp_path)
-    monkeypatch.setattr(checkpoint, "_remove", refused)
+    monkeypatch.setattr(checkpoint, "_delete_checkpoint", refused)
     monkeypatch.setattr(Image.Image, "save", refused)
     assert train(session, callbacks, lambda: False) is True
     said = "\n".join(session.reporter.said)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
-from ganforge.api import Constraint, RecipeError
+from ganforge.api import Constraint, RecipeError, did_you_mean
 
 
 class Freeze(Constraint):
@@ -47,11 +46,9 @@ class Freeze(Constraint):
             found = [parameter for path, parameter in network.named_parameters() if _is_below(path, name)]
             if not found:
                 known = list(dict.fromkeys(_ancestors(paths)))
-                near = difflib.get_close_matches(name, known, 1)
                 raise RecipeError(
                     f"constraints: freeze.names has '{name}', and {type(network).__name__} has no weights of that name"
-                    + (f"; did you mean '{near[0]}'?" if near else "")
-                    + f" (its layers: {', '.join(layers)})"
+                    f"{did_you_mean(name, known)} (its layers: {', '.join(layers)})"
                 )
             for parameter in found:
                 parameter.requires_grad_(False)

@@ -12,8 +12,8 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from ganforge.api import Optimizer, RecipeError
-from ganforge.builtin.optimizers.parts.trusted_optimizers import optimizer_class, suggestion
+from ganforge.api import Optimizer, RecipeError, did_you_mean
+from ganforge.builtin.optimizers.parts.trusted_optimizers import optimizer_class
 
 _RESERVED = ("params", "lr")  # what is no option
 _VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
@@ -88,7 +88,7 @@ def try_out(name: str, options: Mapping[str, Any]) -> None:
         if key in _RESERVED:
             raise ValueError(f"'{key}' is no option: lr stands beside the options, and the weights are the player's")
         if key not in known and not free:
-            raise ValueError(f"{name} has no option '{key}'{suggestion(key, known)} (it has: {', '.join(known)})")
+            raise ValueError(f"{name} has no option '{key}'{did_you_mean(key, known)} (it has: {', '.join(known)})")
     weight = nn.Parameter(torch.ones(2, 2))
     try:
         optimizer = make_optimizer(name, options, [weight], 1e-3)

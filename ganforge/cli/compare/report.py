@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ganforge.api.toml import toml_value
 from ganforge.cli.terminal.formats import format_duration, format_mean, format_rate, wrapped
 from ganforge.cli.terminal.tables import Footnotes, Row, explain_arrows, table_lines, with_arrow
-from ganforge.recipes.toml_writer import inline
 from ganforge.runs.comparison import Comparison, MetricComparison, ReadingKind
 from ganforge.runs.run_groups import RunGroup
 
@@ -55,14 +55,16 @@ def _run_rows(comparison: Comparison) -> Iterator[Row]:
     yield row("images", lambda group: _range([run.images for run in group.runs]))
     yield row("time", lambda group: _average([run.seconds for run in group.runs], format_duration))
     yield row("images/s", lambda group: _average([run.speed for run in group.runs], format_rate))
-    if len({run.facts.get("device") for run in comparison.runs}) > 1:
-        yield row("device", lambda group: ", ".join(dict.fromkeys(str(run.facts.get("device")) for run in group.runs)))
+    if len({run.run_json.get("device") for run in comparison.runs}) > 1:
+        yield row(
+            "device", lambda group: ", ".join(dict.fromkeys(str(run.run_json.get("device")) for run in group.runs))
+        )
 
 
 def _recipe_rows(comparison: Comparison) -> Iterator[Row]:
     yield from [Row("recipe, where it differs")] if comparison.differences else []
     for key, values in comparison.differences.items():
-        cells = ["-" if value is None else inline(value).strip('"') for value in values]
+        cells = ["-" if value is None else toml_value(value).strip('"') for value in values]
         yield Row(key, (*cells, *("" for group in comparison.groups if group.summary)))
 
 

@@ -87,10 +87,11 @@ def command(
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.evaluate import EvaluationRequest, Evaluator
     from ganforge.runs.sampling import choose_device
+    from ganforge.storage.layout import RunLayout
 
     request = EvaluationRequest(metrics, count, real, features, against, resolution, seed, repeat)
     run = Path(samples)
-    of_run = (run / "recipe.toml").is_file()
+    of_run = RunLayout(run).recipe.is_file()
     if not of_run:
         _check_files(samples, run.exists() or against is not None, checkpoints, live, save, truncation)
     with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team), _progress() as progress:

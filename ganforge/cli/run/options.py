@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganforge.errors import GanforgeError
 from ganforge.storage.folders import new_run, runs_of
+from ganforge.storage.layout import recipe_file
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class RunOptions:
     @property
     def file(self) -> Path:
         """The recipe's file: that of a run where a run's folder was named."""
-        return self.recipe / "recipe.toml" if self.recipe.is_dir() else self.recipe
+        return recipe_file(self.recipe)
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ import click
 from ganforge.cli.run.options import RunOptions
 from ganforge.cli.terminal.console import say
 from ganforge.storage.checkpoint import list_checkpoints
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import Store
 from ganforge.training.run import Outcome
 from ganforge.training.session import Session
@@ -41,11 +42,10 @@ def summarise(options: RunOptions, outcome: Outcome) -> None:
 
 
 def _places(session: Session, store: Store | None) -> list[tuple[str, str]]:
-    folder = session.folder
-    grids = sorted((folder / "grids").glob("images-*.png"))
-    checkpoints = list_checkpoints(folder / "checkpoints")
+    layout = RunLayout(session.folder)
+    grids, checkpoints = layout.all_grids(), list_checkpoints(layout.checkpoints)
     places = [("grid", str(grids[-1]))] if grids else []
-    places.append(("metrics", str(folder / "metrics.jsonl")))
+    places.append(("metrics", str(layout.metrics)))
     places += [("checkpoint", str(checkpoints[-1]))] if checkpoints else []
     if store is not None:
         places.append(("MLflow", f"run {store.run} in experiment {store.experiment}; look: {store.viewing_command()}"))
@@ -69,7 +69,7 @@ def _next_steps(options: RunOptions, session: Session, status: str) -> list[tupl
         steps.append((f"ganforge run {folder} --resume --set run.images={more}", "train on"))
     else:
         steps.append((f"ganforge run {folder} --resume", "go on, exactly where it stopped"))
-    steps.append((f"ganforge recipe show {folder / 'recipe.toml'}", "all that can be changed, with --set"))
+    steps.append((f"ganforge recipe show {RunLayout(folder).recipe}", "all that can be changed, with --set"))
     return steps
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ganforge.errors import CheckpointError
 from ganforge.storage.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint
+from ganforge.storage.layout import RunLayout
 from ganforge.training.callbacks.callback import Callback, is_due
 from ganforge.training.session import Session
 
@@ -46,7 +47,7 @@ class CheckpointCallback(Callback):
         """Save; the main process writes, the others wait until it is done."""
         tensors, facts = session.state()
         if session.main:
-            folder = session.folder / "checkpoints"
+            folder = RunLayout(session.folder).checkpoints
             save_checkpoint(folder, session.images, Checkpoint(tensors, facts))
             best = session.best[1] if session.best else None
             try:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ganforge.api.data import DataSpec, to_float
 from ganforge.api.dice import Roll, roll_dice
 from ganforge.api.sampler import Sampler
+from ganforge.storage.layout import RunLayout
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.session import Session
 
@@ -46,7 +47,8 @@ class GridCallback(Callback):
         if session.main and session.images == 0:
             count = min(self.samples, len(session.source))
             indices = np.sort(Sampler(session.runner.seed, len(session.source)).at(0, count))
-            write_grid(session, session.source.show(to_float(session.source.batch(indices)["image"])), "real")
+            real = session.source.show(to_float(session.source.batch(indices)["image"]))
+            write_grid(session, real, RunLayout(session.folder).real_grid)
             self.run(session)
 
     @torch.no_grad()
@@ -59,7 +61,7 @@ class GridCallback(Callback):
         with session.runner.averaged() as game:
             roll_dice(game, Roll(session.runner.seed, "grid", rows=self.samples, total=self.samples))
             samples = game.sample(self.samples, labels, self.truncation).float().cpu()
-        write_grid(session, session.source.show(samples), f"images-{session.images:012d}")
+        write_grid(session, session.source.show(samples), RunLayout(session.folder).grid(session.images))
 
 
 def grid_labels(spec: DataSpec, count: int) -> Tensor | None:
@@ -81,9 +83,8 @@ def grid_labels(spec: DataSpec, count: int) -> Tensor | None:
     return labels
 
 
-def write_grid(session: Session, picture: Image, name: str) -> None:
+def write_grid(session: Session, picture: Image, path: Path) -> None:
     """Write a grid; where the disk refuses it, that is said, and the run goes on."""
-    path = session.folder / "grids" / f"{name}.png"
     try:
         write_picture(picture, path)
     except OSError as error:

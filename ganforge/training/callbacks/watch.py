@@ -6,6 +6,7 @@ import torch
 
 from ganforge.api.monitor import Action, Finding, log_lines
 from ganforge.diagnosis.panel import Case, Panel
+from ganforge.storage.layout import RunLayout
 from ganforge.tracking import read_log
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.session import Decision, Session
@@ -37,7 +38,7 @@ class WatchCallback(Callback):
         """Show what a resumed run logged before, so that monitors remember; say what was not said then."""
         if session.images > 0 and session.main:
             keep, self.panel.keep = self.panel.keep, True  # it may have been rolled back before
-            for line in log_lines(read_log(session.folder / "metrics.jsonl")):
+            for line in log_lines(read_log(RunLayout(session.folder).metrics)):
                 self.panel.look(line)
             self.panel.keep = keep
             for case in self.panel.cases:

@@ -37,7 +37,7 @@ def test_it_speaks_with_numbers_and_remedies_for_this_recipe() -> None:
     assert "62 rounds" in finding.evidence
     assert finding.remedies == (
         "game.discriminator.optimizer.lr=5e-05",
-        'game.discriminator.regularizers.0={kind="r1", gamma=1.0, every=16}',
+        'game.discriminator.regularizers.0={ kind = "r1", gamma = 1.0, every = 16 }',
     ), "there are no constraints in this game, and ada is there already"
     for remedy in finding.remedies:
         value = remedy.partition("=")[2]

@@ -158,7 +158,7 @@ def test_numbers_without_bound(values, player: str) -> None:
         ("{start=1e-3, end=0.1, after_images=64_000, images=80_000}", "0.001"),
         (
             "{start=1e-3, end=1e-4, images=80_000}",
-            '{start=0.00025, end=2.5e-05, images=80000, after_images=0, shape="linear"}',
+            '{ start = 0.00025, end = 2.5e-05, images = 80_000, after_images = 0, shape = "linear" }',
         ),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_critic_that_nothing_holds_back_gets_a_constraint_first() -> None:
         LogLine.of(n, n, {k: v for k, v in line.values.items() if k != "grid/contrast"}) for n, line in enumerate(lines)
     ]
     _, finding = first(Exploding(), points, "wgan_gp_ring", "game.discriminator.regularizers=[]")
-    assert finding.remedies[0] == 'game.discriminator.regularizers.0={kind="gradient-penalty", weight=1.0}'
+    assert finding.remedies[0] == 'game.discriminator.regularizers.0={ kind = "gradient-penalty", weight = 1.0 }'
 
 
 def test_swings_that_do_not_shrink_are_oscillation_and_shrinking_ones_are_not() -> None:
@@ -204,7 +204,7 @@ def test_held_out_samples_that_look_generated() -> None:
     assert number == 6, "the median of 0.55, 0.6, 0.65, 0.7 is over 0.6"
     assert "0.62" in finding.evidence
     assert finding.severity == "failure"
-    assert 'game.discriminator.augmentations.0={kind="ada", speed_images=15000}' in finding.remedies, "of 60,000"
+    assert 'game.discriminator.augmentations.0={ kind = "ada", speed_images = 15_000 }' in finding.remedies, "of 60,000"
 
 
 def test_of_few_samples_diffaugment_and_r1_come_first() -> None:

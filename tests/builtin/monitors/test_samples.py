@@ -68,7 +68,9 @@ def test_a_latent_of_one_number_is_the_cause() -> None:
 def test_remedies_name_what_stands_out_in_the_recipe() -> None:
     lines = log(15, lambda n: grid(0.04))
     _, slow = first(ModeCollapse(), lines, "vanilla_ring")
-    assert slow.remedies[0].startswith("game.discriminator.optimizer.lr={start=0.001, end=0.0001,"), "the generator's"
+    assert slow.remedies[0].startswith("game.discriminator.optimizer.lr={ start = 0.001, end = 0.0001,"), (
+        "the generator's"
+    )
     bare = ("game.generator.network.norm=none", "game.discriminator.network.norm=none")
     _, deep = first(ModeCollapse(), lines, "dcgan_digits", *bare)
     assert deep.remedies[:2] == ('game.generator.network.norm="batch"', 'game.discriminator.network.norm="batch"')

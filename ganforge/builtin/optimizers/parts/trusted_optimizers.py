@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import os
 import pkgutil
-from collections.abc import Iterable
 from typing import Any
 
 import torch
+
+from ganforge.api import did_you_mean
 
 TRUST_VARIABLE = "GANFORGE_OPTIMIZERS"  # packages, with commas between
 
@@ -25,7 +25,7 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """
     module_name, _, last = name.rpartition(".")
     if not module_name or not all(part.isidentifier() for part in name.split(".")):
-        hint = suggestion(f"torch.optim.{name}", _optimizers("torch.optim", torch.optim))
+        hint = did_you_mean(f"torch.optim.{name}", _optimizers("torch.optim", torch.optim))
         raise ValueError(f"expected a dotted name such as 'torch.optim.RAdam', given '{name}'{hint}")
     _check_trusted(module_name, name)
     module = _import_module(module_name)
@@ -33,10 +33,10 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     known = _optimizers(module_name, module)
     if found is None:
         some = f" (it has: {', '.join(known)})" if known else " (it has no optimizer)"
-        raise ValueError(f"module '{module_name}' has no '{last}'{suggestion(name, known)}{some}")
+        raise ValueError(f"module '{module_name}' has no '{last}'{did_you_mean(name, known)}{some}")
     if not (inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)) or found is torch.optim.Optimizer:
         raise ValueError(
-            f"'{name}' is no optimizer: expected a subclass of torch.optim.Optimizer{suggestion(name, known)}"
+            f"'{name}' is no optimizer: expected a subclass of torch.optim.Optimizer{did_you_mean(name, known)}"
         )
     return found
 
@@ -45,7 +45,7 @@ def _import_module(name: str) -> Any:
     top = name.partition(".")[0]
     if importlib.util.find_spec(top) is None:
         installed = [module.name for module in pkgutil.iter_modules()]
-        raise ValueError(f"no module '{top}' is installed{suggestion(top, installed)}")
+        raise ValueError(f"no module '{top}' is installed{did_you_mean(top, installed)}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -62,7 +62,7 @@ def _check_trusted(module: str, name: str) -> None:
         return
     others = f", and those of {', '.join(sorted(allowed))}" if allowed else ""
     way = f"to allow an installed package, set {TRUST_VARIABLE}={top}, or offer its optimizer by a plugin"
-    hint = suggestion(name, _optimizers("torch.optim", torch.optim))
+    hint = did_you_mean(name, _optimizers("torch.optim", torch.optim))
     raise ValueError(
         f"module '{module}' is not trusted{hint}; recipes may name the optimizers of torch.optim{others}; {way}"
     )
@@ -81,9 +81,3 @@ def _optimizers(name: str, module: Any) -> list[str]:
         for entry, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
     ]
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?", or nothing where no name is near."""
-    near = difflib.get_close_matches(name, list(names), 1)
-    return f"; did you mean '{near[0]}'?" if near else ""
