@@ -38,7 +38,7 @@ class LabelEmbeddingGenerator(ResidualGenerator):
         default=128, ge=1, le=4096, description="numbers in the embedding of a label that all layers share"
     )
     attention: Attention = ATTENTION_RESOLUTION
-    initial: WeightInit = ORTHOGONAL_INIT
+    weight_init: WeightInit = ORTHOGONAL_INIT
 
 
 class LabelEmbeddingGeneratorNetwork(StandingStatisticsGenerator):
@@ -104,7 +104,7 @@ class BigganGeneratorNetwork(LabelEmbeddingGeneratorNetwork):
             for index, (before, after) in enumerate(pairwise(widths))
         ]
         self.path = ResidualSynthesis(self.sizes[0], blocks, (widths[0], widths[-1]), data.channels, EPS)
-        initialise(self, recipe.initial)
+        initialise(self, recipe.weight_init)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
@@ -125,11 +125,11 @@ class BigganDiscriminator(Discriminator):
     kind: Literal["biggan"] = "biggan"
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
     attention: Attention = ATTENTION_RESOLUTION
-    initial: WeightInit = ORTHOGONAL_INIT
+    weight_init: WeightInit = ORTHOGONAL_INIT
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return residual_discriminator(data, self.kind, self.width, self.initial, self.attention)
+        return residual_discriminator(data, self.kind, self.width, self.weight_init, self.attention)
 
 
 def split_evenly(length: int, parts: int) -> list[int]:

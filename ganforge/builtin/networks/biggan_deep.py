@@ -56,7 +56,7 @@ class BigganDeepGeneratorNetwork(LabelEmbeddingGeneratorNetwork):
             blocks.append(GeneratorBottleneck(before, before, steering, up=False, eps=EPS))
             blocks.append(self.attended(GeneratorBottleneck(before, after, steering, up=True, eps=EPS), index))
         self.path = ResidualSynthesis(steering, blocks, (widths[0], widths[-1]), data.channels, EPS)
-        initialise(self, recipe.initial)
+        initialise(self, recipe.weight_init)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
@@ -74,7 +74,7 @@ class BigganDeepDiscriminator(Discriminator):
     kind: Literal["biggan-deep"] = "biggan-deep"
     width: int = BIGGAN_DEEP_WIDTH
     attention: Attention = ATTENTION_RESOLUTION
-    initial: WeightInit = ORTHOGONAL_INIT
+    weight_init: WeightInit = ORTHOGONAL_INIT
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
@@ -89,4 +89,4 @@ class BigganDeepDiscriminator(Discriminator):
             block = DiscriminatorBottleneck(after, after, down=False)
             reached = down and resolution >> (index + 1) == attention
             blocks.append(nn.Sequential(block, SelfAttention(after)) if reached else block)
-        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.initial)
+        return ResidualDiscriminatorNetwork(blocks, widths[-1], data, self.weight_init)

@@ -83,12 +83,12 @@ class ProGANGeneratorBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.enlarge = BoxConv(inputs, outputs, up=True)
+        self.upsample_conv = BoxConv(inputs, outputs, up=True)
         self.refine = EqualizedConv(outputs, outputs, 3)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, I, H, W] to [B, O, 2 H, 2 W]."""
-        return pixel_norm(self.refine(pixel_norm(self.enlarge(hidden))))
+        return pixel_norm(self.refine(pixel_norm(self.upsample_conv(hidden))))
 
 
 class ProGANGeneratorNetwork(GrowingNetwork, GeneratorNetwork):
@@ -98,7 +98,7 @@ class ProGANGeneratorNetwork(GrowingNetwork, GeneratorNetwork):
         super().__init__()
         channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         self.data, self.latent, self.resolutions = data, recipe.latent, tuple(channels)
-        self.seed = InitialBlock(recipe.latent + data.label_size, channels[4])
+        self.initial_block = InitialBlock(recipe.latent + data.label_size, channels[4])
         self.refine = EqualizedConv(channels[4], channels[4], 3)
         self.blocks = nn.ModuleList(ProGANGeneratorBlock(channels[r // 2], channels[r]) for r in channels if r > 4)
         self.to_image = nn.ModuleList(EqualizedConv(c, data.channels, 1, rectify=False) for c in channels.values())
@@ -116,7 +116,7 @@ class ProGANGeneratorNetwork(GrowingNetwork, GeneratorNetwork):
         return image
 
     def _first_resolution(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        hidden = pixel_norm(self.seed(concatenate_labels(pixel_norm(latents), labels, self.data)))
+        hidden = pixel_norm(self.initial_block(concatenate_labels(pixel_norm(latents), labels, self.data)))
         return pixel_norm(self.refine(hidden))
 
 

@@ -50,9 +50,9 @@ class SaganDiscriminator(Discriminator):
 
     kind: Literal["sagan"] = "sagan"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
-    initial: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
+    weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
     attention: Attention = Field(default=32, description=ATTENTION)
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return residual_discriminator(data, self.kind, self.width, self.initial, self.attention)
+        return residual_discriminator(data, self.kind, self.width, self.weight_init, self.attention)

@@ -55,7 +55,7 @@ class SnganGeneratorNetwork(StandingStatisticsGenerator):
             block = GeneratorResidualBlock(before, after, data.label_size)
             blocks.append(BlockWithAttention(block, after) if 8 << index == attention else block)
         self.path = ResidualSynthesis(recipe.latent, blocks, (widths[0], widths[-1]), data.channels)
-        initialise(self, recipe.initial)
+        initialise(self, recipe.weight_init)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images [B, C, R, R] in [-1, 1]."""
@@ -73,8 +73,8 @@ class SnganDiscriminator(Discriminator):
 
     kind: Literal["sngan"] = "sngan"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
-    initial: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
+    weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
 
     def build(self, data: DataSpec) -> ResidualDiscriminatorNetwork:
         """Make the network; a `DataError` where the data are not images of a power-of-two resolution from 8."""
-        return residual_discriminator(data, self.kind, self.width, self.initial)
+        return residual_discriminator(data, self.kind, self.width, self.weight_init)

@@ -60,14 +60,14 @@ class StyleGANSynthesisBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
-        self.enlarge = BilinearConv(inputs, outputs)
+        self.upsample_conv = BilinearConv(inputs, outputs)
         self.first = LayerEpilogue(outputs, style)
         self.refine = EqualizedConv(outputs, outputs, 3, bias=False, rectify=False, gain=LEAKY_RELU_GAIN)
         self.second = LayerEpilogue(outputs, style)
 
     def forward(self, hidden: Tensor, styles: Tensor, noise: list[Tensor]) -> Tensor:
         """Map [B, I, H, W], two styles [B, 2, W] and two noises to [B, O, 2 H, 2 W]."""
-        hidden = self.first(self.enlarge(hidden), styles[:, 0], noise[0])
+        hidden = self.first(self.upsample_conv(hidden), styles[:, 0], noise[0])
         return self.second(self.refine(hidden), styles[:, 1], noise[1])  # type: ignore[no-any-return]
 
 
@@ -82,7 +82,7 @@ class StyleGANGeneratorNetwork(GrowingNetwork, StyleBasedGeneratorNetwork):
         super().__init__(recipe, data, recipe.mixing)
         channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         style, self.resolutions, self.truncated_layers = self.style, tuple(channels), recipe.truncated_layers
-        self.seed = nn.Parameter(torch.randn(1, channels[4], 4, 4))
+        self.constant = nn.Parameter(torch.randn(1, channels[4], 4, 4))
         self.first = LayerEpilogue(channels[4], style)
         self.refine = EqualizedConv(channels[4], channels[4], 3, bias=False, rectify=False, gain=LEAKY_RELU_GAIN)
         self.second = LayerEpilogue(channels[4], style)
@@ -105,7 +105,7 @@ class StyleGANGeneratorNetwork(GrowingNetwork, StyleBasedGeneratorNetwork):
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W] of the resolution at hand."""
         level, noise = self.resolutions.index(self.resolution), self._noise(len(styles))
-        hidden = self.first(self.seed, styles[:, 0], noise[0])
+        hidden = self.first(self.constant, styles[:, 0], noise[0])
         before = hidden = self.second(self.refine(hidden), styles[:, 1], noise[1])
         for index, block in enumerate(self.blocks[:level], 1):
             here = slice(2 * index, 2 * index + 2)

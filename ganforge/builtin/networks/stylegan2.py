@@ -62,14 +62,14 @@ class StyleGAN2SynthesisBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, style: int, colours: int) -> None:
         super().__init__()
-        self.enlarge = ModulatedConv(inputs, outputs, style, up=True)
+        self.upsample_conv = ModulatedConv(inputs, outputs, style, up=True)
         self.refine = ModulatedConv(outputs, outputs, style)
         self.to_image = ToImage(outputs, colours, style)
         self.upsample = fir_upsample(colours)
 
     def forward(self, hidden: Tensor, image: Tensor, styles: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Map what the block below made, three styles [B, 3, W] and two noises to twice the resolution."""
-        hidden = self.enlarge(hidden, styles[:, 0], noise[0])
+        hidden = self.upsample_conv(hidden, styles[:, 0], noise[0])
         hidden = self.refine(hidden, styles[:, 1], noise[1])
         return hidden, self.upsample(image) + self.to_image(hidden, styles[:, 2])
 
@@ -81,7 +81,7 @@ class StyleGAN2GeneratorNetwork(EmaStyleGeneratorNetwork):
         super().__init__(recipe, data, recipe.style_decay, recipe.mixing)
         channels = channels_by_resolution(recipe.kind, data, recipe.channel_base, recipe.channel_max, BASE)
         style, self.dice = self.style, Dice()
-        self.seed = nn.Parameter(torch.randn(1, channels[4], 4, 4))
+        self.constant = nn.Parameter(torch.randn(1, channels[4], 4, 4))
         self.refine = ModulatedConv(channels[4], channels[4], style)
         self.to_image = ToImage(channels[4], data.channels, style)
         self.blocks = nn.ModuleList(
@@ -95,7 +95,7 @@ class StyleGAN2GeneratorNetwork(EmaStyleGeneratorNetwork):
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W]."""
         noise = self._noise(len(styles))
-        hidden = self.refine(self.seed, styles[:, 0], noise[0])
+        hidden = self.refine(self.constant, styles[:, 0], noise[0])
         image = self.to_image(hidden, styles[:, 1])
         for index, block in enumerate(self.blocks):
             first = 1 + 2 * index

@@ -125,24 +125,26 @@ class StyleSwinGeneratorNetwork(EmaStyleGeneratorNetwork):
         channels, style = channel_widths(recipe, data), self.style
         sizes = sorted(channels)
         self.layers = 2 * len(sizes)
-        self.seed = nn.Parameter(torch.randn(4, 4, channels[4]))
+        self.constant = nn.Parameter(torch.randn(4, 4, channels[4]))
         self.blocks = nn.ModuleList(
             StyleSwinBlock(recipe, channels[size], size, style) for size in sizes for _ in range(2)
         )
-        self.enlarge = nn.ModuleList(BilinearUpsample(channels[size // 2], channels[size], size) for size in sizes[1:])
+        self.upsample_blocks = nn.ModuleList(
+            BilinearUpsample(channels[size // 2], channels[size], size) for size in sizes[1:]
+        )
         shown = [*sizes[1:], sizes[-1]]  # at each resolution from 8 what comes in, and at the last what comes out
         self.to_image = nn.ModuleList(linear(channels[size], data.channels) for size in shown)
         self.upsample = fir_upsample(data.channels)
 
     def synthesize(self, styles: Tensor) -> Tensor:
         """Turn styles [B, layers, W] into images [B, C, H, W]."""
-        hidden = self.seed.expand(len(styles), -1, -1, -1)
+        hidden = self.constant.expand(len(styles), -1, -1, -1)
         image: Tensor | None = None
         for index, to_image in enumerate(self.to_image):
             for layer in (2 * index, 2 * index + 1):
                 hidden = self.blocks[layer](hidden, styles[:, layer])
-            if index < len(self.enlarge):
-                hidden = self.enlarge[index](hidden)
+            if index < len(self.upsample_blocks):
+                hidden = self.upsample_blocks[index](hidden)
                 image = None if image is None else self.upsample(image)
             shown = to_image(hidden).permute(0, 3, 1, 2)
             image = shown if image is None else image + shown

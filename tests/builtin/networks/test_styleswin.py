@@ -90,8 +90,8 @@ def test_positions_are_told_apart_only_where_they_are_let_in() -> None:
     network = generator(DataSpec((1, 16, 16)))
     with torch.no_grad():
         shown = network(latents(2))
-        for enlarge in network.enlarge:
-            enlarge.strength.zero_()
+        for block in network.upsample_blocks:
+            block.strength.zero_()
         hidden = network(latents(2))
     assert (shown - hidden).abs().max() > 1e-3
 

@@ -24,7 +24,7 @@ class ResidualGenerator(Generator):
     """The fields that all residual generators have."""
 
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
-    initial: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
+    weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
     standing_batches: int = Field(
         default=16,
         ge=1,
@@ -81,16 +81,16 @@ class ResidualDiscriminatorNetwork(FeatureDiscriminator):
         blocks: each maps images to images.
         width: channels of the last.
         data: what labels mean.
-        initial: what weights begin as.
+        weight_init: what weights begin as.
     """
 
     batch_group = 1
 
-    def __init__(self, blocks: Sequence[nn.Module], width: int, data: DataSpec, initial: WeightInit) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], width: int, data: DataSpec, weight_init: WeightInit) -> None:
         super().__init__()
         self.blocks, self.head = nn.ModuleList(blocks), ProjectionHead(width, data)
         self.features = width
-        initialise(self, initial)
+        initialise(self, weight_init)
 
     @property
     def width(self) -> int:
@@ -108,7 +108,7 @@ class ResidualDiscriminatorNetwork(FeatureDiscriminator):
 
 
 def residual_discriminator(
-    data: DataSpec, kind: str, width: int, initial: WeightInit, attention: int | None = None
+    data: DataSpec, kind: str, width: int, weight_init: WeightInit, attention: int | None = None
 ) -> ResidualDiscriminatorNetwork:
     """Make a discriminator of plain blocks, as SNGAN's and those that follow it.
 
@@ -116,7 +116,7 @@ def residual_discriminator(
         data: what it scores; a `DataError` where they are not images of a power-of-two resolution from 8.
         kind: of the discriminator, for messages.
         width: next to the image at 64x64 and above.
-        initial: what weights begin as.
+        weight_init: what weights begin as.
         attention: resolution of the feature map that gets self-attention, clipped to those that the blocks make; None =
             none does.
     """
@@ -129,4 +129,4 @@ def residual_discriminator(
         block: nn.Module = DiscriminatorResidualBlock(before, after, down=index < halvings, first=index == 0)
         reached = index < halvings and resolution >> (index + 1) == chosen
         blocks.append(nn.Sequential(block, SelfAttention(after)) if reached else block)
-    return ResidualDiscriminatorNetwork(blocks, widths[-1], data, initial)
+    return ResidualDiscriminatorNetwork(blocks, widths[-1], data, weight_init)

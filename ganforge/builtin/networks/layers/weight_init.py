@@ -14,15 +14,15 @@ WEIGHT_INIT_TEXT = (
 )
 
 
-def initialise(network: nn.Module, initial: WeightInit) -> None:
+def initialise(network: nn.Module, weight_init: WeightInit) -> None:
     """Draw the weights of all convolutions, dense layers and shared embeddings, in place; biases become 0.
 
     Args:
         network: whose weights are drawn, from the global generator.
-        initial: "orthogonal": as matrices [outputs, everything else] they have orthonormal rows or columns; "xavier":
-            uniform with variance 2 / (inputs + outputs).
+        weight_init: "orthogonal": as matrices [outputs, everything else] they have orthonormal rows or columns;
+            "xavier": uniform with variance 2 / (inputs + outputs).
     """
-    draw = nn.init.orthogonal_ if initial == "orthogonal" else nn.init.xavier_uniform_
+    draw = nn.init.orthogonal_ if weight_init == "orthogonal" else nn.init.xavier_uniform_
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | SharedEmbedding):
             draw(module.weight)
