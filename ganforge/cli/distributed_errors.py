@@ -14,6 +14,7 @@ import click
 import torch
 from torch.distributed.distributed_c10d import _get_default_store
 
+from ganforge.cli.messages import error_text, show_error
 from ganforge.distributed.launch import LAUNCHER
 from ganforge.distributed.world import is_peer_loss
 from ganforge.errors import GanforgeError, LostError
@@ -53,21 +54,18 @@ def _tell(error: Exception) -> int:
     if is_peer_loss(error):
         main = os.environ.get("RANK") == "0"
         if main and LAUNCHER not in os.environ and not _someone_spoke():
-            _say(_LOST)
+            show_error(_LOST)
         return LostError.exit_code
     if isinstance(error, GanforgeError):
-        if _first(str(error)):
-            _say(str(error))
+        text = error_text(error)
+        if _first(text):
+            show_error(text)
         _part()
         return error.exit_code
     if not torch.distributed.is_initialized() or _first(f"{type(error).__name__}: {error}"):
         traceback.print_exception(error)
     _part()
     return 1
-
-
-def _say(text: str) -> None:
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {text}", err=True)
 
 
 def _someone_spoke() -> bool:

@@ -1,4 +1,4 @@
-"""Changing single values of a recipe from the command line: `--set a.b.c=VALUE`; `none` leaves a field out."""
+"""Overrides, which change single values of a recipe: `a.b.c=VALUE`; `none` leaves a field out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ganforge.api.slots import KindLookup
-from ganforge.errors import RecipeError
+from ganforge.api.component import KindLookup
+from ganforge.errors import RecipeError, argument
 from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title, toml_scalar
 from ganforge.recipes.parsing import DEPTH, TEXT, check_nesting
 
@@ -23,7 +23,7 @@ _MOMENT = (datetime.date, datetime.time, datetime.datetime)
 
 @dataclass(frozen=True)
 class Override:
-    """One `--set`: where and what."""
+    """One change: where and what."""
 
     text: str  # as it was given
     path: tuple[str | int, ...]
@@ -33,7 +33,15 @@ class Override:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return f"--set {self.text if len(self.text) <= 80 else self.text[:77] + '...'}"
+        return _label(self.text, 80)
+
+
+def _label(text: str, most: int) -> str:
+    return argument("overrides", _cut(text, most))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def parse_override(text: str) -> Override:
@@ -43,13 +51,13 @@ def parse_override(text: str) -> Override:
         RecipeError: it is of another form, or the value begins like TOML and is not.
     """
     key, equals, value = text.partition("=")
-    label = f"--set {text if len(text) <= 200 else text[:197] + '...'}"
+    label = _label(text, 200)
     if not equals:
         guess = ".".join(text.split()[:1]) or "run.images"
-        raise RecipeError(f"{label}: expected KEY=VALUE, such as --set {guess}=1")
+        raise RecipeError(f"{label}: expected KEY=VALUE, such as {_label(f'{guess}=1', 200)}")
     steps = [step.strip() for step in key.split(".")]
     if len(steps) > DEPTH or len(text) > TEXT:
-        raise RecipeError(f"{label[:80]}...: expected a key of at most {DEPTH} parts and a short value")
+        raise RecipeError(f"{_label(text, 80)}: expected a key of at most {DEPTH} parts and a short value")
     for step in steps:
         if not _KEY.fullmatch(step):
             raise RecipeError(
@@ -152,7 +160,7 @@ def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, A
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
         f"{override.label}: {where} is {toml_scalar(value)} and has no field '{override.path[depth]}'; "
-        f"set it as a whole: --set {where}=..."
+        f"set it as a whole: {argument('overrides', f'{where}=...')}"
     )
 
 
@@ -169,4 +177,4 @@ def _switch(
     if not lost:
         return []
     what = ", ".join(f"{name} = {toml_scalar(table.pop(name))}" for name in lost)
-    return [f"{override.label}: left out {what}, which '{table_title(cls)}' has not"]
+    return [f"{_cut(override.text, 80)}: left out {what}, which '{table_title(cls)}' has not"]

@@ -23,7 +23,7 @@ from ganforge.tracking import read_log
 SPEED = "speed/images_per_second"
 OF_NO_CONSEQUENCE = "tracking"  # the table of a recipe that decides nothing about a result
 SEED = "seed"
-EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate --save` appended
+EVALUATIONS = "evaluations.jsonl"  # what `ganforge evaluate` appended
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganforge.errors import GanforgeError
+from ganforge.errors import GanforgeError, argument
 from ganforge.storage.checkpoint import PREFIX, list_checkpoints
 from ganforge.storage.folders import RUNS
 from ganforge.tracking import read_run_json
@@ -55,7 +55,9 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
         base = out
     elif resume:
         if not numbers:
-            raise GanforgeError(f"there are no seeds of {name} in {RUNS}/ to resume; start them without --resume")
+            raise GanforgeError(
+                f"there are no seeds of {name} in {RUNS}/ to resume; start them without {argument('resume')}"
+            )
         base = RUNS / _numbered(name, max(numbers))
     else:
         base = RUNS / _numbered(name, max(numbers, default=0) + 1)
@@ -63,7 +65,8 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
     begun = [folder for folder in folders.values() if read_run_json(folder)]
     if begun and not resume:
         raise GanforgeError(
-            f"{', '.join(map(str, begun))} already hold runs; go on with them by --resume, or give another --out"
+            f"{', '.join(map(str, begun))} already hold runs; go on with them by {argument('resume')}, or give another "
+            f"{argument('folder')}"
         )
     known = [str(record["sweep"]) for folder in begun if (record := read_run_json(folder)).get("sweep")]
     return SeedRuns(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)

@@ -142,7 +142,7 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 def _finding(line: Mapping[str, Any]) -> tuple[str, str]:
     details = line.get("details") or {}
     text = f"{line['text']} (at {line['images']:,} images)"
-    more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
+    more = [details.get("evidence"), *(f"try {remedy}" for remedy in details.get("remedies", ()))]
     return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,7 +13,7 @@ import numpy as np
 import PIL
 from pydantic import Field, PositiveInt
 
-from ganforge.api import DECODING_VERSION, DataError, printable
+from ganforge.api import DECODING_VERSION, BadFile, DataError, Decoders, printable
 from ganforge.builtin.data.labels import Labels, read_labels
 from ganforge.builtin.data.opening import open_shelf
 from ganforge.builtin.data.packed import packed
@@ -44,6 +46,22 @@ class Images(PartedDataset):
         le=1,
         description="images that cannot be used are named and left out, up to this share; more are refused",
     )
+
+    @classmethod
+    def of_path(cls, path: str) -> Images:
+        """Take the images there, or say what is there instead when they are opened."""
+        return cls(path=path)
+
+    def image_sizes(self, cache: Path) -> Counter[tuple[int, int]]:
+        """Count widths and heights by the headers of files; those that are damaged are for `open` to name."""
+        found: Counter[tuple[int, int]] = Counter()
+        cache.mkdir(parents=True, exist_ok=True)
+        with open_shelf(self.path, cache) as shelf, Decoders(1) as decoders, decoders.one() as decoder:
+            for entry in shelf.entries:
+                with contextlib.suppress(BadFile):
+                    head = decoder.head(shelf.fetch(entry))
+                    found[head.width, head.height] += 1
+        return found
 
     def open(self, cache: Path) -> PixelSource:
         """Open the images, decoding them into `cache` where that was not done before."""

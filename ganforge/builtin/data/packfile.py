@@ -62,7 +62,7 @@ class Check:
             if zlib.crc32(taken[place]) != self.sums[row]:
                 raise DataError(
                     f"'{printable(str(self.file))}' is damaged: image {row} in it is not what was decoded; "
-                    f"{_discarded(self.file)}; start again (a run goes on with --resume), and it is made anew"
+                    f"{_discarded(self.file)}; start again, or resume the run, and it is made anew"
                 )
             self.seen[row] = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -32,6 +32,7 @@ class BigganDeepGenerator(EmbeddingGenerator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
+    width_field: ClassVar[str | None] = "width"
     width: int = WIDE
 
     def build(self, data: DataSpec) -> BigganDeepGeneratorNetwork:
@@ -66,6 +67,7 @@ class BigganDeepDiscriminator(Discriminator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
+    width_field: ClassVar[str | None] = "width"
     width: int = WIDE
     attention: Attention = ATTENDED
     initial: Initial = ORTHOGONAL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -44,6 +44,7 @@ class SaganDiscriminator(Discriminator):
     """
 
     kind: Literal["sagan"] = "sagan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
     initial: Initial = Field(default="xavier", description=INITIAL)
     attention: Attention = Field(default=32, description=ATTENTION)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from ganforge.api.component import Component, Strict
-from ganforge.api.data import KnownModes, Source
+from ganforge.api.component import Component, Strict, classes_of
+from ganforge.api.data import Source
 from ganforge.api.families import Metric
 from ganforge.api.slots import AnyDataset, AnyFeatures, AnyMetric
 from ganforge.errors import OnLeftOut, RecipeError, leaving_out
@@ -16,8 +16,6 @@ from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.explain import RecipeSources, explain
 from ganforge.recipes.parsing import parse_text
 
-OF_IMAGES = ("fid", "kid", "precision-recall", "density-coverage", "pixel-variance")  # measured when nobody says what
-OF_POINTS = ("mode-coverage",)
 _OPTIONS = {"metric": "--metric", "data": "--against", "features": "--features"}
 
 
@@ -75,16 +73,14 @@ def _read(text: str, key: str, shape: type[Strict], catalogue: Catalogue) -> Str
 
 def usual_metrics(source: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
     """Return what is measured when nobody says what: what fits the samples, of what is installed."""
-    known = catalogue.family("metrics")
-    wanted = OF_IMAGES if len(source.spec.shape) == 3 else OF_POINTS if isinstance(source, KnownModes) else ()
-    adapter = TypeAdapter(tuple[AnyMetric, ...])
-    kinds = [kind for kind in wanted if kind in known]
-    if not kinds:
+    known = classes_of(catalogue, Metric)
+    usual = sorted((cls for cls in known.values() if cls.is_usual(source)), key=lambda cls: cls.rank)
+    if not usual:
         raise RecipeError(
             f"no metric is measured on samples of shape {list(source.spec.shape)} unless it is named; name one with "
             f"--metric (installed: {', '.join(sorted(known))})"
         )
-    return tuple(adapter.validate_python(kinds, context={"catalogue": catalogue}))
+    return tuple(cls.model_validate({}, context={"catalogue": catalogue}) for cls in usual)
 
 
 def adjusted(

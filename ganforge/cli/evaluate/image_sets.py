@@ -8,13 +8,10 @@ from typing import Any
 
 import click
 
+from ganforge.api.component import classes_of
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Dataset
-from ganforge.builtin.data.images import Images
-from ganforge.builtin.data.opening import open_shelf
 from ganforge.cli.evaluate.arguments import read_data
-from ganforge.decoding.decoders import Decoders
-from ganforge.decoding.image import BadFile
 from ganforge.errors import DataError, RecipeError
 from ganforge.plugins.catalogue import Catalogue
 
@@ -38,7 +35,11 @@ def named(text: str, catalogue: Catalogue) -> Dataset:
     if not path.exists() and "/" not in text and not path.suffix:
         kinds = ", ".join(sorted(catalogue.family("datasets")))
         raise RecipeError(f"there is no folder or ZIP '{text}', and no data set of that kind (kinds: {kinds})")
-    return Images(path=text)
+    classes = classes_of(catalogue, Dataset)
+    found = next((data for cls in classes.values() if (data := cls.of_path(text)) is not None), None)
+    if found is None:
+        raise RecipeError(f"no installed kind of data set reads '{text}' (kinds: {', '.join(sorted(classes))})")
+    return found
 
 
 def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
@@ -53,41 +54,28 @@ def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
     return type(data).model_validate({**{name: getattr(data, name) for name in said}, **new}) if new else data
 
 
-def sizes(data: Images, cache: Path) -> Counter[tuple[int, int]]:
-    """Return how many images have which width and height, by their headers; damaged ones are left out."""
-    found: Counter[tuple[int, int]] = Counter()
-    cache.mkdir(parents=True, exist_ok=True)
-    with open_shelf(data.path, cache) as shelf, Decoders(1) as decoders, decoders.one() as decoder:
-        for entry in shelf.entries:
-            try:
-                head = decoder.head(shelf.fetch(entry))
-                found[head.width, head.height] += 1
-            except BadFile:
-                continue  # whoever opens the data says what is wrong with them
-    return found
-
-
 def resolution_of(data: Dataset, cache: Path) -> tuple[int | None, str]:
     """Return the resolution that data have by themselves, and its size in words; None where they have none.
 
     Raises:
         DataError: images are not square, or not all of one size.
     """
-    if not isinstance(data, Images) or "resolution" in data.model_fields_set:
+    sizes = None if "resolution" in data.model_fields_set else data.image_sizes(cache)
+    if sizes is None:
         return dict(data).get("resolution"), f"{dict(data).get('resolution')} pixels"
-    found = sizes(data, cache)
-    if not found:
+    if not sizes:
         return None, "nothing"
+    found, name = Counter(sizes), dict(data).get("path", data.kind)
     said = ", ".join(f"{count:,} of {width}x{height}" for (width, height), count in found.most_common(3))
     (width, height), _ = found.most_common(1)[0]
     if len(found) > 1:
         raise DataError(
-            f"'{data.path}' holds images of {len(found)} sizes ({said}{' ...' if len(found) > 3 else ''}); cut them "
+            f"'{name}' holds images of {len(found)} sizes ({said}{' ...' if len(found) > 3 else ''}); cut them "
             f"all to a square and resize them with --resolution, such as --resolution {min(width, height)}"
         )
     if width != height:
         raise DataError(
-            f"'{data.path}' holds images of {width}x{height}, and squares are compared; cut their middle out with "
+            f"'{name}' holds images of {width}x{height}, and squares are compared; cut their middle out with "
             f"--resolution {min(width, height)}"
         )
     return width, f"{width}x{height}"
@@ -113,8 +101,7 @@ def open_pair(
     if resolution is None:
         own, said = resolution_of(samples, cache)
         other, said_other = resolution_of(against, cache)
-        taken = _is_free(against)
-        if own is not None and other is not None and own != other and not taken:
+        if own is not None and other is not None and own != other and not _is_free(against, cache):
             raise DataError(
                 f"the samples are {said} and those they are compared with {said_other}, and resizing one side alone "
                 f"changes what metrics see; resize both with --resolution {min(own, other)}"
@@ -134,9 +121,9 @@ def open_pair(
     return sides[0], sources[0], sides[1], sources[1]
 
 
-def _is_free(data: Dataset) -> bool:
+def _is_free(data: Dataset, cache: Path) -> bool:
     """Whether data take whatever resolution they are asked for."""
-    return not isinstance(data, Images) and "resolution" not in data.model_fields_set
+    return "resolution" not in data.model_fields_set and data.image_sizes(cache) is None
 
 
 def like(data: Dataset, spec: DataSpec) -> Dataset:

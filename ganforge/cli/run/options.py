@@ -46,7 +46,7 @@ def agree_on_folder(order: Order, accelerator: Accelerator) -> Path:
         try:
             answer = [(_choose_folder(order), "")]
         except GanforgeError as error:
-            answer = [(None, str(error))]
+            answer = [(None, error.text)]
     if accelerator.num_processes > 1:
         answer = broadcast_object_list(answer)
     folder, problem = answer[0]

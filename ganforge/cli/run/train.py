@@ -111,6 +111,7 @@ def _play(
             tracker=tracker,
             reporter=view,
             monitors=monitors_of(recipe, catalogue),
+            installed=catalogue,
             fresh=fresh,
         )
         resumed_at = _resume(order, session) if order.resume else None
@@ -153,7 +154,9 @@ def _play(
                 reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"
                 raise
             reason = str(explained).partition("\n")[0]
-            raise type(explained)(f"{explained}{keep_traceback(error, folder) if talks else ''}") from error
+            if talks and (where := keep_traceback(error, folder)):
+                explained.add_note(where)
+            raise explained from error
         finally:
             remark = tracker.finish(status, reason)
     if talks:
