@@ -8,7 +8,7 @@ import click
 
 from ganforge.errors import GanforgeError, MemoryShortageError
 
-FLAGS = {"folder": "--out", "leave_out": "--no-plugin", "metrics": "--metric", "overrides": "--set"}  # of other names
+FLAGS = {"folder": "--out", "leave_out": "--no-plugin", "metrics": "--metric", "override": "--set"}  # of other names
 
 
 def flag(name: str, value: str | None = None) -> str:
@@ -21,9 +21,9 @@ def error_text(error: GanforgeError) -> str:
     """Return what a person in a terminal reads of an error: its text, what to try, and its notes."""
     lines = [error.spelled(flag)]
     for override, why in error.remedies:
-        lines.append(f"  try {flag('overrides', shlex.quote(override))}{f'   # {why}' if why else ''}")
+        lines.append(f"  try {flag('override', shlex.quote(override))}{f'   # {why}' if why else ''}")
     if isinstance(error, MemoryShortageError) and error.checkpoint is not None:
-        first = [flag("overrides", shlex.quote(remedy.override)) for remedy in error.remedies[:1]]
+        first = [flag("override", shlex.quote(remedy.override)) for remedy in error.remedies[:1]]
         words = ["ganforge", "run", shlex.quote(str(error.checkpoint.parents[1])), flag("resume"), *first]
         lines.append(f"to go on from {error.checkpoint.name}: {' '.join(words)}")
     return "\n".join([*lines, *getattr(error, "__notes__", ())])

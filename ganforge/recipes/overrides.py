@@ -37,7 +37,7 @@ class Override:
 
 
 def _label(text: str, most: int) -> str:
-    return argument("overrides", _cut(text, most))
+    return argument("override", _cut(text, most))
 
 
 def _cut(text: str, most: int) -> str:
@@ -160,7 +160,7 @@ def _open(value: Any, node: Node, override: Override, depth: int) -> dict[str, A
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
         f"{override.label}: {where} is {toml_scalar(value)} and has no field '{override.path[depth]}'; "
-        f"set it as a whole: {argument('overrides', f'{where}=...')}"
+        f"set it as a whole: {argument('override', f'{where}=...')}"
     )
 
 
