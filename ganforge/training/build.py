@@ -130,7 +130,7 @@ def warn_of_split_groups(runner: Runner, reporter: Reporter) -> None:
     if norms and processes > 1:
         reporter.say(
             f"{len(norms)} BatchNorms take their statistics of each process's share of the batch, {rows[0]} samples: "
-            "results will differ from those of one process. run.sync_batchnorm = true shares them"
+            "results will differ from those of one process. run.sync_batchnorm=true shares them"
         )
     for module in runner.game.modules():
         if not isinstance(module, DiscriminatorNetwork) or module.batch_group <= 1:
@@ -140,7 +140,7 @@ def warn_of_split_groups(runner: Runner, reporter: Reporter) -> None:
             reporter.say(
                 f"{type(module).__name__} compares samples in groups of {module.batch_group}, and a share of the batch "
                 f"is {cut[0]}: results will differ from those of one process. Groups stay whole with "
-                f"run.batch = {module.batch_group * shares} or a multiple of it"
+                f"run.batch={module.batch_group * shares} or a multiple of it"
             )
 
 
