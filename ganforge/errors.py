@@ -35,7 +35,9 @@ def argument(name: str, value: object = None) -> str:
 
 def python_spelling(name: str, value: str | None) -> str:
     """Return an argument as those read it who call from Python."""
-    return f"`{name}`" if value is None else f"{name} {value!r}"
+    if value is None:
+        return f"`{name}`"
+    return f"{name} {value if value.isdecimal() else repr(value)}"
 
 
 class Remedy(NamedTuple):

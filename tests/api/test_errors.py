@@ -30,7 +30,7 @@ def test_each_reader_spells_arguments():
 
 
 def test_values_are_said_as_they_are():
-    assert str(GanforgeError(argument("processes", 2))) == "processes '2'"
+    assert str(GanforgeError(argument("processes", 2))) == "processes 2"
     assert str(GanforgeError(argument("output", Path("a b.png")))) == "output 'a b.png'"
     assert GanforgeError(argument("override", "")).spelled(loud) == "<OVERRIDE=>"
 
