@@ -1,22 +1,83 @@
-"""Errors in words: every one that a user can cause is one of these."""
+"""Errors in words: every one that a user can cause is one of these.
+
+A text names an argument of its reader's call by `argument(name)`: Python callers read `out` and device 'cuda', and the
+command line, which knows its flags, spells the same mentions in its own way (`GanforgeError.spelled`).
+"""
 
 from __future__ import annotations
 
 import difflib
-import shlex
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+Spelling = Callable[[str, str | None], str]  # how a reader writes an argument, by its name and value
+
+_OPEN, _BETWEEN, _CLOSE = (
+    "\ufdd0",
+    "\ufdd1",
+    "\ufdd2",
+)  # noncharacters: no text of people has them
+_PART = f"([^{_OPEN}{_BETWEEN}{_CLOSE}]*)"
+_MENTION = re.compile(f"{_OPEN}{_PART}(?:{_BETWEEN}{_PART})?{_CLOSE}")
+
+
+def argument(name: str, value: object = None) -> str:
+    """Return the mention of an argument, to stand in the text of an error; who shows the error spells it.
+
+    Args:
+        name: in Python; the command line has a flag for each that is mentioned.
+        value: that was given, or should be.
+    """
+    return f"{_OPEN}{name}{'' if value is None else f'{_BETWEEN}{value}'}{_CLOSE}"
+
+
+def python_spelling(name: str, value: str | None) -> str:
+    """Return an argument as those read it who call from Python."""
+    if value is None:
+        return f"`{name}`"
+    return f"{name} {value if value.isdecimal() else repr(value)}"
+
+
+class Remedy(NamedTuple):
+    """A recipe override that may help, and what is to be known of it."""
+
+    override: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Return both on one line."""
+        return f"{self.override}   # {self.why}" if self.why else self.override
 
 
 class GanforgeError(ValueError):
-    """Something a person can mend; its text says what, where, what was expected and the nearest fix."""
+    """Something a person can mend; its text says what, where, what was expected and the nearest fix.
+
+    Args:
+        text: in which `argument` names those of the caller.
+        remedies: to try, in order.
+    """
 
     exit_code: ClassVar[int] = 1
 
+    def __init__(self, text: str = "", *, remedies: Sequence[Remedy] = ()) -> None:
+        super().__init__(text)
+        self.remedies = tuple(remedies)
+
+    @property
+    def text(self) -> str:
+        """The text with its mentions of arguments, for another error that repeats it."""
+        return str(self.args[0])
+
+    def spelled(self, spelling: Spelling) -> str:
+        """Return the text for a reader, safe to print: names in it may be of hostile files and recipes."""
+        return printable(_MENTION.sub(lambda mention: spelling(mention[1], mention[2]), self.text), keep="\n")
+
     def __str__(self) -> str:
-        """Return the text, safe to print: names in it may be of hostile files and recipes."""
-        return printable(super().__str__(), keep="\n")
+        """Return the text and the remedies for who calls from Python."""
+        return self.spelled(python_spelling) + "".join(f"\n  try {remedy}" for remedy in self.remedies)
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -61,15 +122,26 @@ class MemoryShortageError(GanforgeError):
     """Memory ran out; its text says where, how much was asked for, and what would help.
 
     Args:
+        text: see `GanforgeError`.
         turn: whose gradients were being computed, where it was a turn.
         layer: that was at work, by its path in the game.
+        remedies: to try, in order.
+        checkpoint: the newest of the run, to go on from.
     """
 
     exit_code = 5
 
-    def __init__(self, text: str, *, turn: str | None = None, layer: str | None = None) -> None:
-        super().__init__(text)
-        self.turn, self.layer = turn, layer
+    def __init__(
+        self,
+        text: str,
+        *,
+        turn: str | None = None,
+        layer: str | None = None,
+        remedies: Sequence[Remedy] = (),
+        checkpoint: Path | None = None,
+    ) -> None:
+        super().__init__(text, remedies=remedies)
+        self.turn, self.layer, self.checkpoint = turn, layer, checkpoint
 
 
 class DataError(GanforgeError):
@@ -93,14 +165,21 @@ class DivergedError(GanforgeError):
         term: str | None = None,
         layer: str | None = None,
         data: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(text)
+        super().__init__(text, remedies=remedies)
         self.player, self.term, self.layer, self.data = player, term, layer, data  # whose turn, what went wrong first
 
-    def with_remedies(self, remedies: Sequence[str]) -> DivergedError:
+    def with_remedies(self, overrides: Sequence[str]) -> DivergedError:
         """Return it with what may be tried, as recipe overrides."""
-        tries = "".join(f"\n  try --set {shlex.quote(remedy)}" for remedy in remedies)
-        return DivergedError(f"{self}{tries}", player=self.player, term=self.term, layer=self.layer, data=self.data)
+        return DivergedError(
+            self.text,
+            player=self.player,
+            term=self.term,
+            layer=self.layer,
+            data=self.data,
+            remedies=[Remedy(override) for override in overrides],
+        )
 
 
 class LostError(GanforgeError):
@@ -115,7 +194,7 @@ def at_key(path: str) -> Iterator[None]:
     try:
         yield
     except GanforgeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {error.text}") from error
 
 
 OnLeftOut = Callable[[str], None]  # is told why a metric is left out

@@ -25,6 +25,7 @@ from ganforge.api.families import (
     Monitor,
     Optimizer,
     Regularizer,
+    RemedyFor,
 )
 from ganforge.api.game import EmaRecipe, Game, GameComponent, PlayerRecipe, StartRecipe, Terms, Turn
 from ganforge.api.hookspecs import components_in, hookimpl
@@ -58,13 +59,10 @@ from ganforge.api.network import (
 from ganforge.api.pictures import WIDTH, picture_grid, to_picture, to_pixels
 from ganforge.api.plan import Plan
 from ganforge.api.remedy import (
-    add_ada,
-    is_unbounded_critic,
+    has_unbounded_critic,
     lower_learning_rate,
-    match_learning_rate,
-    raise_learning_rate,
+    offered_remedies,
     remedies,
-    restrain_discriminator,
     usual_learning_rate,
 )
 from ganforge.api.sampler import Sampler
@@ -172,6 +170,7 @@ __all__ = [
     "Receipt",
     "RecipeError",
     "Regularizer",
+    "RemedyFor",
     "Role",
     "Roll",
     "SampleRequest",
@@ -192,21 +191,18 @@ __all__ = [
     "UnroundedFeatureNetwork",
     "View",
     "Watcher",
-    "add_ada",
     "all_dice",
     "at_key",
     "components_in",
     "derive_seed",
     "did_you_mean",
+    "has_unbounded_critic",
     "hookimpl",
-    "is_unbounded_critic",
     "lower_learning_rate",
-    "match_learning_rate",
+    "offered_remedies",
     "picture_grid",
     "printable",
-    "raise_learning_rate",
     "remedies",
-    "restrain_discriminator",
     "roll_dice",
     "set_clocks",
     "to_device",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,6 +60,7 @@ class Component(Strict):
 
     family: ClassVar[str] = ""  # whose it is, such as "losses"; a base class of each family says it
     noun: ClassVar[str] = ""  # the family in the singular, for messages
+    is_default: ClassVar[bool] = False  # it is meant where a table names no kind: one of a family at most
 
     kind: str
 
@@ -76,3 +78,26 @@ class Component(Strict):
     def paper(cls) -> Paper | None:
         """Return the first paper that the docstring names."""
         return first_paper(inspect.getdoc(cls) or "")
+
+
+C = TypeVar("C", bound=Component)
+
+
+class KindLookup(Protocol):
+    """The classes of components by family and kind: what recipes and watchers need of the catalogue."""
+
+    def family(self, name: str) -> Mapping[str, type[Component]]:
+        """Return the installed classes of a family by kind."""
+
+    def provider(self, family: str, kind: str) -> str:
+        """Return the distribution and version that offers a component."""
+
+
+def classes_of(kinds: KindLookup, base: type[C]) -> dict[str, type[C]]:
+    """Return the installed classes of the family of `base` by kind."""
+    return {kind: cls for kind, cls in kinds.family(base.family).items() if issubclass(cls, base)}
+
+
+def default_kind(kinds: KindLookup, family: str) -> str | None:
+    """Return the kind that is meant where a table of a family names none; None where it must."""
+    return next((kind for kind, cls in kinds.family(family).items() if cls.is_default), None)

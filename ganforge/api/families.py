@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -21,6 +22,13 @@ from ganforge.api.plan import Plan
 from ganforge.api.schedule import PositiveNumber, value_at
 
 Better = Literal["lower", "higher"]
+RemedyFor = Mapping[str, Mapping[str, Any]]
+"""By trouble, the fields with which a regularizer, a constraint or an augmentation may help where it is added.
+
+A trouble is the name of a finding, or one of `divergence` (a gradient is not finite) and `unbounded-critic` (a loss
+without a lower bound, and nothing that holds the discriminator back). What is offered for a finding is told after what
+its monitor proposes.
+"""
 
 
 class Generator(Component):
@@ -28,6 +36,8 @@ class Generator(Component):
 
     family: ClassVar[str] = "generators"
     noun: ClassVar[str] = "generator"
+
+    width_field: ClassVar[str | None] = None  # by which it is made wider or narrower, and needs more memory or less
 
     latent: PositiveInt = Field(default=128, le=65_536, description="length L of a latent")
 
@@ -41,6 +51,7 @@ class Discriminator(Component):
 
     family: ClassVar[str] = "discriminators"
     noun: ClassVar[str] = "discriminator"
+    width_field: ClassVar[str | None] = None  # by which it is made wider or narrower, and needs more memory or less
 
     @abstractmethod
     def build(self, data: DataSpec) -> DiscriminatorNetwork:
@@ -52,6 +63,7 @@ class Loss(Component):
 
     family: ClassVar[str] = "losses"
     noun: ClassVar[str] = "loss"
+    bounded: ClassVar[bool] = True  # the discriminator's has a lower bound; without, something must hold it back
 
     @abstractmethod
     def discriminator(self, duel: Duel) -> Tensor:
@@ -67,6 +79,7 @@ class Regularizer(Component):
 
     family: ClassVar[str] = "regularizers"
     noun: ClassVar[str] = "regularizer"
+    remedy_for: ClassVar[RemedyFor] = MappingProxyType({})
     player: ClassVar[Role | Literal["either"]] = "discriminator"  # whose loss it can be added to
     input_gradients: ClassVar[bool] = False  # it differentiates by `duel.real` or `duel.fake`
     needs: ClassVar[type[nn.Module]] = nn.Module  # what that player's network must be
@@ -97,6 +110,7 @@ class Constraint(Component):
 
     family: ClassVar[str] = "constraints"
     noun: ClassVar[str] = "constraint"
+    remedy_for: ClassVar[RemedyFor] = MappingProxyType({})
 
     def attach(self, network: nn.Module) -> None:
         """Change `network` in place, once, when it is built."""
@@ -140,6 +154,7 @@ class Augmentation(Component):
 
     family: ClassVar[str] = "augmentations"
     noun: ClassVar[str] = "augmentation"
+    remedy_for: ClassVar[RemedyFor] = MappingProxyType({})
 
     @abstractmethod
     def build(self, data: DataSpec) -> AugmentationNetwork:
@@ -156,8 +171,13 @@ class Dataset(Component):
     def open(self, cache: Path) -> Source:
         """Open the data; `cache` is a folder for decoded copies, safe to share between processes."""
 
-    def sizes(self, cache: Path) -> Mapping[tuple[int, int], int] | None:
-        """Return how many images have which width and height; None where data come in any size that is asked for."""
+    @classmethod
+    def of_path(cls, path: str) -> Dataset | None:
+        """Return the data in a file or folder that is named without a kind; None where this kind reads none such."""
+        return None
+
+    def image_sizes(self, cache: Path) -> Mapping[tuple[int, int], int] | None:
+        """Return how many images have which width and height; None where they have whatever size is asked for."""
         return None
 
 
@@ -177,10 +197,16 @@ class Metric(Component):
 
     family: ClassVar[str] = "metrics"
     noun: ClassVar[str] = "metric"
+    rank: ClassVar[int] = 50  # the lower, the earlier it is told of where nobody names metrics
 
     every_images: PositiveInt | None = Field(
         default=None, description="images shown between measurements; without it, once at the end"
     )
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Whether samples of these reference data are measured by it where nobody names metrics."""
+        return False
 
     @abstractmethod
     def directions(self) -> Mapping[str, Better | None]:
@@ -223,6 +249,7 @@ class Optimizer(Component):
 
     family: ClassVar[str] = "optimizers"
     noun: ClassVar[str] = "optimizer"
+    usual_lr: ClassVar[float | None] = None  # that most recipes of GANs give it; None = unknown
 
     lr: PositiveNumber = Field(description="learning rate, constant or a ramp over images shown")
 

@@ -88,7 +88,7 @@ class Finding:
         symptom: what is seen, a sentence without a full stop: "the generated samples are all alike".
         evidence: with numbers, and what they would be in a healthy run.
         cause: the likely one.
-        remedies: in order, each a recipe override to be pasted after `--set`; `Plan` words them.
+        remedies: in order, each a recipe override; `Plan` words them.
         severity: a failure ends what training can reach; of a warning people want to know.
     """
 

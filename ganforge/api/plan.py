@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from ganforge.api.component import Component, KindLookup, classes_of, default_kind
 from ganforge.api.toml import toml_value
 
 Direction = Literal["lower", "higher"]
+C = TypeVar("C", bound=Component)
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Plan:
     Args:
         recipe: tables, arrays and plain values, as in the run's `recipe.toml`.
         better: by the name of a metric's value, which way it gets better.
+        installed: the components that there are, which know what is usual for them and what they help against.
     """
 
     recipe: Mapping[str, Any]
     better: Mapping[str, Direction] = field(default_factory=dict)
+    installed: KindLookup | None = None
 
     @property
     def images(self) -> int:
@@ -54,6 +58,13 @@ class Plan:
         """Return the kind of the component at a key, or None."""
         found = self.at(key)
         return found if isinstance(found, str) else found.get("kind") if isinstance(found, Mapping) else None
+
+    def component(self, key: str, base: type[C]) -> type[C] | None:
+        """Return the class of the component at a key, of the family of `base`; None where it is not known."""
+        if self.installed is None or self.at(key) is None:
+            return None
+        kind = self.kind(key) or default_kind(self.installed, base.family)
+        return None if kind is None else classes_of(self.installed, base).get(kind)
 
     def kinds(self, key: str) -> tuple[str, ...]:
         """Return the kinds in an array of components, such as `game.discriminator.regularizers`."""
@@ -91,7 +102,7 @@ class Plan:
             return None
         return f"{key}={toml_value(value)}"
 
-    def added(self, key: str, kind: str, **fields: Any) -> str | None:
+    def added(self, key: str, kind: str, /, **fields: Any) -> str | None:
         """Return the override that adds a component to an array; None where there is one of its kind, or no array."""
         found = self.at(key)
         if not isinstance(found, list | tuple) or kind in self.kinds(key):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from ganforge.api.component import Component
+from ganforge.api.component import Component, KindLookup, default_kind
 from ganforge.api.families import (
     Augmentation,
     Constraint,
@@ -26,28 +25,16 @@ from ganforge.api.families import (
 from ganforge.errors import did_you_mean
 
 
-class KindLookup(Protocol):
-    """What a slot needs of the catalogue: the classes of a family by kind."""
-
-    def family(self, name: str) -> Mapping[str, type[Component]]:
-        """Return the installed classes of a family by kind."""
-
-    def provider(self, family: str, kind: str) -> str:
-        """Return the distribution and version that offers a component."""
-
-
 @dataclass(frozen=True)
 class Slot:
     """Validates a table (or a bare kind) into the component class that its `kind` names.
 
     Args:
         base: of the family whose components fit.
-        default: the kind of a table that names none; without it `kind` must be written.
         player: whose regularizers fit, where that matters.
     """
 
     base: type[Component]
-    default: str | None = None
     player: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -67,7 +54,7 @@ class Slot:
             raise RuntimeError("validate with context={'catalogue': ...}, or pass components")
         catalogue: KindLookup = info.context["catalogue"]
         known = catalogue.family(self.family)
-        kind = entry if isinstance(entry, str) else entry.get("kind", self.default)
+        kind = entry if isinstance(entry, str) else entry.get("kind", default_kind(catalogue, self.family))
         names = ", ".join(sorted(known)) or "none"
         if kind is None:
             raise PydanticCustomError(
@@ -118,4 +105,4 @@ AnyDataset = Annotated[Dataset, Slot(Dataset)]
 AnyFeatures = Annotated[Features, Slot(Features)]
 AnyMetric = Annotated[Metric, Slot(Metric)]
 AnyMonitor = Annotated[Monitor, Slot(Monitor)]
-AnyOptimizer = Annotated[Optimizer, Slot(Optimizer, default="adam")]
+AnyOptimizer = Annotated[Optimizer, Slot(Optimizer)]

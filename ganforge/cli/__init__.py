@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import click
 
 from ganforge import __version__
+from ganforge.cli.messages import error_text, show_error
 from ganforge.errors import GanforgeError
 
 COMMANDS = {  # command -> (module below ganforge.cli, one line of help)
@@ -75,12 +76,6 @@ def cli() -> None:
     """
 
 
-def _complain(text: str) -> None:
-    from ganforge.tracking.redaction import redact  # an error may repeat an address with its password
-
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {redact(text)}", err=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code."""
     try:
@@ -91,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except GanforgeError as error:
-        _complain(str(error))
+        show_error(error_text(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -101,6 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explained = explain(error)
         if explained is None:
             raise
-        _complain(str(explained))
+        show_error(error_text(explained))
         sys.exit(explained.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

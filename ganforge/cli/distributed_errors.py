@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import click
 
+from ganforge.cli.messages import error_text, show_error
 from ganforge.distributed.error_reports import report_once
 from ganforge.errors import GanforgeError
 
@@ -35,6 +36,6 @@ def errors_told_once() -> Iterator[None]:
 
 def _tell(error: Exception) -> None:
     if isinstance(error, GanforgeError):
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        show_error(error_text(error))
     else:
         traceback.print_exception(error)

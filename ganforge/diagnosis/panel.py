@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ganforge.api.families import Monitor
 from ganforge.api.monitor import Action, Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
-from ganforge.api.remedy import is_unbounded_critic, lower_learning_rate, remedies, restrain_discriminator
+from ganforge.api.remedy import has_unbounded_critic, lower_learning_rate, offered_remedies, remedies
 from ganforge.errors import DivergedError
 
 
@@ -94,6 +94,8 @@ class Panel:
                 silent.discard(finding.name)
                 case = open_cases.get(finding.name)
                 if case is None:
+                    offered = offered_remedies(self.plan, finding.name)
+                    finding = replace(finding, remedies=remedies(*finding.remedies, *offered))
                     action = monitor.action or (self.action if finding.severity == "failure" else "warn")
                     case = Case(finding, monitor.kind, action, line.images, line.images, rollbacks=self.rollbacks)
                     open_cases[finding.name] = case
@@ -149,10 +151,10 @@ def divergence_finding(error: DivergedError, plan: Plan) -> Finding:
         cause="steps that are too long, or numbers beyond what the precision can hold",
         remedies=remedies(
             *(lower_learning_rate(plan, name) for name in fastest[:1]),
-            *(restrain_discriminator(plan) if is_unbounded_critic(plan) else ()),
+            *(offered_remedies(plan, "unbounded-critic") if has_unbounded_critic(plan) else ()),
             *(lower_learning_rate(plan, name) for name in fastest[1:]),
             plan.changed("run.precision", "no"),
-            plan.added("game.discriminator.regularizers", "r1", gamma=1.0) if error.player == "discriminator" else None,
+            *(offered_remedies(plan, "divergence", error.player) if error.player else ()),
         ),
     )
 

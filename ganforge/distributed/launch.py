@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-from ganforge.errors import GanforgeError, LostError
+from ganforge.errors import GanforgeError, LostError, argument
 
 PATIENCE = 5.0  # seconds that processes have to notice that one of them failed
 GRACE = 5.0  # seconds that they have after they were told to end
@@ -20,7 +20,9 @@ ORDERLY = 60.0  # seconds that processes have which end together with one of the
 _TOGETHER = (4, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 LAUNCHER = "GANFORGE_LAUNCHER"  # variable that tells a process the id of the launcher that it depends on
 
-_HOW = "start them with `ganforge run RECIPE --processes N` or `torchrun --nproc-per-node N -m ganforge run RECIPE`"
+HOW_TO_START = (
+    "start them with `ganforge run RECIPE --processes N` or `torchrun --nproc-per-node N -m ganforge run RECIPE`"
+)
 _FOREIGN = {  # how many processes a launcher started that tells them nothing else
     "SLURM_STEP_NUM_TASKS": "srun",
     "OMPI_COMM_WORLD_SIZE": "mpirun",
@@ -46,7 +48,7 @@ def launched_world_size(environment: Mapping[str, str], processes: int | None = 
 
     Args:
         environment: of this process.
-        processes: as many as were asked for on the command line; None = nothing was said.
+        processes: as many as were asked for; None = nothing was said.
 
     Raises:
         GanforgeError: a launcher did not start what was asked for, or did not say all that processes need to meet.
@@ -56,12 +58,16 @@ def launched_world_size(environment: Mapping[str, str], processes: int | None = 
         _no_world(environment)
         return None
     if not said.isdecimal() or int(said) < 1:
-        raise GanforgeError(f"the environment says WORLD_SIZE = {said!r}; expected a number of processes; {_HOW}")
+        raise GanforgeError(
+            f"the environment says WORLD_SIZE = {said!r}; expected a number of processes; {HOW_TO_START}"
+        )
     missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in environment]
     if int(said) > 1 and missing:
-        raise GanforgeError(f"{said} processes were asked for, and {', '.join(missing)} are not set; {_HOW}")
+        raise GanforgeError(f"{said} processes were asked for, and {', '.join(missing)} are not set; {HOW_TO_START}")
     if processes is not None and processes != int(said):
-        raise GanforgeError(f"--processes {processes}, but the environment says WORLD_SIZE = {said}; {_HOW}")
+        raise GanforgeError(
+            f"{argument('processes', processes)}, but the environment says WORLD_SIZE = {said}; {HOW_TO_START}"
+        )
     return int(said)
 
 

@@ -13,7 +13,7 @@ from ganforge.api.data import Source
 from ganforge.api.families import Better, Metric
 from ganforge.api.metric import Receipt, Side
 from ganforge.distributed.world import World
-from ganforge.errors import GanforgeError, OnLeftOut, RecipeError, leaving_out
+from ganforge.errors import GanforgeError, OnLeftOut, RecipeError, argument, leaving_out
 from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.examination import Examination
 from ganforge.evaluation.subject import Subject
@@ -121,7 +121,7 @@ def evaluate(
                 left.append(metric)
         possible = left
     if not possible:
-        raise RecipeError("none of the metrics can be measured here; name others with --metric")
+        raise RecipeError(f"none of the metrics can be measured here; name others with {argument('metrics')}")
     _check_names(found)
     return [
         MetricValue(

@@ -15,7 +15,7 @@ from ganforge.api.game import Game
 from ganforge.api.metric import FeatureNetwork, View
 from ganforge.api.monitor import Watcher
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
-from ganforge.errors import BrokenPluginError
+from ganforge.errors import BrokenPluginError, argument
 from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import CORE
 
@@ -62,7 +62,7 @@ def blame(error: BaseException, catalogue: Catalogue) -> BrokenPluginError | Non
     return BrokenPluginError(
         f"plugin {plugin.origin} broke: {component} raised {type(error).__name__} in {method}"
         f"{f': {said}' if said else ''}\n{lines}\nnobody but its author can mend that; to go on without the plugin, "
-        f"choose other components and add --no-plugin {plugin.name}"
+        f"choose other components and add {argument('leave_out', plugin.name)}"
     )
 
 

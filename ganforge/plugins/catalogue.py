@@ -21,7 +21,7 @@ from ganforge.api.families import (
     Regularizer,
 )
 from ganforge.api.game import GameComponent
-from ganforge.errors import PluginError
+from ganforge.errors import PluginError, argument
 
 FAMILIES: Mapping[str, type[Component]] = MappingProxyType(  # in the order in which people are told of them
     {
@@ -78,11 +78,12 @@ class Catalogue:
         for entry in entries:
             other = self._entries.setdefault((entry.family, entry.kind), entry)
             if other is not entry:
-                raise PluginError(
-                    f"two {entry.family} are called '{entry.kind}': one of {other.plugin.origin} "
-                    f"({other.cls.__module__}) and one of {entry.plugin.origin} ({entry.cls.__module__}); uninstall "
-                    f"one of them, or leave one out with --no-plugin {entry.plugin.name}"
-                )
+                raise _collision(f"two {entry.family} are called '{entry.kind}'", other, entry)
+        defaults: dict[str, CatalogueEntry] = {}
+        for entry in self._entries.values():
+            other = defaults.setdefault(entry.family, entry) if entry.cls.is_default else entry
+            if other is not entry:
+                raise _collision(f"two {entry.family} say that they are meant where no kind is named", other, entry)
 
     @property
     def entries(self) -> tuple[CatalogueEntry, ...]:
@@ -98,3 +99,11 @@ class Catalogue:
     def provider(self, family: str, kind: str) -> str:
         """Return the distribution and version that offers a component."""
         return self._entries[family, kind].plugin.origin
+
+
+def _collision(what: str, one: CatalogueEntry, other: CatalogueEntry) -> PluginError:
+    return PluginError(
+        f"{what}: one of {one.plugin.origin} ({one.cls.__module__}) and one of {other.plugin.origin} "
+        f"({other.cls.__module__}); uninstall one of them, or leave one out with "
+        f"{argument('leave_out', other.plugin.name)}"
+    )

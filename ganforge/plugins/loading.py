@@ -27,7 +27,7 @@ def load_catalogue(leave_out: Sequence[str] = (), only: Sequence[str] | None = N
     """Load the installed plugins.
 
     Args:
-        leave_out: plugins or distributions not to load (`--no-plugin`).
+        leave_out: plugins or distributions not to load.
         only: third-party plugins or distributions to load; None reads the comma-separated `GANFORGE_PLUGINS`, and
             loads all where that is not set.
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ganforge.api.slots import KindLookup
+from ganforge.api.component import KindLookup
 from ganforge.api.toml import toml_value
 from ganforge.errors import did_you_mean
 from ganforge.recipes.fields import (
@@ -49,7 +49,7 @@ class RecipeSources:
     overrides: Sequence[Override] = ()
 
     def origin(self, mistake: Mistake) -> tuple[int, int, str]:
-        """Return line and column to sort by, and `file:line:col` or `--set ...`."""
+        """Return line and column to sort by, and `file:line:col` or the override."""
         override = self._override(mistake)
         if override is not None:
             return (2**31, self.overrides.index(override), override.label)

@@ -12,8 +12,8 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ganforge.api.component import Component
-from ganforge.api.slots import KindLookup, Slot
+from ganforge.api.component import Component, KindLookup, default_kind
+from ganforge.api.slots import Slot
 from ganforge.api.toml import toml_value
 
 PLAIN_TYPES = {
@@ -159,7 +159,8 @@ class Node:
         """Return the class of the table that stands here, and its provider where it is a component."""
         for part in self.parts:
             if part.slot is not None:
-                kind = self.value.get("kind", part.slot.default) if isinstance(self.value, dict) else self.value
+                default = default_kind(kinds, part.slot.family)
+                kind = self.value.get("kind", default) if isinstance(self.value, dict) else self.value
                 if isinstance(kind, str) and kind in kinds.family(part.slot.family):
                     return kinds.family(part.slot.family)[kind], kinds.provider(part.slot.family, kind)
             elif part.model is not None and (isinstance(self.value, dict) or self.value is MISSING):

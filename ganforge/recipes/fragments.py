@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from ganforge.api.component import Component, Strict
-from ganforge.api.data import KnownModes, Source
+from ganforge.api.component import Component, Strict, classes_of
+from ganforge.api.data import Source
 from ganforge.api.families import Dataset, Features, Metric
 from ganforge.api.slots import AnyDataset, AnyFeatures, AnyMetric
-from ganforge.errors import OnLeftOut, RecipeError, leaving_out
+from ganforge.errors import OnLeftOut, RecipeError, argument, leaving_out
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.explain import RecipeSources, explain
 from ganforge.recipes.parsing import parse_text
 
-OF_IMAGES = ("fid", "kid", "precision-recall", "density-coverage", "pixel-variance")  # measured when nobody says what
-OF_POINTS = ("mode-coverage",)
-_OPTIONS = {"metric": "--metric", "data": "--against", "features": "--features"}
+_MENTIONS: Mapping[str, Callable[[object], str]] = {  # how messages name what metrics are changed by
+    "samples": lambda value: argument("samples", value),
+    "real": lambda value: argument("real", value),
+    "features": lambda value: argument("features", value),
+}
 
 
 class _Metric(Strict):
@@ -42,27 +44,26 @@ def read_metric(entry: Fragment | Metric, catalogue: Catalogue) -> Metric:
     Raises:
         RecipeError: there is no such kind, or a field is wrong.
     """
-    found = _read(entry, "metric", _Metric, catalogue)
+    found = _read(entry, "metric", _Metric, argument("metrics", entry), catalogue)
     assert isinstance(found, _Metric)
     return found.metric
 
 
 def read_data(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     """Read a data set; see `read_metric`."""
-    found = _read(entry, "data", _Data, catalogue)
+    found = _read(entry, "data", _Data, argument("against", entry), catalogue)
     assert isinstance(found, _Data)
     return found.data
 
 
 def read_features(entry: Fragment | Features, catalogue: Catalogue) -> Features:
     """Read features; see `read_metric`."""
-    found = _read(entry, "features", _Features, catalogue)
+    found = _read(entry, "features", _Features, argument("features", entry), catalogue)
     assert isinstance(found, _Features)
     return found.features
 
 
-def _read(entry: Fragment | Component, key: str, shape: type[Strict], catalogue: Catalogue) -> Strict:
-    name = f"{_OPTIONS[key]} {entry}"
+def _read(entry: Fragment | Component, key: str, shape: type[Strict], name: str, catalogue: Catalogue) -> Strict:
     if isinstance(entry, str) and entry.lstrip().startswith("{"):
         entry = parse_text(f"{key} = {entry}", name)[key]
     raw = {key: dict(entry) if isinstance(entry, Mapping) else entry}
@@ -81,16 +82,14 @@ def _read(entry: Fragment | Component, key: str, shape: type[Strict], catalogue:
 
 def usual_metrics(source: Source, catalogue: Catalogue) -> tuple[Metric, ...]:
     """Return what is measured when nobody says what: what fits the samples, of what is installed."""
-    known = catalogue.family("metrics")
-    wanted = OF_IMAGES if len(source.spec.shape) == 3 else OF_POINTS if isinstance(source, KnownModes) else ()
-    adapter = TypeAdapter(tuple[AnyMetric, ...])
-    kinds = [kind for kind in wanted if kind in known]
-    if not kinds:
+    known = classes_of(catalogue, Metric)
+    usual = sorted((cls for cls in known.values() if cls.is_usual(source)), key=lambda cls: cls.rank)
+    if not usual:
         raise RecipeError(
             f"no metric is measured on samples of shape {list(source.spec.shape)} unless it is named; name one with "
-            f"--metric (installed: {', '.join(sorted(known))})"
+            f"{argument('metrics')} (installed: {', '.join(sorted(known))})"
         )
-    return tuple(adapter.validate_python(kinds, context={"catalogue": catalogue}))
+    return tuple(cls.model_validate({}, context={"catalogue": catalogue}) for cls in usual)
 
 
 def adjusted(
@@ -111,7 +110,9 @@ def adjusted(
     for name in wanted:
         if all(name not in type(metric).model_fields for metric in metrics):
             kinds = ", ".join(metric.kind for metric in metrics)
-            raise RecipeError(f"--{name}: none of the metrics {kinds} has a field '{name}'; leave it out")
+            raise RecipeError(
+                f"{_MENTIONS[name](None)}: none of the metrics {kinds} has a field '{name}'; leave it out"
+            )
     found = []
     for metric in metrics:
         with leaving_out(on_left_out):
@@ -129,11 +130,11 @@ def _with(metric: Metric, wanted: Mapping[str, Any], catalogue: Catalogue) -> Me
     except ValidationError as error:
         first = error.errors()[0]
         names = [str(first["loc"][0])] if first["loc"] else list(fitting)
-        given = " ".join(f"--{name} {_said(fitting[name])}" for name in names if name in fitting)
+        given = " ".join(_MENTIONS[name](_said(fitting[name])) for name in names if name in fitting)
         fault = first["msg"].removeprefix("Value error, ")
         raise RecipeError(
             f"{given}: {metric.kind}: {fault}; all its fields can be set in a table: "
-            f"--metric '{{kind = \"{metric.kind}\", ...}}'"
+            + argument("metrics", f"'{{kind = \"{metric.kind}\", ...}}'")
         ) from error
 
 

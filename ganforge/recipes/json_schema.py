@@ -15,6 +15,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from ganforge.api.component import default_kind
 from ganforge.api.families import Regularizer
 from ganforge.api.slots import Slot
 from ganforge.plugins.catalogue import Catalogue
@@ -117,9 +118,7 @@ class _SchemaWriter:
         return {"$ref": f"#/definitions/{name}"}
 
     def family(self, slot: Slot) -> Schema:
-        name = ".".join(
-            filter(None, ("family", slot.family, slot.player, slot.default and f"{slot.default}-by-default"))
-        )
+        name = ".".join(filter(None, ("family", slot.family, slot.player)))
         if name not in self.definitions:
             self.definitions[name] = {}
             self.definitions[name] = self._family(slot)
@@ -134,10 +133,11 @@ class _SchemaWriter:
         alone = [
             kind for kind, cls in classes.items() if not any(field.is_required() for field in cls.model_fields.values())
         ]
+        default = default_kind(self.catalogue, slot.family)
         tables = {kind: self.refer(f"{slot.family}.{kind}", cls) for kind, cls in classes.items()}
         by_kind = [
             {
-                "if": {"properties": {"kind": {"const": kind}}, "required": [] if kind == slot.default else ["kind"]},
+                "if": {"properties": {"kind": {"const": kind}}, "required": [] if kind == default else ["kind"]},
                 "then": table,
             }
             for kind, table in tables.items()
@@ -149,7 +149,7 @@ class _SchemaWriter:
             "else": {
                 "type": "object",
                 "properties": {"kind": {"enum": list(classes)}},
-                "required": [] if slot.default else ["kind"],
+                "required": [] if default else ["kind"],
                 **({"allOf": by_kind} if by_kind else {}),
             },
             "anyOf": [

@@ -1,4 +1,4 @@
-"""Overrides of single values of a recipe: `--set a.b.c=VALUE`; `none` leaves a field out."""
+"""Overrides of single values of a recipe: `a.b.c=VALUE`; `none` leaves a field out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ganforge.api.slots import KindLookup
+from ganforge.api.component import KindLookup
 from ganforge.api.toml import toml_value
-from ganforge.errors import RecipeError
+from ganforge.errors import RecipeError, argument
 from ganforge.recipes.fields import MISSING, Node, Table, node_at, table_title
 from ganforge.recipes.parsing import MAX_DEPTH, MAX_TEXT, check_nesting
 
@@ -24,7 +24,7 @@ _DATE_TYPES = (datetime.date, datetime.time, datetime.datetime)
 
 @dataclass(frozen=True)
 class Override:
-    """One `--set`: where and what."""
+    """One change: where and what."""
 
     text: str  # as it was given
     path: tuple[str | int, ...]
@@ -34,7 +34,15 @@ class Override:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return f"--set {self.text if len(self.text) <= 80 else self.text[:77] + '...'}"
+        return _label(self.text, 80)
+
+
+def _label(text: str, most: int) -> str:
+    return argument("override", _cut(text, most))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def parse_override(text: str) -> Override:
@@ -44,13 +52,13 @@ def parse_override(text: str) -> Override:
         RecipeError: it is of another form, or the value begins like TOML and is not.
     """
     key, equals, value = text.partition("=")
-    label = f"--set {text if len(text) <= 200 else text[:197] + '...'}"
+    label = _label(text, 200)
     if not equals:
         guess = ".".join(text.split()[:1]) or "run.images"
-        raise RecipeError(f"{label}: expected KEY=VALUE, such as --set {guess}=1")
+        raise RecipeError(f"{label}: expected KEY=VALUE, such as {_label(f'{guess}=1', 200)}")
     steps = [step.strip() for step in key.split(".")]
     if len(steps) > MAX_DEPTH or len(text) > MAX_TEXT:
-        raise RecipeError(f"{label[:80]}...: expected a key of at most {MAX_DEPTH} parts and a short value")
+        raise RecipeError(f"{_label(text, 80)}: expected a key of at most {MAX_DEPTH} parts and a short value")
     for step in steps:
         if not _KEY.fullmatch(step):
             raise RecipeError(
@@ -153,7 +161,7 @@ def _new_container(value: Any, node: Node, override: Override, depth: int) -> di
     where = ".".join(map(str, override.path[:depth]))
     raise RecipeError(
         f"{override.label}: {where} is {toml_value(value)} and has no field '{override.path[depth]}'; "
-        f"set it as a whole: --set {where}=..."
+        f"set it as a whole: {argument('override', f'{where}=...')}"
     )
 
 
@@ -170,4 +178,4 @@ def _change_kind(
     if not lost:
         return []
     what = ", ".join(f"{name} = {toml_value(table.pop(name))}" for name in lost)
-    return [f"{override.label}: left out {what}, which '{table_title(cls)}' has not"]
+    return [f"{_cut(override.text, 80)}: left out {what}, which '{table_title(cls)}' has not"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,12 +20,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ganforge.api.component import Strict
+from ganforge.api.component import KindLookup, Strict, classes_of
 from ganforge.api.families import Metric, Monitor, metric_directions
 from ganforge.api.game import GameComponent
 from ganforge.api.monitor import Action
 from ganforge.api.plan import Plan
-from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, KindLookup, Slot
+from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, Slot
 from ganforge.errors import RecipeError, did_you_mean
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
@@ -187,7 +187,7 @@ def read_recipe(
     Args:
         path: of the TOML file.
         catalogue: the installed components; None = as they are now.
-        overrides: each `a.b.c=VALUE`, as given to `--set`; later ones win.
+        overrides: each `a.b.c=VALUE`; later ones win.
         tell: is given what a person should know though nothing is wrong, such as fields that an override left out.
 
     Raises:
@@ -241,9 +241,9 @@ def recipe_digest(recipe: Recipe) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def plan_of(recipe: Recipe) -> Plan:
-    """Return what watchers may know of a run of this recipe."""
-    return Plan(recipe.model_dump(mode="json", exclude_none=True), metric_directions(recipe.metrics))
+def plan_of(recipe: Recipe, installed: KindLookup | None = None) -> Plan:
+    """Return what watchers may know of a run of this recipe, and of the components that there are."""
+    return Plan(recipe.model_dump(mode="json", exclude_none=True), metric_directions(recipe.metrics), installed)
 
 
 def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
@@ -252,7 +252,7 @@ def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
     Raises:
         RecipeError: `diagnosis.ignore` names a monitor that is not installed.
     """
-    installed: Mapping[str, type[Monitor]] = kinds.family("monitors")  # type: ignore[assignment]
+    installed = classes_of(kinds, Monitor)
     wanted = recipe.diagnosis
     for kind in wanted.ignore:
         if kind not in installed:

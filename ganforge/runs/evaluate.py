@@ -15,7 +15,7 @@ from ganforge.api.data import Source
 from ganforge.api.families import Dataset, Metric
 from ganforge.api.metric import Receipt
 from ganforge.distributed.world import World
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import GanforgeError, RecipeError, argument
 from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.evaluate import MetricValue, evaluate
 from ganforge.evaluation.receipts import describe_data, describe_reference
@@ -198,7 +198,9 @@ class Evaluator:
             GanforgeError: a checkpoint, the data or a metric cannot be had.
         """
         if self.request.resolution is not None:
-            raise RecipeError("--resolution: a run's samples are as large as its generator makes them; leave it out")
+            raise RecipeError(
+                f"{argument('resolution')}: a run's samples are as large as its generator makes them; leave it out"
+            )
         columns: list[EvaluatedSamples] = []
         compared, seeds = "", self.request.seeds(0)
         wanted: list[str | None] = [*_every(run, checkpoints)]
@@ -301,7 +303,7 @@ class Evaluator:
         recipe, against = loaded.recipe, self.request.against
         if against is not None:
             data = like(named(against, self.catalogue), loaded.spec)
-            return describe_data(data), open_reference(data, loaded.spec, self.cache, "against")
+            return describe_data(data), open_reference(data, loaded.spec, self.cache, argument("against"))
         key = "data" if recipe.reference is None else "reference"
         try:
             source = open_reference(recipe.reference or recipe.data, loaded.spec, self.cache, key)
@@ -309,8 +311,8 @@ class Evaluator:
             record: Mapping[str, Any] = read_run_json(loaded.run)
             place = f" ({record['working_folder']})" if record.get("working_folder") else ""
             raise RecipeError(
-                f"{loaded.run}: the real samples that it is compared with cannot be opened: {error}; go to the folder "
-                f"where it was trained{place}, or name others with --against"
+                f"{loaded.run}: the real samples that it is compared with cannot be opened: {error.text}; go to the "
+                f"folder where it was trained{place}, or name others with {argument('against')}"
             ) from error
         return describe_reference(recipe.data, recipe.reference), source
 
@@ -326,9 +328,9 @@ def _every(run: Path, checkpoints: Sequence[str]) -> Iterator[str]:
 def _nothing_to_compare_with(samples: Fragment | Dataset) -> RecipeError:
     if isinstance(samples, str) and not Path(samples).exists():
         return RecipeError(
-            f"{explain_no_run(Path(samples))}; or name a folder or ZIP of images, and with --against what to compare "
-            "it with"
+            f"{explain_no_run(Path(samples))}; or name a folder or ZIP of images, and with {argument('against')} what "
+            "to compare it with"
         )
     return RecipeError(
-        f"{samples} is not the folder of a run; images are compared with others: name these with --against"
+        f"{samples} is not the folder of a run; images are compared with others: name these with {argument('against')}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import GanforgeError, RecipeError, argument
 from ganforge.recipes.parsing import read_table
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.weights import PlayerWeights, weights_of_run
@@ -91,9 +91,12 @@ def write_weights(weights: PlayerWeights, place: Path, label: Mapping[str, str],
         GanforgeError: the file is there already, has another suffix, or cannot be written.
     """
     if place.suffix != ".safetensors":
-        raise RecipeError(f"--output {place}: expected a name that ends in .safetensors")
+        raise RecipeError(f"{argument('output', place)}: expected a name that ends in .safetensors")
     if place.exists() and not force:
-        raise GanforgeError(f"{place} is there already; replace it with --force, or give another name with --output")
+        raise GanforgeError(
+            f"{place} is there already; replace it with {argument('force')}, or give another name with "
+            f"{argument('output')}"
+        )
     aside = place.with_name(f".{place.name}.tmp")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -102,4 +105,4 @@ def write_weights(weights: PlayerWeights, place: Path, label: Mapping[str, str],
     except (OSError, SafetensorError) as error:
         if aside.is_file():
             aside.unlink()
-        raise GanforgeError(f"--output {place} could not be written ({error})") from error
+        raise GanforgeError(f"{argument('output', place)} could not be written ({error})") from error

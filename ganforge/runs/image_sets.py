@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.api.component import classes_of
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Dataset
-from ganforge.errors import DataError, RecipeError
+from ganforge.errors import DataError, RecipeError, argument
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, read_data
 from ganforge.storage.layout import RunLayout
@@ -33,11 +34,10 @@ def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     if not path.exists() and "/" not in text and not path.suffix:
         kinds = ", ".join(sorted(catalogue.family("datasets")))
         raise RecipeError(f"there is no folder or ZIP '{text}', and no data set of that kind (kinds: {kinds})")
-    images = catalogue.family("datasets").get("images")
-    if images is None:
-        raise RecipeError(f"'{text}' is read by data of the kind 'images', and none is installed or it was left out")
-    found = images.model_validate({"path": text})
-    assert isinstance(found, Dataset)
+    classes = classes_of(catalogue, Dataset)
+    found = next((data for cls in classes.values() if (data := cls.of_path(text)) is not None), None)
+    if found is None:
+        raise RecipeError(f"no installed kind of data set reads '{text}' (kinds: {', '.join(sorted(classes))})")
     return found
 
 
@@ -73,12 +73,12 @@ def resolution_of(data: Dataset, sizes: Mapping[tuple[int, int], int] | None) ->
     if len(sizes) > 1:
         raise DataError(
             f"{_name_of(data)} holds images of {len(sizes)} sizes ({said}{' ...' if len(sizes) > 3 else ''}); cut them "
-            f"all to a square and resize them with --resolution, such as --resolution {min(width, height)}"
+            f"all to a square and resize them, such as with {argument('resolution', min(width, height))}"
         )
     if width != height:
         raise DataError(
             f"{_name_of(data)} holds images of {width}x{height}, and squares are compared; cut their middle out with "
-            f"--resolution {min(width, height)}"
+            f"{argument('resolution', min(width, height))}"
         )
     return width, f"{width}x{height}"
 
@@ -103,7 +103,7 @@ def open_pair(
     """
     if resolution is None:
         own_sizes, other_sizes = (
-            None if "resolution" in data.model_fields_set else data.sizes(cache) for data in (samples, against)
+            None if "resolution" in data.model_fields_set else data.image_sizes(cache) for data in (samples, against)
         )
         own, said = resolution_of(samples, own_sizes)
         other, said_other = resolution_of(against, other_sizes)
@@ -111,7 +111,7 @@ def open_pair(
         if own is not None and other is not None and own != other and not free:
             raise DataError(
                 f"the samples are {said} and those they are compared with {said_other}, and resizing one side alone "
-                f"changes what metrics see; resize both with --resolution {min(own, other)}"
+                f"changes what metrics see; resize both with {argument('resolution', min(own, other))}"
             )
         resolution = own or other
     sides = [data if resolution is None else sized(data, resolution, None) for data in (samples, against)]

@@ -6,7 +6,7 @@ import difflib
 import math
 
 from ganforge.api.data import DataSpec
-from ganforge.errors import RecipeError
+from ganforge.errors import RecipeError, argument
 
 Label = int | tuple[float, ...]  # a class, or a continuous condition
 
@@ -23,7 +23,9 @@ def read_labels(text: str, spec: DataSpec) -> list[Label]:
     if spec.conditions:
         return [_condition(part, spec.conditions) for part in text.split(";")]
     if not spec.classes:
-        raise RecipeError("labels were asked for, and this run was trained on data without labels; leave --labels out")
+        raise RecipeError(
+            f"labels were asked for, and this run was trained on data without labels; leave {argument('labels')} out"
+        )
     if text.strip() in spec.class_names:  # a name may hold commas
         return [spec.class_names.index(text.strip())]
     return [_label(part.strip(), spec) for part in text.split(",")]
@@ -38,7 +40,7 @@ def _condition(text: str, size: int) -> tuple[float, ...]:
         example = ",".join(["0.5", "-0.1", "0"][index % 3] for index in range(size))
         raise RecipeError(
             f"there is no condition {text.strip()!r}: expected {size} number{'s' * (size > 1)} from -1 to 1, such as "
-            f"--labels={example} (a semicolon stands before the next condition)"
+            f"{argument('labels', example)} (a semicolon stands before the next condition)"
         )
     return numbers
 

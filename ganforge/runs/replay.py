@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ganforge.api.component import classes_of
 from ganforge.api.families import Monitor
 from ganforge.api.monitor import Finding, log_lines
 from ganforge.api.plan import Plan
@@ -104,7 +105,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         folder: of the run.
         catalogue: the installed components. A recipe of other versions that these cannot read is asked for its values
             only, and watched by the installed monitors with their defaults.
-        overrides: of the recipe, as for `--set`.
+        overrides: of the recipe, `a.b.c=VALUE`.
 
     Raises:
         GanforgeError: the folder holds no run.
@@ -118,14 +119,14 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     monitors: Sequence[Monitor]
     try:
         recipe = read_recipe(path, catalogue, overrides)
-        plan, monitors, action = plan_of(recipe), monitors_of(recipe, catalogue), recipe.diagnosis.action
+        plan, monitors, action = plan_of(recipe, catalogue), monitors_of(recipe, catalogue), recipe.diagnosis.action
     except RecipeError as error:
         if overrides:
             raise
         mistakes = str(error).splitlines()
         first = mistakes[min(1, len(mistakes) - 1)].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
-        plan, monitors, action = Plan(read_table(path)), _standard(catalogue), "warn"
+        plan, monitors, action = Plan(read_table(path), installed=catalogue), _standard(catalogue), "warn"
     log = read_log(layout.metrics)
     lines = list(log_lines(log))
     damaged = len(whole_lines(layout.metrics)) - len(log)
@@ -148,8 +149,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:
-    classes: Mapping[str, type[Monitor]] = catalogue.family("monitors")  # type: ignore[assignment]
-    made = [cls() for _, cls in sorted(classes.items()) if cls.standard]  # type: ignore[call-arg]
+    made = [cls() for _, cls in sorted(classes_of(catalogue, Monitor).items()) if cls.standard]  # type: ignore[call-arg]
     return sorted(made, key=lambda monitor: monitor.rank)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganforge.api.data import DataSpec
 from ganforge.api.pictures import have_pictures, picture_grid, to_picture, to_pixels
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import GanforgeError, RecipeError, argument
 from ganforge.recipes.recipe import Recipe
 from ganforge.runs.labels import Label
 from ganforge.storage.folders import cache_folder
@@ -92,24 +92,24 @@ def check_output(output: Path, spec: DataSpec, *, force: bool) -> None:
     Raises:
         RecipeError: `output` is there already, or is of no form that these samples can have.
     """
-    file = output.suffix in FILES
+    file, given = output.suffix in FILES, argument("output", output)
     if output.suffix.lower() in (*STRANGE, *FILES) and not file:
-        raise RecipeError(f"--output {output}: there is no such form; choose NAME.png, NAME.zip, NAME.npy or a folder")
+        raise RecipeError(f"{given}: there is no such form; choose NAME.png, NAME.zip, NAME.npy or a folder")
     if not have_pictures(spec) and output.suffix not in (".png", ".npy"):
         raise RecipeError(
-            f"--output {output}: a folder or ZIP takes images, and these samples are of shape {list(spec.shape)}; "
-            "choose NAME.png for a picture or NAME.npy for the numbers"
+            f"{given}: a folder or ZIP takes images, and these samples are of shape {list(spec.shape)}; choose "
+            "NAME.png for a picture or NAME.npy for the numbers"
         )
     if file and output.is_dir():
-        raise RecipeError(f"--output {output} is a folder; choose another name")
+        raise RecipeError(f"{given} is a folder; choose another name")
     if not file and output.exists() and not output.is_dir():
-        raise RecipeError(f"--output {output} is a file; choose NAME.png, NAME.zip, NAME.npy or a folder")
+        raise RecipeError(f"{given} is a file; choose NAME.png, NAME.zip, NAME.npy or a folder")
     if not force and output.is_file():
-        raise RecipeError(f"--output {output} is there already; choose another name, or replace it with --force")
+        raise RecipeError(f"{given} is there already; choose another name, or replace it with {argument('force')}")
     if not force and output.is_dir() and any(output.iterdir()):
         raise RecipeError(
-            f"--output {output} is a folder with something in it; choose another, or replace earlier samples in it "
-            "with --force"
+            f"{given} is a folder with something in it; choose another, or replace earlier samples in it with "
+            f"{argument('force')}"
         )
 
 

@@ -13,7 +13,7 @@ from ganforge.api.data import DataSpec
 from ganforge.api.dice import BLOCK, Roll, roll_dice
 from ganforge.api.game import Game
 from ganforge.api.schedule import set_clocks
-from ganforge.errors import CheckpointError, GanforgeError, RecipeError
+from ganforge.errors import CheckpointError, GanforgeError, RecipeError, argument
 from ganforge.evaluation.subject import evaluation_mode
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
@@ -59,7 +59,10 @@ def choose_device(name: str) -> torch.device:
     """
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
+        raise GanforgeError(
+            f"{argument('device', 'cuda')}: PyTorch sees no CUDA device here; use {argument('device', 'cpu')}, or "
+            "check the driver"
+        )
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
@@ -130,7 +133,9 @@ def draw_samples(
     if count < 1:
         raise RecipeError(f"{count} samples were asked for; expected 1 or more")
     if labels is not None and not trained.game.draws_labels:
-        raise RecipeError(f"game '{trained.recipe.game.kind}' makes samples of no given label; leave --labels out")
+        raise RecipeError(
+            f"game '{trained.recipe.game.kind}' makes samples of no given label; leave {argument('labels')} out"
+        )
     total = -(-count // BLOCK) * BLOCK
     for start in range(0, count, BATCH):
         rows = min(BATCH, count - start)
@@ -144,6 +149,6 @@ def draw_samples(
         if not bool(torch.isfinite(samples).all()):
             raise GanforgeError(
                 f"samples {start} to {start + rows - 1} hold NaN or infinity: these weights are broken; choose an "
-                "earlier checkpoint with --checkpoint"
+                f"earlier one with {argument('checkpoint')}"
             )
         yield samples

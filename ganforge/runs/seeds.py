@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganforge.errors import GanforgeError
+from ganforge.errors import GanforgeError, argument
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import RUNS
 from ganforge.storage.layout import RunLayout, images_of
@@ -56,7 +56,9 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
         base = out
     elif resume:
         if not numbers:
-            raise GanforgeError(f"there are no seeds of {name} in {RUNS}/ to resume; start them without --resume")
+            raise GanforgeError(
+                f"there are no seeds of {name} in {RUNS}/ to resume; start them without {argument('resume')}"
+            )
         base = RUNS / _numbered(name, max(numbers))
     else:
         base = RUNS / _numbered(name, max(numbers, default=0) + 1)
@@ -64,7 +66,8 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
     begun = [folder for folder in folders.values() if read_run_json(folder)]
     if begun and not resume:
         raise GanforgeError(
-            f"{', '.join(map(str, begun))} already hold runs; go on with them by --resume, or give another --out"
+            f"{', '.join(map(str, begun))} already hold runs; go on with them by {argument('resume')}, or give another "
+            f"{argument('folder')}"
         )
     known = [str(record["seed_group"]) for folder in begun if (record := read_run_json(folder)).get("seed_group")]
     return SeedGroup(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)

@@ -65,7 +65,7 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
         _delete_if_possible(aside)
         raise CheckpointError(
             f"the checkpoint {final} could not be written ({error}); it takes {format_bytes(wanted)}. Older ones are "
-            "untouched: make room or mend the folder, and go on with --resume"
+            "untouched: make room or mend the folder, and resume the run"
         ) from error
     return final
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ganforge.errors import GanforgeError
+from ganforge.errors import GanforgeError, argument
 from ganforge.storage.layout import RunLayout
 
 RUNS = Path("runs")
@@ -43,7 +43,7 @@ def new_run(name: str) -> Path:
             number += 1
         except OSError as error:
             raise GanforgeError(
-                f"the run's folder {folder} cannot be made ({error.strerror}); choose another with --out"
+                f"the run's folder {folder} cannot be made ({error.strerror}); choose another with {argument('folder')}"
             ) from error
         else:
             return folder

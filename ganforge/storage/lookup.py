@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ganforge.errors import CheckpointError
+from ganforge.errors import CheckpointError, argument
 from ganforge.storage.checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint, load_newest
 from ganforge.storage.folders import RUNS
 from ganforge.storage.layout import RunLayout, images_of
@@ -49,7 +49,7 @@ def _images_of_best(run: Path, newest: Checkpoint) -> int:
     if not best:
         raise CheckpointError(
             f"{run} kept no best checkpoint: no metric was measured, or its recipe names none in checkpoints.best; "
-            "leave --checkpoint out for the newest"
+            f"leave {argument('checkpoint')} out for the newest"
         )
     return int(best[1])
 

@@ -75,8 +75,7 @@ def weights_of_file(path: Path) -> PlayerWeights:
         return PlayerWeights(load_file(path), f"{path}{_origin_label(path)}")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as safetensors ({error}); `ganforge export RUN --output {path.stem}.safetensors` "
-            "writes such files"
+            f"{path} cannot be read as safetensors ({error}); `ganforge export RUN` writes such files"
         ) from error
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ganforge.errors import GanforgeError
+from ganforge.errors import GanforgeError, argument
 from ganforge.storage.layout import RunLayout
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.metadata import RunMetadata, run_record
@@ -107,8 +107,8 @@ class RunFolder:
         before = self.previous
         if before and not resumed:
             raise GanforgeError(
-                f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by --resume, or "
-                "give another folder with --out"
+                f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by "
+                f"{argument('resume')}, or give another folder with {argument('folder')}"
             )
         record = run_record(metadata)
         if before:
@@ -177,7 +177,7 @@ class RunFolder:
         except OSError as error:
             raise GanforgeError(
                 f"the run's folder {self.path} cannot be written ({error.strerror}: {error.filename}); make room or "
-                "mend its permissions, or choose another with --out"
+                f"mend its permissions, or choose another with {argument('folder')}"
             ) from error
 
     def _take_lock(self, patience: float) -> int:

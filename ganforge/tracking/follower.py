@@ -141,7 +141,7 @@ def recipe_params(recipe: Mapping[str, Any]) -> dict[str, str]:
 def _finding_tag(line: Mapping[str, Any]) -> tuple[str, str]:
     details = line.get("details") or {}
     text = f"{line['text']} (at {line['images']:,} images)"
-    more = [details.get("evidence"), *(f"--set {remedy}" for remedy in details.get("remedies", ()))]
+    more = [details.get("evidence"), *(f"try {remedy}" for remedy in details.get("remedies", ()))]
     return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from ganforge.api.component import KindLookup
 from ganforge.api.data import DataSpec, Source
 from ganforge.api.families import Dataset, Monitor, metric_directions
 from ganforge.api.game import Game
 from ganforge.api.sampler import Sampler
 from ganforge.diagnosis.panel import Panel
 from ganforge.errors import RecipeError, at_key, did_you_mean
-from ganforge.recipes.recipe import Recipe, plan_of
+from ganforge.recipes.recipe import Recipe
 from ganforge.tracking import Tracker
 from ganforge.training.build import build_runner, check_batch, warn_of_split_groups
 from ganforge.training.callbacks.callback import Callback
@@ -41,11 +42,13 @@ def assemble(
     tracker: Tracker,
     reporter: Reporter,
     monitors: Sequence[Monitor] | None = None,
+    installed: KindLookup | None = None,
     fresh: bool = True,
 ) -> tuple[Session, list[Callback]]:
     """Build a session and its tasks, in the order in which they run between rounds.
 
-    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. A `fresh` one begins at the
+    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. What is
+    `installed` tells what may help where it fails. A `fresh` one begins at the
     beginning: its players take over the weights that the recipe names (`start`). One that goes on from a checkpoint has
     them already, and where they came from need not be there any more.
     """
@@ -70,6 +73,7 @@ def assemble(
         folder=folder,
         cache=cache,
         reporter=reporter,
+        installed=installed,
         start_weights=taken_over,
         other_reference=None if recipe.reference is None else open_reference(recipe.reference, source.spec, cache),
     )
@@ -86,7 +90,7 @@ def assemble(
         _check_best(recipe)
         callbacks.append(EvaluationCallback(recipe.metrics, keep.best))
     monitors = recipe.monitors if monitors is None else monitors
-    callbacks.append(WatchCallback(Panel(monitors, plan_of(recipe), watched.action, keep=session.may_roll_back)))
+    callbacks.append(WatchCallback(Panel(monitors, session.plan, watched.action, keep=session.may_roll_back)))
     callbacks.append(CheckpointCallback(keep.every_images, keep.keep, keep.best, keep.for_good_every_images))
     return session, callbacks
 

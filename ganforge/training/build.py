@@ -14,9 +14,9 @@ from ganforge.api.dice import derive_seed
 from ganforge.api.game import Game, GameComponent
 from ganforge.api.network import DiscriminatorNetwork
 from ganforge.diagnosis.memory import MemoryGuard, check_memory
-from ganforge.distributed.launch import launched_world_size
+from ganforge.distributed.launch import HOW_TO_START, launched_world_size
 from ganforge.distributed.sync_batchnorm import convert_batchnorms, local_batchnorms
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import GanforgeError, RecipeError, argument
 from ganforge.recipes.recipe import Recipe
 from ganforge.training.player import Player, main_step_fraction
 from ganforge.training.reporter import Reporter
@@ -29,21 +29,23 @@ def make_accelerator(device: str, precision: str, processes: int | None = None) 
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "no" or "bf16".
-        processes: as many as were asked for on the command line, if anything was said.
+        processes: as many as were asked for, if anything was said.
 
     Raises:
         GanforgeError: the device is not there, or not as many processes came as were started.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise GanforgeError("--device cuda: PyTorch sees no CUDA device here; use --device cpu, or check the driver")
+        raise GanforgeError(
+            f"{argument('device', 'cuda')}: PyTorch sees no CUDA device here; use {argument('device', 'cpu')}, or "
+            "check the driver"
+        )
     wanted = launched_world_size(os.environ, processes) or 1
     # Without this Accelerate takes several processes on a machine without CUDA for so many runs of one.
     on_cpu = device == "cpu" or (wanted > 1 and not torch.cuda.is_available())
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     if accelerator.num_processes != wanted:
         raise GanforgeError(
-            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; start them with "
-            "`ganforge run RECIPE --processes N` or torchrun"
+            f"{wanted} processes were asked for and Accelerate joined {accelerator.num_processes}; {HOW_TO_START}"
         )
     return accelerator
 
@@ -128,7 +130,7 @@ def warn_of_split_groups(runner: Runner, reporter: Reporter) -> None:
     if norms and processes > 1:
         reporter.say(
             f"{len(norms)} BatchNorms take their statistics of each process's share of the batch, {rows[0]} samples: "
-            "results will differ from those of one process. --set run.sync_batchnorm=true shares them"
+            "results will differ from those of one process. run.sync_batchnorm=true shares them"
         )
     for module in runner.game.modules():
         if not isinstance(module, DiscriminatorNetwork) or module.batch_group <= 1:
@@ -138,7 +140,7 @@ def warn_of_split_groups(runner: Runner, reporter: Reporter) -> None:
             reporter.say(
                 f"{type(module).__name__} compares samples in groups of {module.batch_group}, and a share of the batch "
                 f"is {cut[0]}: results will differ from those of one process. Groups stay whole with "
-                f"--set run.batch={module.batch_group * shares} or a multiple of it"
+                f"run.batch={module.batch_group * shares} or a multiple of it"
             )
 
 

@@ -49,4 +49,4 @@ def keep_traceback(error: BaseException, folder: Path) -> str:
         path.write_text(redact("".join(traceback.format_exception(error))), encoding="utf-8")
     except OSError:
         return ""
-    return f"\nthe whole traceback is in {path}"
+    return f"the whole traceback is in {path}"

@@ -10,7 +10,6 @@ from ganforge.diagnosis.panel import divergence_finding
 from ganforge.distributed.consistency import check_ranks
 from ganforge.distributed.world import World
 from ganforge.errors import DivergedError
-from ganforge.recipes.recipe import plan_of
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.callbacks.checkpoint import CheckpointCallback
 from ganforge.training.rollback import roll_back
@@ -70,7 +69,7 @@ def _play_round(session: Session, callbacks: Sequence[Callback]) -> bool:
     try:
         session.running_means.note(session.runner.play_round(session.next_batch()))
     except DivergedError as error:
-        finding = divergence_finding(error, plan_of(session.recipe))
+        finding = divergence_finding(error, session.plan)
         rolls_back = session.recipe.diagnosis.action == "roll-back"
         session.report_finding(
             finding, show=rolls_back, rollbacks=session.rollbacks, term=error.term, layer=error.layer

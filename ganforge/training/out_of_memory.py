@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from ganforge.api.families import Dataset
+from ganforge.api.families import Dataset, Discriminator, Generator
 from ganforge.api.network import DiscriminatorNetwork
 from ganforge.diagnosis.memory import failing_module, shortage_of
-from ganforge.errors import DivergedError, MemoryShortageError
+from ganforge.errors import DivergedError, MemoryShortageError, Remedy
 from ganforge.recipes.recipe import Recipe, plan_of
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.layout import RunLayout
@@ -18,8 +18,6 @@ from ganforge.training.callbacks.callback import Callback
 from ganforge.training.runner import Runner
 from ganforge.training.session import Session
 
-Remedy = tuple[str, str]  # an override, and what is to be known of it
-WIDTHS = ("channel_base", "channel_max", "width")
 BATCH = "run.batch"
 FEWER = "fewer samples a step: that changes what is learnt"
 
@@ -45,7 +43,7 @@ def explain_memory_shortage(
     turn, layer = (error.turn, error.layer) if isinstance(error, MemoryShortageError) else (None, None)
     sizes: Mapping[str, str] = {}
     if isinstance(error, MemoryShortageError):
-        text = str(error)
+        text = error.text
     else:
         shortage = shortage_of(error)
         if shortage is None:
@@ -60,12 +58,8 @@ def explain_memory_shortage(
         else:
             tries += _elsewhere(recipe, sizes)
             text += "" if BATCH in sizes else "; neither run.microbatches nor a smaller run.batch would change that"
-    text += "".join(f"\n  try --set {override}   # {why}" for override, why in tries)
     kept = [] if session is None else list_checkpoints(RunLayout(session.folder).checkpoints)
-    if kept and session is not None:
-        first = f" --set {tries[0][0]}" if tries else ""
-        text += f"\nto go on from {kept[-1].name}: ganforge run {session.folder} --resume{first}"
-    return MemoryShortageError(text, turn=turn)
+    return MemoryShortageError(text, turn=turn, remedies=tries, checkpoint=kept[-1] if kept else None)
 
 
 def turn_remedies(recipe: Recipe, session: Session, turn: str, layer: str | None) -> Iterator[Remedy]:
@@ -87,14 +81,14 @@ def turn_remedies(recipe: Recipe, session: Session, turn: str, layer: str | None
         same = "the same batch in smaller parts: results stay the same" if apart else "smaller parts of the same batch"
         but = "" if apart else ", each with statistics of its own (BatchNorm, or what the game compares)"
         tried = f"; tried here, and {fits} fit" if fits else "; tried here: it is not enough" if cuda and alone else ""
-        yield f"run.microbatches={fits or parts[-1 if tried else 0]}", same + but + tried
+        yield Remedy(f"run.microbatches={fits or parts[-1 if tried else 0]}", same + but + tried)
     if cuda and run.precision == "no":
-        yield "run.precision=bf16", "about half the memory of activations"
+        yield Remedy("run.precision=bf16", "about half the memory of activations")
     index = max((i for i, later in enumerate(run.batches) if later.after_images <= session.images), default=None)
     key = BATCH if index is None else f"run.batches.{index}.batch"
     shares = runner.accelerator.num_processes * run.microbatches
     if runner.batch // 2 >= shares and runner.batch // 2 % shares == 0:
-        yield f"{key}={runner.batch // 2}", FEWER
+        yield Remedy(f"{key}={runner.batch // 2}", FEWER)
     own = next(known.player for known in runner.turns if known.name == turn)
     at_fault = (layer or own).split(".")[0]
     yield from _smaller(recipe, [at_fault if at_fault in runner.players else own])
@@ -168,7 +162,7 @@ def _elsewhere(recipe: Recipe, sizes: Mapping[str, str]) -> Iterator[Remedy]:
     for key, what in sizes.items():
         count = plan.value(key)
         if count is not None and count >= 2:
-            yield f"{key}={int(count) // 2}", what
+            yield Remedy(f"{key}={int(count) // 2}", what)
     yield from _smaller(recipe, list(recipe.game.players()))
 
 
@@ -176,10 +170,10 @@ def _smaller(recipe: Recipe, players: Sequence[str]) -> Iterator[Remedy]:
     plan = plan_of(recipe)
     resolution = plan.value("data.resolution")
     if resolution is not None and resolution >= 16:
-        yield f"data.resolution={int(resolution) // 2}", "a quarter of the pixels"
-    for player in players:
-        keys = [f"game.{player}.network.{name}" for name in WIDTHS]
-        widths = [(key, plan.value(key)) for key in keys]
-        key, width = next(((key, width) for key, width in widths if width is not None and width >= 2), ("", None))
-        if width is not None:
-            yield f"{key}={int(width) // 2}", f"a narrower {player}"
+        yield Remedy(f"data.resolution={int(resolution) // 2}", "a quarter of the pixels")
+    for name in players:
+        network = dict(recipe.game.players()[name]).get("network")
+        field = network.width_field if isinstance(network, Generator | Discriminator) else None
+        width = plan.value(f"game.{name}.network.{field}")
+        if width is not None and width >= 2:
+            yield Remedy(f"game.{name}.network.{field}={int(width) // 2}", f"a narrower {name}")

@@ -147,6 +147,7 @@ class _Run:
             tracker=self.tracker,
             reporter=self.reporter,
             monitors=monitors_of(self.recipe, self.catalogue),
+            installed=self.catalogue,
             fresh=not (resume and list_checkpoints(checkpoints)),
         )
         *earlier, watch, save = own
@@ -193,8 +194,9 @@ class _Run:
                 reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"
                 raise
             reason = str(explained).partition("\n")[0]
-            where = keep_traceback(error, self.folder) if self.accelerator.is_main_process else ""
-            raise type(explained)(f"{explained}{where}") from error
+            if self.accelerator.is_main_process and (where := keep_traceback(error, self.folder)):
+                explained.add_note(where)
+            raise explained from error
         finally:
             remark = self.tracker.finish(status, reason)
         return Outcome(session, status, reason, time.monotonic() - began, self.resumed_at, self.store, remark)
@@ -233,7 +235,7 @@ def resume_newest(session: Session) -> int | None:
         first = str(error).strip().splitlines()
         raise CheckpointError(
             f"{path} does not fit this recipe ({' '.join(line.strip() for line in first[:3])}); resume with the recipe "
-            f"that it was saved with: ganforge run {session.folder} --resume"
+            f"that it was saved with, {RunLayout(session.folder).recipe}"
         ) from error
     if facts["data"] != session.source.fingerprint:
         session.reporter.say("the data set is not the one that this run began with: it changed, or its settings did")

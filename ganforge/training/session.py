@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganforge.api.component import KindLookup
 from ganforge.api.data import Batch, Source, to_device
 from ganforge.api.monitor import Action, Finding, LogLine
+from ganforge.api.plan import Plan
 from ganforge.api.sampler import Sampler
 from ganforge.distributed.world import World
-from ganforge.recipes.recipe import Recipe
+from ganforge.recipes.recipe import Recipe, plan_of
 from ganforge.tracking import Tracker
 from ganforge.training.reporter import Reporter
 from ganforge.training.runner import Report, Runner, strip_prefix
@@ -80,6 +82,7 @@ class Session:
         folder: of the run.
         cache: a folder for decoded data and reference statistics.
         reporter: where a person is told.
+        installed: the components that there are, which know what may help where the run fails.
         metrics: the newest value of every metric.
         best: the best value so far of `checkpoints.best`, and the images shown then.
         findings: names of what monitors said, so that nothing is said twice.
@@ -102,6 +105,7 @@ class Session:
     folder: Path
     cache: Path
     reporter: Reporter
+    installed: KindLookup | None = None
     running_means: RunningMeans = field(default_factory=RunningMeans)
     metrics: dict[str, float] = field(default_factory=dict)
     best: tuple[float, int] | None = None
@@ -115,6 +119,11 @@ class Session:
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     callback_state: dict[str, Tensor] = field(default_factory=dict)
     interrupted_at: int | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What watchers may know of the run."""
+        return plan_of(self.recipe, self.installed)
 
     @property
     def reference(self) -> Source:

@@ -17,7 +17,7 @@ from ganforge.builtin.losses.hinge import Hinge
 
 class Table(Strict):
     loss: Annotated[Loss, Slot(Loss)] = Hinge()
-    optimizer: Annotated[Optimizer, Slot(Optimizer, default="adam")] | None = None
+    optimizer: Annotated[Optimizer, Slot(Optimizer)] | None = None
     penalties: tuple[Annotated[Regularizer, Slot(Regularizer, player="discriminator")], ...] = ()
 
 

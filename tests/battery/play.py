@@ -145,6 +145,7 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
             tracker=notebook,
             reporter=SilentReporter(),
             monitors=monitors_of(recipe, _components()),
+            installed=_components(),
         )
         (panel,) = (task.panel for task in callbacks if isinstance(task, WatchCallback))
 
@@ -183,7 +184,9 @@ def kept_log(case: Case, seed: int, remedies: Sequence[str], folder: Path) -> Lo
 def judge(case: Case, seed: int, remedies: Sequence[str], log: Log) -> Outcome:
     """Reporter the log of a run to the monitors."""
     recipe = recipe_of(case, seed, remedies)
-    panel = replay_log(list(log_lines(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe)))
+    panel = replay_log(
+        list(log_lines(log.lines)), Panel(monitors_of(recipe, _components()), plan_of(recipe, _components()))
+    )
     rounds = {line.images: line.round for line in panel.lines}
     found = [
         Found(

@@ -97,7 +97,7 @@ def test_recipe_show_prints_toml_and_tells_notices_apart(tmp_path):
     assert raw["data"] == {
         "kind": "images", "path": "a/b.zip", "mirror": True, "resolution": 64, "bad": "refuse"
     }  # fmt: skip
-    assert result.stderr == "--set data.kind=images: left out grain = 0.5, which 'images' has not\n"
+    assert result.stderr == "data.kind=images: left out grain = 0.5, which 'images' has not\n"
 
 
 def test_schema_is_printed_or_written(tmp_path):

@@ -333,7 +333,7 @@ def test_usual_metrics_fit_the_samples():
     assert kinds[0] == "fid"
     assert "pixel-variance" in kinds
     assert [m.kind for m in usual_metrics(ModesSource(np.zeros((2, 2)), 0.1), catalogue())] == ["mode-coverage"]
-    with pytest.raises(ValueError, match="name one with --metric"):
+    with pytest.raises(ValueError, match="name one with `metrics`"):
         usual_metrics(ToySource(DataSpec((2,))), catalogue())
 
 

@@ -103,7 +103,7 @@ def test_a_run_begins_with_the_file(run: Path, tmp_path: Path):
 def test_what_is_there_is_replaced_only_by_force(run: Path, tmp_path: Path):
     output = tmp_path / "g.safetensors"
     output.write_text("mine")
-    with pytest.raises(GanforgeError, match="--force"):
+    with pytest.raises(GanforgeError, match=r"replace.* with `force`"):
         export(run, "-o", output)
     assert output.read_text() == "mine"
     export(run, "-o", output, "--force")

@@ -196,7 +196,7 @@ def test_new_seeds_get_folders_of_their_own():
     assert list(plan_seeds("ring", 7, 1, out=Path("mine")).folders.values()) == [Path("mine-seed7")]
     Path("mine-seed7").mkdir()
     Path("mine-seed7/run.json").write_text('{"status": "finished"}')
-    with pytest.raises(GanforgeError, match="mine-seed7 already hold runs; go on with them by --resume"):
+    with pytest.raises(GanforgeError, match="mine-seed7 already hold runs; go on with them by `resume`, or"):
         plan_seeds("ring", 7, 1, out=Path("mine"))
 
 

@@ -235,7 +235,7 @@ def test_sizes_are_read_where_a_crash_does_no_harm(tmp_path: Path, monkeypatch: 
     files = {"1.png": noise_png(1, 16), "2.png": b"signal11", "3.png": noise_png(3, 16), "4.png": b"no image"}
     path = zip_of(tmp_path / "x.zip", files)
     monkeypatch.setattr(images, "DecoderPool", functools.partial(DecoderPool, command=FRAGILE))
-    assert Images(path=str(path)).sizes(tmp_path / "cache") == {(16, 16): 2}
+    assert Images(path=str(path)).image_sizes(tmp_path / "cache") == {(16, 16): 2}
 
 
 def test_an_interrupt_does_not_wait_for_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

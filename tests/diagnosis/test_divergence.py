@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support.installed import catalogue
 from support.toys import ToySource, batches, gan_table, runner_of
 from torch import Tensor, nn
 
 from ganforge.api.data import DataSpec
 from ganforge.api.plan import Plan
+from ganforge.cli.messages import error_text
 from ganforge.diagnosis.divergence import find_divergence
 from ganforge.diagnosis.panel import divergence_finding
 from ganforge.errors import DivergedError
@@ -86,7 +88,7 @@ def test_a_gradient_that_is_finite_and_whose_norm_is_not():
     with pytest.raises(DivergedError, match=r"is too large: .* finite, up to .* in discriminator\.") as found:
         runner.play_round(batch)
     rates = {"generator": 1e-3, "discriminator": 10.0}
-    plan = Plan({"game": {name: {"optimizer": {"lr": lr}} for name, lr in rates.items()}})
+    plan = Plan({"game": {name: {"optimizer": {"lr": lr}} for name, lr in rates.items()}}, installed=catalogue())
     assert divergence_finding(found.value, plan).remedies[:2] == (
         "game.discriminator.optimizer.lr=0.0002",  # far above what Adam bears: not a quarter of it, but the usual rate
         "game.generator.optimizer.lr=0.00025",
@@ -126,7 +128,8 @@ def test_nothing_is_found_where_all_is_well_and_hooks_are_gone():
 
 def test_what_may_be_tried_is_added_to_the_error():
     error = DivergedError("it failed", player="generator", layer="generator.1").with_remedies(("a=1", 'b={kind="x"}'))
-    assert str(error) == "it failed\n  try --set a=1\n  try --set 'b={kind=\"x\"}'"
+    assert str(error) == 'it failed\n  try a=1\n  try b={kind="x"}'
+    assert error_text(error) == "it failed\n  try --set a=1\n  try --set 'b={kind=\"x\"}'", "to be pasted into a shell"
     assert (error.player, error.layer) == ("generator", "generator.1")
 
 
@@ -134,8 +137,15 @@ def test_a_critic_that_nothing_holds_back_is_held_back_first_thing_after_its_rat
     error = DivergedError("too large", player="discriminator")
     player = {"optimizer": {"kind": "sgd", "lr": 10.0}, "regularizers": []}
     players = {"discriminator": player, "generator": player}
-    plan = Plan({"game": {"loss": "wasserstein", **players}})
+    plan = Plan({"game": {"loss": "wasserstein", **players}}, installed=catalogue())
     assert divergence_finding(error, plan).remedies[:2] == (
         "game.discriminator.optimizer.lr=0.01",
         'game.discriminator.regularizers.0="gradient-penalty"',
     )
+
+
+@pytest.mark.parametrize(("player", "helps"), [("discriminator", True), ("generator", False)])
+def test_what_offers_itself_against_divergence_comes_last_and_for_the_discriminator_alone(player: str, helps: bool):
+    players = {name: {"optimizer": {"kind": "adam", "lr": 1e-3}, "regularizers": []} for name in ("generator", player)}
+    said = divergence_finding(DivergedError("too large", player=player), Plan({"game": players}, installed=catalogue()))
+    assert (said.remedies[-1] == 'game.discriminator.regularizers.0={ kind = "r1", gamma = 1.0 }') is helps

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import Field
 from support.installed import catalogue
 from support.toys import recipe_of
 
-from ganforge.api.families import Monitor
+from ganforge.api.families import Monitor, RemedyFor
 from ganforge.api.monitor import Finding, LogLine, Watcher
 from ganforge.api.plan import Plan
+from ganforge.builtin.regularizers.r1 import R1
 from ganforge.diagnosis.panel import Panel, replay_log
 from ganforge.errors import RecipeError
+from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.recipes.recipe import monitors_of, plan_of
 
 
@@ -55,6 +57,22 @@ def line(images: int, **values: float) -> LogLine:
 
 def panel_of(*monitors: Monitor, action="warn") -> Panel:
     return Panel(monitors, Plan({}), action)
+
+
+class Calming(R1):
+    """A third party's regularizer, offered against what `Above` finds; for tests."""
+
+    kind: Literal["calming"] = "calming"
+    remedy_for: ClassVar[RemedyFor] = {"a-is-high": {"gamma": 0.5}}
+
+
+def test_what_is_installed_offers_itself_after_what_a_monitor_proposes():
+    installed = Catalogue([CatalogueEntry("regularizers", "calming", Calming, Plugin("mine", "mine", "1"))])
+    plan = Plan({"game": {"discriminator": {"regularizers": ["r1"]}}}, installed=installed)
+    monitors = [Above(), Above(reading="b")]
+    found = {case.finding.name: case.finding.remedies for case in Panel(monitors, plan).look(line(16, a=2, b=2))}
+    assert found["a-is-high"] == ("a=1", 'game.discriminator.regularizers.1={ kind = "calming", gamma = 0.5 }')
+    assert found["b-is-high"] == ("a=1",), "it helps against the other"
 
 
 def test_lines_that_are_kept_share_their_names():

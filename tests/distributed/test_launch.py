@@ -153,8 +153,8 @@ def test_the_world_that_was_asked_for(environment: dict[str, str], processes: in
             "2 processes were asked for, and RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT are not",
         ),
         ({"WORLD_SIZE": "many"}, None, "WORLD_SIZE = 'many'; expected a number of processes"),
-        ({"WORLD_SIZE": "1", "RANK": "0"}, 2, "--processes 2, but the environment says WORLD_SIZE = 1"),
-        (TORCHRUN, 4, "--processes 4, but the environment says WORLD_SIZE = 2"),
+        ({"WORLD_SIZE": "1", "RANK": "0"}, 2, "processes 2, but the environment says WORLD_SIZE = 1"),
+        (TORCHRUN, 4, "processes 4, but the environment says WORLD_SIZE = 2"),
         (
             {"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
             None,

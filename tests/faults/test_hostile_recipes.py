@@ -20,6 +20,7 @@ from support.toys import gan_table, recipe_of
 
 from ganforge.api.data import DataSpec
 from ganforge.cli import main
+from ganforge.cli.messages import error_text
 from ganforge.diagnosis import memory as ration
 from ganforge.distributed.launch import search_path
 from ganforge.errors import DataError, GanforgeError, MemoryShortageError, RecipeError
@@ -113,7 +114,8 @@ def test_overrides_without_bounds_are_refused_at_once(override: str, words: str)
     began = time.process_time()
     with pytest.raises(RecipeError) as refused:
         parse_recipe(TOY_RECIPE, "x.toml", CATALOGUE, [override])
-    assert words in str(refused.value)
+    assert words in error_text(refused.value)
+    assert error_text(refused.value).replace("\n", "").isprintable()
     assert str(refused.value).replace("\n", "").isprintable()
     assert time.process_time() - began < 30
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 from support.installed import catalogue
 
 from ganforge import builtin
 from ganforge.api import hookspecs
+from ganforge.api.component import default_kind
 from ganforge.api.families import Constraint
 from ganforge.api.hookspecs import components_in
 from ganforge.builtin import networks
 from ganforge.builtin.losses.hinge import Hinge
+from ganforge.builtin.optimizers.adam import Adam
+from ganforge.builtin.optimizers.sgd import Sgd
 from ganforge.errors import PluginError
 from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import load_catalogue
@@ -80,9 +84,29 @@ def test_entries_are_in_order_and_providers_are_known():
 
 def test_collisions():
     entries = [CatalogueEntry("losses", "hinge", Hinge, Plugin(name, f"{name}-dist", "1")) for name in ("one", "two")]
-    with pytest.raises(PluginError, match=r"one-dist 1 .* two-dist 1 .*--no-plugin two"):
+    with pytest.raises(PluginError, match=r"one-dist 1 .* two-dist 1 .*leave one out with leave_out 'two'"):
         Catalogue(entries)
     assert PluginError.exit_code == 2
+
+
+class Default(Sgd):
+    """An optimizer that would be meant where none is named."""
+
+    kind: Literal["mine"] = "mine"
+    is_default: ClassVar[bool] = True
+
+
+def test_what_a_table_without_a_kind_means_is_said_by_one_component_only():
+    plugins = [Plugin(name, f"{name}-dist", "1") for name in ("one", "two")]
+    entries = [
+        CatalogueEntry("optimizers", cls.kind_name(), cls, plugin)
+        for cls, plugin in zip((Adam, Default), plugins, strict=True)
+    ]
+    assert default_kind(Catalogue(entries[:1]), "optimizers") == "adam"
+    assert default_kind(Catalogue(entries[1:]), "optimizers") == "mine"
+    assert default_kind(Catalogue([]), "optimizers") is None
+    with pytest.raises(PluginError, match=r"two optimizers say that they are meant .*one-dist 1 .* two-dist 1 "):
+        Catalogue(entries)
 
 
 def test_our_own_can_be_left_out_by_name_only():

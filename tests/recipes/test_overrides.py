@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.catalogues import CATALOGUE, TOY_RECIPE, ToyImages
 
+from ganforge.cli.messages import error_text
 from ganforge.errors import RecipeError
 from ganforge.recipes.overrides import parse_override
 from ganforge.recipes.recipe import parse_recipe
@@ -18,7 +19,7 @@ def parse(*overrides, text=TOY_RECIPE):
 def refused(*overrides, text=TOY_RECIPE):
     with pytest.raises(RecipeError) as caught:
         parse(*overrides, text=text)
-    return str(caught.value)
+    return error_text(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,11 @@ def test_what_cannot_be_applied(override, said):
     assert said in message
 
 
+def test_in_python_a_mistake_speaks_of_an_override():
+    with pytest.raises(RecipeError, match=r"^override 'seed': expected KEY=VALUE, such as override 'seed=1'$"):
+        parse_override("seed")
+
+
 def test_values_reach_their_fields():
     recipe, notices = parse(
         "seed=7",
@@ -114,7 +120,7 @@ def test_another_kind_keeps_the_fields_that_it_has_too():
     text = TOY_RECIPE.replace("mirror = true", "mirror = true\nresolution = 128\ngrain = 0.5")
     recipe, notices = parse("data.kind=images", "data.path=faces.zip", text=text)
     assert recipe.data == ToyImages(path=Path("faces.zip"), mirror=True, resolution=128)
-    assert notices == ["--set data.kind=images: left out grain = 0.5, which 'images' has not"]
+    assert notices == ["data.kind=images: left out grain = 0.5, which 'images' has not"]
     again, notices = parse("data.path=faces.zip", "data.kind=images", text=TOY_RECIPE)
     assert (again.data.path, notices) == (Path("faces.zip"), [])
     _, notices = parse("data.kind=faces", text=text)

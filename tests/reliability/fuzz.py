@@ -195,7 +195,7 @@ def attempt(content: bytes, overrides: Sequence[str], catalogue: Any) -> tuple[A
         return read(content, overrides, catalogue), ""
     except GanforgeError as error:
         text = str(error)
-        assert NAME in text or "--set" in text or text.startswith("diagnosis."), f"no place is named: {text}"
+        assert NAME in text or "override " in text or text.startswith("diagnosis."), f"no place is named: {text}"
         assert text.strip(), "it says nothing"
         assert text.replace("\n", "").isprintable(), f"it holds control characters: {text!r}"
         for word in ("Traceback", "validation error", "pydantic"):

@@ -23,7 +23,7 @@ def test_conditions_are_numbers_with_commas_and_semicolons_between():
 
 @pytest.mark.parametrize("text", ["0.1", "0.1,0.2,0.3", "0.1,1.5", "0.1,nan", "a,b", "", "0.1,0.2;"])
 def test_other_conditions_are_refused_with_an_example(text: str):
-    with pytest.raises(RecipeError, match=re.escape("expected 2 numbers from -1 to 1, such as --labels=0.5,-0.1")):
+    with pytest.raises(RecipeError, match=re.escape("expected 2 numbers from -1 to 1, such as labels '0.5,-0.1'")):
         read_labels(text, SPEC)
 
 

@@ -51,5 +51,5 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(GanforgeError, match=r"cannot be made .*; set GANFORGE_CACHE"):
         cache_folder()
     Path("runs").write_text("")
-    with pytest.raises(GanforgeError, match="--out"):
+    with pytest.raises(GanforgeError, match="choose another with `folder`"):
         new_run("faces")

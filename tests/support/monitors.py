@@ -32,7 +32,7 @@ def plan(recipe: str = "dcgan_digits", *overrides: str) -> Plan:
     """The plan of a recipe of ours, without its metrics, which may need more than is installed."""
     if not _CATALOGUE:
         _CATALOGUE.append(load_catalogue(only=[]))
-    return plan_of(read_recipe(RECIPES / f"{recipe}.toml", _CATALOGUE[0], ["metrics=[]", *overrides]))
+    return plan_of(read_recipe(RECIPES / f"{recipe}.toml", _CATALOGUE[0], ["metrics=[]", *overrides]), _CATALOGUE[0])
 
 
 def grid(share: float = 1.0, **values: float) -> dict[str, float]:

@@ -234,7 +234,7 @@ def test_what_is_played_after_a_roll_back_is_mirrored_too(tmp_path: Path):
     assert [(name, images) for name, _, images in book.points if name.startswith("finding")] == [
         ("finding/collapse", 20)
     ]
-    assert book.wanted["finding.collapse"] == "all alike (at 20 images)\n0.1 of 0.9\n--set a=1\n--set b=2"
+    assert book.wanted["finding.collapse"] == "all alike (at 20 images)\n0.1 of 0.9\ntry a=1\ntry b=2"
     folder.close()
 
 

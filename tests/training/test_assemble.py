@@ -72,7 +72,7 @@ def test_lazy_shares_reach_the_optimizers():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there():
-    with pytest.raises(GanforgeError, match="PyTorch sees no CUDA device here; use --device cpu"):
+    with pytest.raises(GanforgeError, match=r"^device 'cuda': PyTorch sees no CUDA device here; use device 'cpu'"):
         make_accelerator("cuda", "no")
 
 

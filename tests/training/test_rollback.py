@@ -224,7 +224,7 @@ def test_a_gradient_that_is_not_finite(tmp_path: Path, action: str, monkeypatch:
 
     monkeypatch.setattr(session.runner.game, "discriminator_terms", judge)
     if action == "warn":
-        with pytest.raises(DivergedError, match=r"try --set game\.discriminator\.optimizer\.lr=0\.0005"):
+        with pytest.raises(DivergedError, match=r"try game\.discriminator\.optimizer\.lr=0\.0005"):
             train(session, callbacks, lambda: False)
     else:
         assert train(session, callbacks, lambda: False) is True

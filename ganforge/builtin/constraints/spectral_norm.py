@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
-from ganforge.api import Constraint, RecipeError
+from ganforge.api import Constraint, RecipeError, RemedyFor
 from ganforge.builtin.constraints.parts.weight_layers import TRANSPOSED_CONVOLUTIONS, WEIGHT_LAYERS, weight_layers
 from ganforge.builtin.networks.layers.conditional_norm import SharedEmbedding
 
@@ -27,6 +27,7 @@ class SpectralNorm(Constraint):
     """
 
     kind: Literal["spectral-norm"] = "spectral-norm"
+    remedy_for: ClassVar[RemedyFor] = {"unbounded-critic": {}}
     iterations: int = Field(default=1, ge=1, le=100, description="power iterations after each step")
 
     def attach(self, network: nn.Module) -> None:

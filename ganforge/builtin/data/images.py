@@ -47,12 +47,17 @@ class Images(SplitDataset):
         description="images that cannot be used are named and left out, up to this share; more are refused",
     )
 
+    @classmethod
+    def of_path(cls, path: str) -> Images:
+        """Take the images there, or say what is there instead when they are opened."""
+        return cls(path=path)
+
     def open(self, cache: Path) -> PixelSource:
         """Open the images, decoding them into `cache` where that was not done before."""
         with self._files(cache) as files:
             return self._open(files, cache)
 
-    def sizes(self, cache: Path) -> Mapping[tuple[int, int], int]:
+    def image_sizes(self, cache: Path) -> Mapping[tuple[int, int], int]:
         """Return how many images have which width and height, by their headers; damaged ones are left out."""
         found: Counter[tuple[int, int]] = Counter()
         with self._files(cache) as files, DecoderPool(1) as decoders, decoders.borrow() as decoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ class Wasserstein(Loss):
     """
 
     kind: Literal["wasserstein"] = "wasserstein"
+    bounded: ClassVar[bool] = False
 
     def discriminator(self, duel: Duel) -> Tensor:
         """Return D(G(z)) - D(x), [B] or as the logits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -30,12 +30,18 @@ class DensityCoverage(Metric):
     """
 
     kind: Literal["density-coverage"] = "density-coverage"
+    rank: ClassVar[int] = 4
     features: AnyFeatures = Field(default=Vgg16(), description="in whose space samples are neighbours")
     samples: int = Field(default=10_000, ge=1, le=1_000_000, description="generated samples")
     real: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
         default=None, description="real samples; left out: as many as generated, or all there are"
     )
     neighbours: int = Field(default=NEIGHBOURS, ge=1, le=1_000, description="k; more make balls larger")
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of images."""
+        return len(source.spec.shape) == 3
 
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,11 +25,17 @@ class FrechetDistance(Metric):
     """
 
     kind: Literal["fid"] = "fid"
+    rank: ClassVar[int] = 1
     features: AnyFeatures = Field(default=Inception(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; papers take 50,000")
     real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
         default=None, description="real samples; left out: all there are"
     )
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of images."""
+        return len(source.spec.shape) == 3
 
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

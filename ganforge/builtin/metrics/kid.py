@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,7 @@ class KernelDistance(Metric):
     """
 
     kind: Literal["kid"] = "kid"
+    rank: ClassVar[int] = 2
     features: AnyFeatures = Field(default=Inception(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; papers take 50,000")
     real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
@@ -49,6 +50,11 @@ class KernelDistance(Metric):
         if self.subset > fewest:
             raise ValueError(f"subset = {self.subset} is more than the {fewest} samples that subsets are taken from")
         return self
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of images."""
+        return len(source.spec.shape) == 3
 
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

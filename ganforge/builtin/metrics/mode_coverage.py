@@ -31,6 +31,11 @@ class ModeCoverage(Metric):
         description="a mode is covered by this share of its fair number of good samples, or one",
     )
 
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of points whose modes are known."""
+        return isinstance(source, KnownModes) and len(source.spec.shape) != 3
+
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""
         return {"modes-covered": "higher", "high-quality": "higher", "reverse-kl": "lower"}

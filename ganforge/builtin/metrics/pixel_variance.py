@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,7 +22,13 @@ class PixelVariance(Metric):
     """
 
     kind: Literal["pixel-variance"] = "pixel-variance"
+    rank: ClassVar[int] = 5
     samples: int = Field(default=1_000, ge=2, le=1_000_000, description="generated samples, and real ones beside them")
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of images."""
+        return len(source.spec.shape) == 3
 
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,7 @@ class PrecisionRecall(Metric):
     """
 
     kind: Literal["precision-recall"] = "precision-recall"
+    rank: ClassVar[int] = 3
     features: AnyFeatures = Field(default=Vgg16(), description="whose features are compared")
     samples: int = Field(default=10_000, ge=2, le=1_000_000, description="generated samples; the paper takes 50,000")
     real: Annotated[int, Field(ge=2, le=10**8)] | None = Field(
@@ -50,6 +51,11 @@ class PrecisionRecall(Metric):
         if self.neighbours >= fewest:
             raise ValueError(f"neighbours = {self.neighbours}, and each of {fewest} samples has {fewest - 1}")
         return self
+
+    @classmethod
+    def is_usual(cls, source: Source) -> bool:
+        """Of images."""
+        return len(source.spec.shape) == 3
 
     def directions(self) -> Mapping[str, Better | None]:
         """Return the names of its values, and which way each is better."""

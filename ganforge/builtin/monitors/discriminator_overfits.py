@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, add_ada, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, remedies
+from ganforge.builtin.monitors.parts.remedies import add_ada
 
 READING = "discriminator/overfit"
 FEW = 500  # samples: Zhao et al. 2020 (arXiv:2006.10738, sec. 4.3) train on 100 to 389, with DiffAugment and R1

@@ -7,17 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import (
-    Finding,
-    LogLine,
-    Monitor,
-    Plan,
-    Watcher,
-    add_ada,
-    lower_learning_rate,
-    match_learning_rate,
-    remedies,
-)
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, lower_learning_rate, remedies
+from ganforge.builtin.monitors.parts.remedies import add_ada, lower_learning_rate_to
 from ganforge.builtin.monitors.parts.trends import Likeness, Streak, ignorant
 
 PLAYERS = ("discriminator", "generator")
@@ -98,7 +89,7 @@ class TooStrongWatcher(Watcher):
                 evidence=told,
                 cause="the discriminator learns much faster than the generator, or has nothing to hold it back",
                 remedies=remedies(
-                    match_learning_rate(plan, "discriminator", "generator"),
+                    lower_learning_rate_to(plan, "discriminator", "generator"),
                     plan.changed("game.generator.every", 1) if steps is not None and steps > 1 else None,
                     plan.changed("game.loss", "non-saturating") if plan.kind("game.loss") == "minimax" else None,
                     lower_learning_rate(plan, "discriminator"),

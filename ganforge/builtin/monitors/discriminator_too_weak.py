@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, raise_learning_rate, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, remedies
+from ganforge.builtin.monitors.parts.remedies import raise_learning_rate_to
 from ganforge.builtin.monitors.parts.trends import Likeness, Streak, ignorant
 
 
@@ -95,7 +96,7 @@ class WeakWatcher(Watcher):
         dropout = plan.value(f"{key}.network.dropout")
         return [
             *wider,
-            raise_learning_rate(plan, "discriminator", "generator"),
+            raise_learning_rate_to(plan, "discriminator", "generator"),
             plan.changed(f"{key}.network.dropout", 0.0) if dropout else None,
             plan.scaled(f"{key}.optimizer.lr", 4),
         ]

@@ -15,11 +15,11 @@ from ganforge.api import (
     Plan,
     Series,
     Watcher,
-    is_unbounded_critic,
+    has_unbounded_critic,
     lower_learning_rate,
     remedies,
-    restrain_discriminator,
 )
+from ganforge.builtin.monitors.parts.remedies import hold_back_discriminator
 from ganforge.builtin.monitors.parts.trends import Streak
 
 SCORES = ("real_score", "fake_score", "real_score_std", "fake_score_std")
@@ -67,8 +67,8 @@ class ExplodingWatcher(Watcher):
         signs = [*self._scores(line), *self._gradients(line), *self._weights(line, leaping, stretch)]
         if self.streak.note(bool(signs)) < self.monitor.lines and not leaping:
             return []
-        plan, player, free = self.plan, signs[0][0], is_unbounded_critic(self.plan)
-        held = list(restrain_discriminator(plan, points="grid/contrast" not in line.values))
+        plan, player, free = self.plan, signs[0][0], has_unbounded_critic(self.plan)
+        held = list(hold_back_discriminator(plan, points="grid/contrast" not in line.values))
         slower = [lower_learning_rate(plan, name) for name in (player, "discriminator", "generator")]
         return [
             Finding(

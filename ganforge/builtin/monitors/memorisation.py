@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, add_ada, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, remedies
+from ganforge.builtin.monitors.parts.remedies import add_ada
 from ganforge.builtin.monitors.parts.trends import Streak
 
 

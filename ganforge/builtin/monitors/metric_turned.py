@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, add_ada, remedies
+from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, remedies
+from ganforge.builtin.monitors.parts.remedies import add_ada
 from ganforge.builtin.monitors.parts.trends import noise
 
 

@@ -7,17 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import (
-    Finding,
-    LogLine,
-    Monitor,
-    Plan,
-    Series,
-    Watcher,
-    lower_learning_rate,
-    raise_learning_rate,
-    remedies,
-)
+from ganforge.api import Finding, LogLine, Monitor, Plan, Series, Watcher, lower_learning_rate, remedies
+from ganforge.builtin.monitors.parts.remedies import raise_learning_rate_to
 from ganforge.builtin.monitors.parts.trends import Likeness, Streak
 
 VARIETY = ("modes-covered", "recall", "coverage", "lpips-diversity", "feature-diversity")  # how metrics of it begin
@@ -97,7 +88,7 @@ class CollapseWatcher(Watcher):
                 else "the generator has found what the discriminator of the moment believes, which does not catch up",
                 remedies=remedies(
                     plan.changed("game.generator.network.latent", 64) if narrow else None,
-                    raise_learning_rate(plan, "discriminator", "generator"),
+                    raise_learning_rate_to(plan, "discriminator", "generator"),
                     *(plan.changed(f"game.{player}.network.norm", "batch") for player in DEEP if self._bare(player)),
                     None if plan.kind("game.loss") == "wasserstein" else plan.changed("game.loss", "relativistic"),
                     plan.added(regularized, "r1", gamma=0.1),

@@ -6,17 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from ganforge.api import (
-    Finding,
-    LogLine,
-    Monitor,
-    Plan,
-    Watcher,
-    add_ada,
-    lower_learning_rate,
-    match_learning_rate,
-    remedies,
-)
+from ganforge.api import Finding, LogLine, Monitor, Plan, Watcher, lower_learning_rate, remedies
+from ganforge.builtin.monitors.parts.remedies import add_ada, lower_learning_rate_to
 from ganforge.builtin.monitors.parts.trends import Streak
 
 READING = "discriminator/separation"
@@ -65,7 +56,7 @@ class NoOverlapWatcher(Watcher):
                 f"than generated ones, now {separation:.1%}; healthy: they overlap, 60 to 95 %",
                 cause="the discriminator learns much faster than the generator, or knows its samples by heart",
                 remedies=remedies(
-                    match_learning_rate(plan, "discriminator", "generator"),
+                    lower_learning_rate_to(plan, "discriminator", "generator"),
                     lower_learning_rate(plan, "discriminator"),
                     plan.added("game.discriminator.regularizers", "r1", gamma=1.0, every=16),
                     plan.added("game.discriminator.constraints", "spectral-norm"),

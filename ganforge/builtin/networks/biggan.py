@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -72,6 +72,7 @@ class BigganGenerator(LabelEmbeddingGenerator):
     """
 
     kind: Literal["biggan"] = "biggan"
+    width_field: ClassVar[str | None] = "width"
     latent: PositiveInt = Field(
         default=120, le=65_536, description="length L of a latent; the start and each block get a part"
     )
@@ -123,6 +124,7 @@ class BigganDiscriminator(Discriminator):
     """
 
     kind: Literal["biggan"] = "biggan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=96, ge=1, le=1024, description=WIDTH)
     attention: Attention = ATTENTION_RESOLUTION
     weight_init: WeightInit = ORTHOGONAL_INIT

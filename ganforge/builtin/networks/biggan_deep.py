@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -38,6 +38,7 @@ class BigganDeepGenerator(LabelEmbeddingGenerator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
+    width_field: ClassVar[str | None] = "width"
     width: int = BIGGAN_DEEP_WIDTH
 
     def build(self, data: DataSpec) -> BigganDeepGeneratorNetwork:
@@ -72,6 +73,7 @@ class BigganDeepDiscriminator(Discriminator):
     """
 
     kind: Literal["biggan-deep"] = "biggan-deep"
+    width_field: ClassVar[str | None] = "width"
     width: int = BIGGAN_DEEP_WIDTH
     attention: Attention = ATTENTION_RESOLUTION
     weight_init: WeightInit = ORTHOGONAL_INIT

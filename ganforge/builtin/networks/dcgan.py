@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -30,6 +30,7 @@ class DcganGenerator(Generator):
     """
 
     kind: Literal["dcgan"] = "dcgan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(
         default=64, ge=1, le=4096, description="channels of the last hidden layer; they double with depth, up to 8 x"
     )
@@ -80,6 +81,7 @@ class DcganDiscriminator(Discriminator):
     """
 
     kind: Literal["dcgan"] = "dcgan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(
         default=64, ge=1, le=4096, description="channels of the first layer; they double with depth, up to 8 x"
     )

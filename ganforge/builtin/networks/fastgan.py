@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -27,6 +27,7 @@ class FastganGenerator(Generator):
     """
 
     kind: Literal["fastgan"] = "fastgan"
+    width_field: ClassVar[str | None] = "width"
     latent: int = Field(default=256, ge=1, le=4096, description="length L of a latent")
     width: int = Field(
         default=64, ge=8, le=1024, multiple_of=8, description="channels at 128x128; 2 x at 32 and 64, 16 x at 4x4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class MlpGenerator(Generator):
     """
 
     kind: Literal["mlp"] = "mlp"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
     depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
     activation: Activation = Field(default="relu", description="of the hidden layers; leaky-relu has slope 0.2")
@@ -81,6 +82,7 @@ class MlpDiscriminator(Discriminator):
     """
 
     kind: Literal["mlp"] = "mlp"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=128, ge=1, le=65_536, description="units of a hidden layer")
     depth: int = Field(default=3, ge=1, le=64, description="hidden layers")
     activation: Activation = Field(default="leaky-relu", description="of the hidden layers; leaky-relu has slope 0.2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -37,6 +37,7 @@ class ProGANGenerator(Generator):
     """
 
     kind: Literal["progan"] = "progan"
+    width_field: ClassVar[str | None] = "channel_base"
     latent: PositiveInt = Field(default=512, le=65_536, description="length L of a latent")
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
@@ -53,6 +54,7 @@ class ProGANDiscriminator(Discriminator):
     """
 
     kind: Literal["progan"] = "progan"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     group: PositiveInt = GROUP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -35,6 +35,7 @@ class R3GANGenerator(Generator):
     """
 
     kind: Literal["r3gan"] = "r3gan"
+    width_field: ClassVar[str | None] = "channel_base"
     latent: PositiveInt = Field(default=64, le=65_536, description="length L of a latent")
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
@@ -58,6 +59,7 @@ class R3GANDiscriminator(Discriminator):
     """
 
     kind: Literal["r3gan"] = "r3gan"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     blocks: int = BLOCKS

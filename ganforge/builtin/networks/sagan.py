@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,7 @@ class SaganDiscriminator(Discriminator):
     """
 
     kind: Literal["sagan"] = "sagan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
     weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
     attention: Attention = Field(default=32, description=ATTENTION)

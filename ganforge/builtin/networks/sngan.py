@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -72,6 +72,7 @@ class SnganDiscriminator(Discriminator):
     """
 
     kind: Literal["sngan"] = "sngan"
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
     weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
 

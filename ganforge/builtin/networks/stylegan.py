@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -28,6 +28,7 @@ class StyleGANGenerator(StyleBasedGenerator):
     """
 
     kind: Literal["stylegan"] = "stylegan"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     mixing: float = MIXING
@@ -45,6 +46,7 @@ class StyleGANDiscriminator(Discriminator):
     """StyleGAN's discriminator: ProGAN's, with low-pass filters (Karras et al. 2019, arXiv:1812.04948, sec. 2)."""
 
     kind: Literal["stylegan"] = "stylegan"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     group: PositiveInt = GROUP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -32,6 +32,7 @@ class StyleGAN2Generator(StyleBasedGenerator):
     """StyleGAN2's generator, config F (Karras et al. 2020, arXiv:1912.04958), conditional as in arXiv:2006.06676."""
 
     kind: Literal["stylegan2"] = "stylegan2"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     mixing: float = MIXING
@@ -46,6 +47,7 @@ class StyleGAN2Discriminator(Discriminator):
     """StyleGAN2's residual discriminator (Karras et al. 2020, arXiv:1912.04958), conditional as in arXiv:2006.06676."""
 
     kind: Literal["stylegan2"] = "stylegan2"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = CHANNEL_BASE
     channel_max: int = CHANNEL_MAX
     mapping_layers: PositiveInt = Field(default=8, le=64, description="layers that map a label, where there are labels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt, field_validator
@@ -32,6 +32,7 @@ class StyleGAN3Generator(StyleBasedGenerator):
     """
 
     kind: Literal["stylegan3"] = "stylegan3"
+    width_field: ClassVar[str | None] = "channel_base"
     config: Literal["t", "r"] = Field(default="t", description="t: equivariant to translation; r: to rotation too")
     mapping_layers: PositiveInt = Field(default=2, le=64, description="layers from latent to style")
     layers: int = Field(default=14, gt=CRITICAL, le=64, description="layers of synthesis, colours left out")

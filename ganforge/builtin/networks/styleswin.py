@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -29,6 +29,7 @@ class StyleSwinGenerator(StyleBasedGenerator):
     """
 
     kind: Literal["styleswin"] = "styleswin"
+    width_field: ClassVar[str | None] = "channel_base"
     channel_base: int = Field(default=BASE, ge=8, le=2**20, description=CHANNEL_BASE_TEXT)
     channel_max: int = Field(default=512, ge=4, le=65_536, description="most channels a layer has")
     window: int = Field(default=8, ge=2, le=64, description="edge length of the windows: 2, 4, 8, ...")

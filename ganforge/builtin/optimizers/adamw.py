@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -20,6 +20,7 @@ class AdamW(AdamFamily):
     """
 
     kind: Literal["adamw"] = "adamw"
+    usual_lr: ClassVar[float | None] = 2e-4
     weight_decay: float = Field(default=0.01, ge=0, le=10, description="times the learning rate: shrinkage in a step")
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ class OptimisticAdam(AdamFamily):
     """
 
     kind: Literal["optimistic-adam"] = "optimistic-adam"
+    usual_lr: ClassVar[float | None] = 2e-4
 
     def build(self, parameters: Iterable[nn.Parameter], step_fraction: float) -> torch.optim.Optimizer:
         """Make it; see `Optimizer.build` for the step fraction."""

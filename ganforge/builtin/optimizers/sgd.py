@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -22,6 +22,7 @@ class Sgd(Optimizer):
     """
 
     kind: Literal["sgd"] = "sgd"
+    usual_lr: ClassVar[float | None] = 1e-2
     momentum: DecayRate = Field(default=0.0, description="share of the last step that is taken again")
     nesterov: bool = Field(default=False, description="look ahead along the momentum; needs one above 0")
     weight_decay: float = Field(default=0.0, ge=0, le=10, description="pull on the weights towards 0")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, value_at
+from ganforge.api import DataSpec, Dice, Duel, PositiveNumber, Regularizer, RemedyFor, value_at
 from ganforge.builtin.regularizers.parts.input_gradient import gradient_norm_penalty
 
 
@@ -20,6 +20,7 @@ class GradientPenalty(Regularizer):
     """
 
     kind: Literal["gradient-penalty"] = "gradient-penalty"
+    remedy_for: ClassVar[RemedyFor] = {"unbounded-critic": {}}
     weight: PositiveNumber = Field(default=10.0, description="the paper's lambda")
     target: float = Field(default=1.0, ge=0, le=1e6, description="norm that gradients are drawn to; 0 is zero-centred")
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganforge.api import Duel, PositiveNumber, Regularizer, value_at
+from ganforge.api import Duel, PositiveNumber, Regularizer, RemedyFor, value_at
 
 
 class R1(Regularizer):
@@ -17,6 +17,7 @@ class R1(Regularizer):
     """
 
     kind: Literal["r1"] = "r1"
+    remedy_for: ClassVar[RemedyFor] = {"divergence": {"gamma": 1.0}}
     input_gradients: ClassVar[bool] = True
     gamma: PositiveNumber = Field(default=10.0, description="weight; half of it multiplies the squared gradient")
 

@@ -14,6 +14,7 @@ import click
 import torch
 
 from ganforge.cli.compare.report import comparison_lines
+from ganforge.cli.messages import error_text
 from ganforge.cli.run.options import RunOptions
 from ganforge.cli.run.train import run_training
 from ganforge.cli.terminal.console import say
@@ -79,7 +80,7 @@ def _play_one(options: RunOptions, recipe: Recipe, seed_group: SeedGroup, seed: 
     except GanforgeError as error:
         if first and isinstance(error, RecipeError):  # all others would say the same
             raise
-        say(f"{click.style('error', fg='red', bold=True)}: seed {seed}: {error}")
+        say(f"{click.style('error', fg='red', bold=True)}: seed {seed}: {error_text(error)}")
         return error.exit_code
     except Exception:  # noqa: BLE001 - one seed that breaks is told, and does not keep the others from being played
         say(traceback.format_exc())

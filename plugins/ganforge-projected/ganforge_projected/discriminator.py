@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -31,6 +31,7 @@ class Projected(Discriminator):
     """
 
     kind: Literal["projected"] = "projected"
+    width_field: ClassVar[str | None] = "width"
     features_resolution: int = Field(
         default=224,
         ge=64,

@@ -141,10 +141,14 @@ def test_sizes_are_those_of_the_headers(tmp_path: Path) -> None:
     """As they are stored, whatever the recipe asks for; data that are drawn at any size have none."""
     files = {"1.png": png(1, 8), "2.png": png(2, 9), "3.png": encoded(Image.new("L", (12, 5))), "4.png": png(4, 9)}
     for path in (folder_of(tmp_path / "x", files), zip_of(tmp_path / "x.zip", {**files, "bad.png": b"no image"})):
-        assert Images(path=str(path), resolution=64).sizes(tmp_path / "cache") == {(8, 8): 1, (9, 9): 2, (12, 5): 1}
-    assert Digits().sizes(tmp_path / "cache") is None
+        assert Images(path=str(path), resolution=64).image_sizes(tmp_path / "cache") == {
+            (8, 8): 1,
+            (9, 9): 2,
+            (12, 5): 1,
+        }
+    assert Digits().image_sizes(tmp_path / "cache") is None
     with pytest.raises(DataError, match="there is no"):
-        Images(path=str(tmp_path / "nothing")).sizes(tmp_path / "cache")
+        Images(path=str(tmp_path / "nothing")).image_sizes(tmp_path / "cache")
 
 
 def test_missing_labels_are_said(tmp_path: Path) -> None:

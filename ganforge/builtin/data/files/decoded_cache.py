@@ -59,7 +59,7 @@ class ChecksumVerifier:
             if zlib.crc32(images[place]) != self.crcs[row]:
                 raise DataError(
                     f"'{self.file}' is damaged: image {row} in it is not what was decoded; {_remove(self.file)}; "
-                    "start again (a run goes on with --resume), and it is made anew"
+                    "start again (a run is resumed), and it is made anew"
                 )
             self.verified[row] = True
 

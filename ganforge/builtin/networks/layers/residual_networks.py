@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -23,6 +24,7 @@ WIDTH = "channels next to the image at 64x64 and above; other layers have 2 to 1
 class ResidualGenerator(Generator):
     """The fields that all residual generators have."""
 
+    width_field: ClassVar[str | None] = "width"
     width: int = Field(default=64, ge=1, le=1024, description=WIDTH)
     weight_init: WeightInit = Field(default="xavier", description=WEIGHT_INIT_TEXT)
     standing_batches: int = Field(
