@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ganforge.distributed.launch import free_port, process_environment
-from support.paths import TESTS
+from support.paths import PYTHONPATH
 
 
 def nothing() -> None:
@@ -114,7 +114,7 @@ class _Nursery:
         self.owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from support import forks; forks.serve()"],
-            env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.tracking import RunFolder, RunMetadata, Store
-from support.paths import TESTS
+from support.paths import PYTHONPATH
 
 RECIPE = """seed = 7
 [data]
@@ -55,7 +55,7 @@ def python(code: str, *arguments: str, environment: Mapping[str, str] | None = N
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS), **(environment or {})},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **(environment or {})},
         start_new_session=True,
     )
 
