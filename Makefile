@@ -4,7 +4,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 TESTS ?=
-PLUGINS = $(wildcard plugins/*)
+PLUGINS = $(wildcard plugins/ganforge-*)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
