@@ -59,7 +59,7 @@ def ganforge_components() -> list[type[Component]]:
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel from a copy of what it is made of: builds leave files beside, and take up those of earlier ones."""
+    """Build the wheel from a copy of the sources: a build leaves files beside them, and takes up older ones."""
     source = folder / "source"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "ganforge", source / "ganforge", ignore=ignored)
