@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -48,7 +49,7 @@ class Module:
                 return index, node
         raise ValueError(f"{self.name} has no definition of {name}, which a facade lists")
 
-    def text(self, node: ast.expr | ast.keyword | None) -> str:
+    def text(self, node: ast.AST | None) -> str:
         """Return an expression as it is written, in one line; nothing of None."""
         return " ".join((ast.get_source_segment(self.source, node) or "").split()) if node else ""
 
@@ -56,6 +57,13 @@ class Module:
         """Return the comment behind a statement, or nothing."""
         behind = re.search(r"  # (?!type:|noqa)(.+)$", self.lines[(node.end_lineno or 1) - 1])
         return behind[1] if behind else ""
+
+    def string_below(self, index: int) -> str:
+        """Return the string that stands below an assignment as its docstring, or nothing."""
+        match self.tree.body[index + 1 : index + 2]:
+            case [ast.Expr(value=ast.Constant(value=str() as text))]:
+                return inspect.cleandoc(text)
+        return ""
 
     def comment_above(self, index: int) -> str:
         """Return the lines of comment above a statement and the assignments right before it."""
@@ -127,7 +135,7 @@ def _entry(module: Module, name: str) -> Iterator[str]:
             said = ast.get_docstring(node)
         case _:
             yield from (ast.get_source_segment(module.source, node) or "").splitlines()
-            said = _sentence(module.comment_behind(node) or module.comment_above(index))
+            said = module.string_below(index) or _sentence(module.comment_behind(node) or module.comment_above(index))
     yield "```"
     if not said:
         raise ValueError(f"{module.name}.{name} is public, and nothing is said about it: no docstring, no comment")

@@ -49,7 +49,7 @@ def positive(number: float | Ramp) -> float | Ramp:
     return number
 
 
-PositiveNumber = Annotated[Number, AfterValidator(positive)]  # above 0
+PositiveNumber = Annotated[Number, AfterValidator(positive)]  # never negative, and not 0 for good
 
 
 def decay_rate(number: float | Ramp) -> float | Ramp:

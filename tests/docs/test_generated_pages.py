@@ -69,6 +69,12 @@ from dataclasses import dataclass
 First = int
 Second = float
 
+Third = str
+'''What stands below,
+
+on two lines.
+'''
+
 
 @dataclass(frozen=True)
 class Point(Base):
@@ -115,6 +121,16 @@ Second = float
 
 One of two numbers.
 
+### Third
+
+```python
+Third = str
+```
+
+What stands below,
+
+on two lines.
+
 ### Point
 
 ```python
@@ -151,7 +167,7 @@ Return a number.
 
 def test_the_reference_is_read_from_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "facade.py").write_text(
-        'from module import Point, Second, long\n\n__all__ = ["Second", "Point", "long"]\n'
+        'from module import Point, Second, Third, long\n\n__all__ = ["Second", "Third", "Point", "long"]\n'
     )
     (tmp_path / "module.py").write_text(SOURCE)
     monkeypatch.setattr(reference_page, "ROOT", tmp_path)
