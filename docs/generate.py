@@ -1,10 +1,10 @@
 """Write what the documentation says of components and recipes, from the components and recipes themselves.
 
-    python docs/generate.py           # writes docs/catalogue.md and the tables in README.md
+    python docs/generate.py           # writes docs/catalogue.md, docs/reference.md and the table in recipes/README.md
     python docs/generate.py --check   # says what is out of date, and fails then
 
 A recipe's row comes from its head: `# system:`, `# result:`, `# command:` and `# grid:` lines. A component's comes from
-its docstring and fields.
+its docstring and fields, a public name's from the source.
 """
 
 from __future__ import annotations
@@ -16,79 +16,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
-from ganforge.api.component import Paper, first_paper
+from recipe_table import read_head, recipe_table
+from reference_page import reference_page
+
 from ganforge.cli.describe import rows
 from ganforge.cli.list_plugins import by_plugin
 from ganforge.plugins.catalogue import FAMILIES, Catalogue, CatalogueEntry
 from ganforge.plugins.loading import load_catalogue
 
 ROOT = Path(__file__).parents[1]
+DOCS, RECIPES = ROOT / "docs", ROOT / "recipes"
 OURS = ("ganforge", "ganforge-")  # distributions of this repository
-NOT_MEASURED = "not measured here"
-KEYS = ("system", "result", "command", "grid")
-
-
-class Head(NamedTuple):
-    """What the head of a recipe says."""
-
-    path: Path
-    system: str
-    result: str
-    command: str
-    grid: str
-    paper: Paper
-
-    @property
-    def measured(self) -> bool:
-        """Whether it was run to a result."""
-        return self.result != NOT_MEASURED
-
-
-def read_head(path: Path) -> Head:
-    """Read the head of a recipe; a ValueError that says what is missing in it."""
-    lines = path.read_text().partition("\nseed")[0].splitlines()
-    text = [line.removeprefix("#").strip() for line in lines]
-    paper = first_paper(" ".join(text))
-    if paper is None:
-        raise ValueError(f"{path.name}: its head names no paper")
-    found = dict.fromkeys(KEYS, "")
-    for index, line in enumerate(text):
-        key, colon, value = line.partition(":")
-        if not colon or key not in KEYS:
-            continue
-        going_on = [value.strip()]
-        for more in lines[index + 1 :]:  # continued by lines that are indented by three blanks or more
-            if not more.startswith("#   "):
-                break
-            going_on.append(more.removeprefix("#").strip())
-        found[key] = " ".join(going_on)
-    for key in ("system", "result"):
-        if not found[key]:
-            raise ValueError(f"{path.name}: its head has no line '# {key}: ...'")
-    head = Head(path, paper=paper, **found)
-    if head.measured and not head.command:
-        raise ValueError(f"{path.name}: its head gives a result, and no line '# command: ...' that led to it")
-    if head.grid and not (ROOT / head.grid).is_file():
-        raise ValueError(f"{path.name}: its head names the grid {head.grid}, which does not exist")
-    return head
-
-
-def recipe_table(heads: Sequence[Head]) -> Iterator[str]:
-    """Yield the lines of the README's table of recipes, by year and system."""
-    yield "| system | paper | recipe | measured |"
-    yield "|---|---|---|---|"
-    for head in sorted(heads, key=lambda head: (head.paper.year, head.system, not head.measured, head.path.name)):
-        cited = head.paper.citation or head.paper.number
-        paper = f"[{cited}]({head.paper.link})" if head.paper.link else cited
-        grid = f" ([grid]({head.grid}))" if head.grid else ""
-        recipe = f"[`{head.path.stem}`](recipes/{head.path.name})"
-        yield f"| {head.system} | {paper} | {recipe} | {head.result}{grid} |"
 
 
 def component_table(catalogue: Catalogue) -> Iterator[str]:
-    """Yield the lines of the README's table of kinds, by family."""
+    """Yield the lines of the table of kinds, by family."""
     yield "| family | kinds |"
     yield "|---|---|"
     entries = sorted(_ours(catalogue), key=lambda entry: list(FAMILIES).index(entry.family))
@@ -107,7 +50,7 @@ def _ours(catalogue: Catalogue) -> list[CatalogueEntry]:
 
 def _origin(entry: CatalogueEntry) -> str:
     name = entry.plugin.distribution
-    return "" if name == "ganforge" else f" ([plugin](plugins/{name}))"
+    return "" if name == "ganforge" else f" ([plugin](../plugins/{name}))"
 
 
 def catalogue_page(catalogue: Catalogue) -> Iterator[str]:
@@ -116,6 +59,8 @@ def catalogue_page(catalogue: Catalogue) -> Iterator[str]:
     yield ""
     yield "Every component with its paper and its fields. Written by `python docs/generate.py`;"
     yield "`ganforge describe KIND` says the same in a terminal, for whatever is installed."
+    yield ""
+    yield from component_table(catalogue)
     wanted = set(_ours(catalogue))
     for plugin, entries in by_plugin(catalogue).items():
         members = [entry for entry in entries if entry in wanted]
@@ -154,7 +99,7 @@ def between(text: str, name: str, lines: Sequence[str]) -> str:
     """Put lines between the marks `<!-- name -->` and `<!-- /name -->` of a text."""
     marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     if len(marked.findall(text)) != 1:
-        raise ValueError(f"README.md needs the marks <!-- {name} --> and <!-- /{name} -->, once each")
+        raise ValueError(f"the text needs the marks <!-- {name} --> and <!-- /{name} -->, once each")
     body = "\n".join(lines)
     return marked.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text)
 
@@ -164,11 +109,13 @@ def pages() -> dict[Path, str]:
     catalogue = load_catalogue()
     if catalogue.broken:
         raise ValueError(f"{catalogue.broken[0].name} is broken, so that the catalogue is not whole")
-    heads = [read_head(path) for path in sorted((ROOT / "recipes").glob("*.toml"))]
-    readme = (ROOT / "README.md").read_text()
-    readme = between(readme, "components", list(component_table(catalogue)))
-    readme = between(readme, "recipes", list(recipe_table(heads)))
-    return {ROOT / "README.md": readme, ROOT / "docs" / "catalogue.md": "\n".join(catalogue_page(catalogue)) + "\n"}
+    heads = [read_head(path) for path in sorted(RECIPES.glob("*.toml"))]
+    recipes = RECIPES / "README.md"
+    return {
+        DOCS / "catalogue.md": "\n".join(catalogue_page(catalogue)) + "\n",
+        DOCS / "reference.md": "\n".join(reference_page()) + "\n",
+        recipes: between(recipes.read_text(encoding="utf-8"), "recipes", list(recipe_table(heads))),
+    }
 
 
 def main() -> int:

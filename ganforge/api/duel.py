@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
 
-Role = Literal["generator", "discriminator"]
-ScoreFunction = Callable[[Tensor, Tensor | None], Tensor]
+Role = Literal["generator", "discriminator"]  # whose turn it is
+ScoreFunction = Callable[[Tensor, Tensor | None], Tensor]  # samples [B, *shape], labels [B] or None -> logits [B]
 FeatureFunction = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
 
 

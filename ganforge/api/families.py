@@ -21,7 +21,7 @@ from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
 from ganforge.api.plan import Plan
 from ganforge.api.schedule import PositiveNumber, value_at
 
-Better = Literal["lower", "higher"]
+Better = Literal["lower", "higher"]  # in which direction a metric gets better
 RemedyFor = Mapping[str, Mapping[str, Any]]
 """By trouble, the fields with which a regularizer, a constraint or an augmentation may help where it is added.
 

@@ -12,7 +12,7 @@ import pluggy
 from ganforge.api.component import Component
 
 hookspec = pluggy.HookspecMarker("ganforge")
-hookimpl = pluggy.HookimplMarker("ganforge")
+hookimpl = pluggy.HookimplMarker("ganforge")  # marks a plugin's function `ganforge_components`
 
 
 @hookspec

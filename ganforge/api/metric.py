@@ -17,8 +17,8 @@ from ganforge.api.dice import Dice
 from ganforge.api.network import Draw
 from ganforge.errors import GanforgeError
 
-Receipt = Mapping[str, str | int | float | bool | None]
-Side = Literal["generated", "real"]
+Receipt = Mapping[str, str | int | float | bool | None]  # how a value came about
+Side = Literal["generated", "real"]  # whose samples are looked at
 
 
 class EvaluationInterruptedError(Exception):

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Action = Literal["warn", "stop", "roll-back"]
-Severity = Literal["warning", "failure"]
+Action = Literal["warn", "stop", "roll-back"]  # what follows a finding
+Severity = Literal["warning", "failure"]  # a failure ends what training can reach, a warning is only told
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Ramp(Strict):
         return self.start + (self.end - self.start) * done
 
 
-Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]
+Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]  # a constant, or a ramp over images shown
 
 
 def positive(number: float | Ramp) -> float | Ramp:
@@ -49,7 +49,7 @@ def positive(number: float | Ramp) -> float | Ramp:
     return number
 
 
-PositiveNumber = Annotated[Number, AfterValidator(positive)]
+PositiveNumber = Annotated[Number, AfterValidator(positive)]  # never negative, and not 0 for good
 
 
 def decay_rate(number: float | Ramp) -> float | Ramp:
@@ -62,7 +62,7 @@ def decay_rate(number: float | Ramp) -> float | Ramp:
 
 DecayRate = Annotated[
     Annotated[float, Field(ge=0, lt=1)] | Ramp, Field(union_mode="left_to_right"), AfterValidator(decay_rate)
-]
+]  # at least 0 and below 1, at any time
 
 
 def not_negative(number: float | Ramp) -> float | Ramp:
@@ -73,7 +73,7 @@ def not_negative(number: float | Ramp) -> float | Ramp:
     return number
 
 
-NonNegativeNumber = Annotated[Number, AfterValidator(not_negative)]
+NonNegativeNumber = Annotated[Number, AfterValidator(not_negative)]  # 0 or more, at any time
 
 
 def value_at(number: float | Ramp, images: int) -> float:

@@ -93,6 +93,7 @@ class Slot:
         return self.base.noun
 
 
+# A component of a family as a field of another: in a recipe its kind, or a table of its kind and fields.
 AnyGenerator = Annotated[Generator, Slot(Generator)]
 AnyDiscriminator = Annotated[Discriminator, Slot(Discriminator)]
 AnyLoss = Annotated[Loss, Slot(Loss)]

@@ -32,7 +32,7 @@ DAMAGE = (  # what Pillow's readers raise on damaged files
     zlib.error,
     Image.DecompressionBombError,
 )
-Channels = Literal[1, 3, 4]
+Channels = Literal[1, 3, 4]  # grey, colour, colour with alpha
 
 
 class ImageHeader(NamedTuple):
