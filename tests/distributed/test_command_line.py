@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from support.faults import metric_breaks, round_breaks, weight_strays
 from support.forks import Forked, forked_together
-from support.mishaps import metric_breaks, round_breaks, weight_strays
 from support.paths import RECIPES
 from support.ring import ring_recipe
 

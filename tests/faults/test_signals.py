@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from support.faults import AT, slow_data, slow_evaluation, slow_metric, slow_round
 from support.forks import Forked, forked_together
 from support.ring import ring_recipe
-from support.slow import AT, slow_data, slow_evaluation, slow_metric, slow_round
 
 from ganforge.storage.checkpoint import load_newest
 

@@ -1,4 +1,4 @@
-"""Faults of the machine, prepared in a forked process of `ganforge` or done to a folder."""
+"""Faults, prepared in a forked process of `ganforge` or done to a folder: of the machine, of one process, of time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import resource
 import time
 from pathlib import Path
 
+import torch
+
+from ganforge.builtin.data.gaussians import Ring
+from ganforge.builtin.metrics.mode_coverage import ModeCoverage
+from ganforge.builtin.metrics.pixel_variance import PixelVariance
+from ganforge.errors import DataError
+from ganforge.evaluation.examination import Examination
 from ganforge.training.runner import Runner
 
 _VERSION_3, _OVERRIDE = 0x20080522, (1 << 1) | (1 << 2)  # capset(2); CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
@@ -75,3 +82,101 @@ def small_disk(folder: Path, size: str) -> None:
     ):
         if call(*arguments) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def metric_breaks() -> None:
+    """A metric cannot be measured: only the main process measures, the other waits for its values."""
+
+    def measure(self: PixelVariance, exam: object) -> None:
+        raise DataError("there is nothing to be measured")
+
+    PixelVariance.measure = measure  # type: ignore[method-assign,assignment]
+
+
+def round_breaks(rank: int) -> None:
+    """One process makes a mistake at the third round, while others wait for its gradients."""
+    play = Runner.play_round
+
+    def play_round(self: Runner, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if os.environ["RANK"] == str(rank) and self.round == 3:
+            raise ZeroDivisionError("one is not none")
+        return play(self, batch)
+
+    Runner.play_round = play_round  # type: ignore[method-assign]
+
+
+def weight_strays(rank: int) -> None:
+    """One process has another weight than all others from the third round on, by one bit."""
+    play = Runner.play_round
+
+    def play_round(self: Runner, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        report = play(self, batch)
+        if os.environ["RANK"] == str(rank) and self.round == 3:
+            with torch.no_grad():
+                weight = next(self.game.generator.parameters()).view(-1)
+                weight[0] = torch.nextafter(weight[0], weight[0] + 1)
+        return report
+
+    Runner.play_round = play_round  # type: ignore[method-assign]
+
+
+AT = 128  # images shown when it is slow; metrics are due then
+
+
+def slow_data(folder: Path, slow: float) -> None:
+    """Be slow while the data are opened, and say so."""
+    open_ = Ring.open
+
+    def slowly(data: Ring, cache: Path):
+        sleep_there(folder, slow)
+        return open_(data, cache)
+
+    Ring.open = slowly
+
+
+def slow_round(folder: Path, slow: float) -> None:
+    """Be slow in the middle of the round that leads to AT images, and say so."""
+    take = Runner.take
+
+    def slowly(runner: Runner, turn, batch):
+        report = take(runner, turn, batch)
+        if runner.images == AT - 32:
+            sleep_there(folder, slow)
+        return report
+
+    Runner.take = slowly
+
+
+def slow_evaluation(folder: Path, slow: float) -> None:
+    """Be slow in the middle of the evaluation after AT images, and say so."""
+    take = Examination._pass
+
+    def slowly(exam: Examination, subject, wants):
+        see = subject.batch
+
+        def seen(start: int, count: int):
+            if start >= 256 and not list(folder.glob("there-*")):
+                sleep_there(folder, slow)
+            return see(start, count)
+
+        subject.batch = seen
+        take(exam, subject, wants)
+
+    Examination._pass = slowly
+
+
+def slow_metric(folder: Path, slow: float) -> None:
+    """Be slow in a metric's own computation after AT images, and say so; it never looks up."""
+    measure = ModeCoverage.measure
+
+    def slowly(metric: ModeCoverage, exam: Examination):
+        if not list(folder.glob("there-*")):
+            sleep_there(folder, slow)
+        return measure(metric, exam)
+
+    ModeCoverage.measure = slowly
+
+
+def sleep_there(folder: Path, slow: float) -> None:
+    (folder / f"there-{os.getpid()}").touch()
+    time.sleep(slow)
