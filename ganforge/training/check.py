@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ganforge.api.game import EmaRecipe
 from ganforge.api.schedule import value_at
 from ganforge.errors import MemoryShortageError
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.folders import cache_folder
-from ganforge.tracking import NoTracker
-from ganforge.training.assemble import assemble
 from ganforge.training.build import make_accelerator
 from ganforge.training.out_of_memory import explain_memory_shortage
 from ganforge.training.profiling import Profile, profile
 from ganforge.training.reporter import Reporter
+from ganforge.training.run import dry_run
 from ganforge.training.session import Session
 
 
 def check_recipe(recipe: Recipe, device: str, reporter: Reporter) -> dict[str, Any]:
     """Build what a recipe describes and play a few rounds; nothing is written but decoded data in the cache.
-
-    Args:
-        recipe: to check.
-        device: auto, cpu or cuda.
-        reporter: is told how it goes.
 
     Returns:
         All that was found out, as JSON takes it; memory in bytes, times in seconds.
@@ -33,14 +25,9 @@ def check_recipe(recipe: Recipe, device: str, reporter: Reporter) -> dict[str, A
     Raises:
         GanforgeError: whatever would keep the recipe from being trained, want of memory included.
     """
-    cache = cache_folder()
     session: Session | None = None
     try:
-        source = recipe.data.open(cache)
-        accelerator = make_accelerator(device, recipe.run.precision)
-        session, _ = assemble(
-            recipe, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), reporter=reporter
-        )
+        session = dry_run(recipe, make_accelerator(device, recipe.run.precision), reporter)
         reporter.say("playing a few rounds ...")
         return _describe(session, profile(session))
     except (RuntimeError, MemoryError, MemoryShortageError) as error:

@@ -67,7 +67,7 @@ def test_not_a_number(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr("ganforge.cli.run.train.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("ganforge.training.run.keep_freed_memory", lambda: True)
     Path("ring.toml").write_text(RECIPE)
 
     def run(*more: str) -> int:

@@ -57,7 +57,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr("ganforge.cli.run.train.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("ganforge.training.run.keep_freed_memory", lambda: True)
     Path("ring.toml").write_text(RECIPE)
 
 

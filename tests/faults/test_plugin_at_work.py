@@ -117,7 +117,7 @@ def run(clumsy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(ENVIRONMENT, "clumsy-thing")
-    monkeypatch.setattr("ganforge.cli.run.train.keep_freed_memory", lambda: True)  # for good, in this process
+    monkeypatch.setattr("ganforge.training.run.keep_freed_memory", lambda: True)  # for good, in this process
     (tmp_path / "clumsy.toml").write_text(RECIPE)
 
     def play(place: str, late: bool, error: type[BaseException] = RuntimeError, *more: str) -> int:
