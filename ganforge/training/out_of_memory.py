@@ -49,8 +49,8 @@ def explain_memory_shortage(
         if shortage is None:
             return None
         where, sizes = _where(error, session)
-        place = None if session is None else failing_module(error, session.runner.game)
-        text = f"{shortage}, {where}{f', at {place.text}' if place else ''}"
+        at = "" if session is None else failing_module(error, session.runner.game)[0]
+        text = f"{shortage}, {where}{at}"
     tries: list[Remedy] = []
     if recipe is not None:
         if turn is not None and session is not None:
@@ -149,7 +149,7 @@ def _where(error: BaseException, session: Session | None) -> tuple[str, Mapping[
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, Callback):
-            return actor.activity, actor.memory_settings()
+            return actor.activity, actor.memory_settings
         if isinstance(actor, Session) and frame.f_code.co_name == "next_batch":
             return "while a batch was read", {BATCH: FEWER}
         if isinstance(actor, Dataset):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
@@ -30,13 +30,13 @@ class EvaluationCallback(Callback):
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
-    activity: ClassVar[str] = "while metrics were measured"
-
+    activity = "while metrics were measured"
     of_evaluation = True
 
     def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
         super().__init__(None)
         self.metrics, self.best = tuple(metrics), best
+        self.memory_settings = {f"metrics.{index}.samples": "samples of a metric" for index in range(len(metrics))}
         self._networks: FeatureNetworks | None = None
         self._now: list[Metric] = []
 
@@ -47,10 +47,6 @@ class EvaluationCallback(Callback):
             for want in metric.requests(session.reference):
                 if want.view.features is not None:
                     self._networks.of(want.view.features)
-
-    def memory_settings(self) -> Mapping[str, str]:
-        """Return what decides how much memory it takes."""
-        return {f"metrics.{index}.samples": "samples of a metric" for index in range(len(self.metrics))}
 
     def due(self, session: Session, before: int) -> bool:
         """Whether it is time for any metric; these are then measured."""
@@ -82,10 +78,8 @@ class EvaluationCallback(Callback):
             )
             exam.gather(want for metric in self._now for want in metric.requests(session.reference))
             if world.main:
-                with (
-                    suppress(EvaluationInterruptedError),
-                    session.interruptible(),
-                ):  # which all processes are told below
+                # an interruption is told to all processes below
+                with suppress(EvaluationInterruptedError), session.interruptible():
                     for metric in self._now:
                         measured = metric.measure(exam)
                         receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
@@ -104,9 +98,7 @@ class EvaluationCallback(Callback):
             session.log(some, dict.fromkeys(some, how))
 
     def _keep_best(self, session: Session, values: Mapping[str, float]) -> None:
-        if self.best is None or self.best not in values:
-            return
-        value = values[self.best]
+        value = math.nan if self.best is None else values.get(self.best, math.nan)
         if not math.isfinite(value):
             return
         sign = 1 if metric_directions(self._now).get(self.best) == "lower" else -1
