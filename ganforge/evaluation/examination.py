@@ -26,7 +26,7 @@ from ganforge.api.metric import (
 from ganforge.distributed.world import World
 from ganforge.errors import GanforgeError
 from ganforge.evaluation.batch import FeatureNetworks
-from ganforge.evaluation.reference_cache import Statistics, load_statistics, store_statistics
+from ganforge.evaluation.reference_cache import Statistics, load_statistics, statistics_key, store_statistics
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject, real_order
 from ganforge.version import __version__
 
@@ -115,7 +115,7 @@ class Examination(Exam):
             if want.view.features is not None:
                 self.network(want.view.features)
         for want in [want for want in wants if want.of == "real"]:
-            kept = load_statistics(self, want) if self.world.main else None
+            kept = load_statistics(self.cache, self._key(want), want) if self.world.main else None
             if self.world.broadcast(kept is not None):
                 self._known[want] = kept if kept is not None else torch.empty(0)
         real = SourceSubject(self.source, self.networks, self.seed)
@@ -167,7 +167,7 @@ class Examination(Exam):
         for sum_ in sums:
             self._known[sum_.want] = kept = sum_.kept(self.world, sum_.want.count)
             if sum_.want.of == "real" and self.world.main:
-                store_statistics(self, sum_.want, kept)
+                store_statistics(self.cache, self._key(sum_.want), kept)
 
     def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
         """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""
@@ -184,6 +184,9 @@ class Examination(Exam):
     def _clip(self, want: SampleRequest) -> SampleRequest:
         there = len(self.source) if want.of == "real" else self.subject.most
         return want if there is None or want.count <= there else SampleRequest(want.view, there, want.of, want.keep)
+
+    def _key(self, want: SampleRequest) -> str:
+        return statistics_key(self.source, want, self.network(want.view.features) if want.view.features else None)
 
     def real(self, numbers: Sequence[int]) -> Tensor:
         """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""

@@ -98,8 +98,7 @@ class EvaluationCallback(Callback):
             session.log(some, dict.fromkeys(some, how))
 
     def _keep_best(self, session: Session, values: Mapping[str, float]) -> None:
-        value = math.nan if self.best is None else values.get(self.best, math.nan)
-        if not math.isfinite(value):
+        if self.best is None or not math.isfinite(value := values.get(self.best, math.nan)):
             return
         sign = 1 if metric_directions(self._now).get(self.best) == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:

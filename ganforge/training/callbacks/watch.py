@@ -59,9 +59,7 @@ class WatchCallback(Callback):
             wish = torch.tensor(float(following), device=accelerator.device)
             following = int(accelerator.reduce(wish, reduction="sum").item())
         if following:
-            found = [
-                case.finding for case in asked if FOLLOWING.index(case.action) == following
-            ]
+            found = [case.finding for case in asked if FOLLOWING.index(case.action) == following]
             name, text, tries = (found[0].name, found[0].symptom, found[0].remedies) if found else ("", "", ())
             session.decision = Decision(FOLLOWING[following], name, text, session.images, tries)
 
