@@ -21,7 +21,6 @@ def find_divergence(
 
     Args:
         game: whose modules are looked at while they work; what they keep (running statistics, tallies) moves on.
-        batch: that was given.
         objective: plays the forward as it was played, the same draws included; returns the terms.
 
     Returns:
@@ -116,9 +115,7 @@ def divergence_error(
 
     Args:
         where: the round and the turn, in words.
-        player: whose turn it was.
         gradients: of its parameters, by name; their norm is not finite.
-        terms: means, by name.
         look: plays the forward once more and looks closely, as `find_divergence` does.
     """
     said = ", ".join(f"{name} = {value.item():.4g}" for name, value in terms.items())

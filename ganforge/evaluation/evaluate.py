@@ -24,12 +24,9 @@ class MetricValue:
     """A named value, once for each seed.
 
     Args:
-        name: of the value.
         metric: kind of the metric that told it.
         better: which way.
         seeds: that the samples were drawn with.
-        values: one for each seed.
-        receipts: of each.
     """
 
     name: str
@@ -79,8 +76,6 @@ def evaluate(
 
     Args:
         subject_of: whose samples, by the seed that they are drawn with.
-        reference: real samples.
-        metrics: what to measure.
         seeds: at least one.
         networks: feature networks, built once.
         cache: a folder for reference statistics.
@@ -93,7 +88,7 @@ def evaluate(
         GanforgeError: a metric cannot be measured here (its kind is named), or none can.
     """
     world = world or World()
-    first = Examination(subject_of(seeds[0]), reference, networks.device, cache, seeds[0], networks=networks)
+    first = Examination(subject_of(seeds[0]), reference, networks, cache, seeds[0])
     possible: list[Metric] = []
     for metric in metrics:
         with leaving_out(on_left_out), _named(metric):
@@ -101,9 +96,7 @@ def evaluate(
             possible.append(metric)
     found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
-        exam = Examination(
-            subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell, world=world
-        )
+        exam = Examination(subject_of(seed), reference, networks, cache, seed, tell=tell, world=world)
         exam.gather(want for metric in possible for want in metric.requests(reference))
         left: list[Metric] = []
         for number, metric in enumerate(metrics):

@@ -68,18 +68,14 @@ class _Sum:
 class Examination(Exam):
     """Samples of a subject (a game, or a data set) under examination, beside real ones of a reference.
 
-    `take` says what all metrics want to know and gathers it; then each may ask. A row depends on the weights, the seed
+    `gather` takes what all metrics want to know; then each may ask. A row depends on the weights, the seed
     and its sample's number, and not on how many samples are taken or how many processes there are. The game is put in
     evaluation mode only while it is asked, and every module gets back the mode that it had.
 
     Args:
-        subject: whose samples are examined.
-        source: the reference data.
-        device: to look on.
         cache: a folder for reference statistics, shared by runs.
         seed: of the latents and whatever else is drawn at random.
         world: over which processes the work is spread; the main one keeps the rows.
-        networks: feature networks that were built before.
         tell: is told, batch by batch, whose samples are looked at, how many were, and how many will be.
         stop: whether this process was asked for an end; looked at between batches.
     """
@@ -88,19 +84,17 @@ class Examination(Exam):
         self,
         subject: Subject,
         source: Source,
-        device: torch.device,
+        networks: FeatureNetworks,
         cache: Path,
         seed: int = 0,
         *,
         world: World | None = None,
-        networks: FeatureNetworks | None = None,
         tell: Callable[[Side, int, int], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> None:
-        self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
-        self.world = world or World()
-        self.networks = networks or FeatureNetworks(device)
-        self.tell, self.stop = tell, stop
+        self.subject, self.source, self.networks, self.cache, self.seed = subject, source, networks, cache, seed
+        self.world, self.tell, self.stop = world or World(), tell, stop
+        self.device = networks.device
         self._known: dict[SampleRequest, Statistics] = {}
 
     def gather(self, wants: Iterable[SampleRequest]) -> None:
@@ -108,7 +102,7 @@ class Examination(Exam):
 
         Raises:
             GanforgeError: a sample is NaN or infinite, or features cannot be had or do not look at such samples.
-            CutShortError: some process was asked for an end.
+            EvaluationInterruptedError: some process was asked for an end.
         """
         wants = [want for want in dict.fromkeys(self._clip(want) for want in wants) if want not in self._known]
         for want in wants:

@@ -100,9 +100,7 @@ def open_reference(data: Dataset, spec: DataSpec, cache: Path, key: str = "refer
     """Open what metrics compare with, and see that its samples are like those of a game.
 
     Args:
-        data: the recipe's, or those that a command names.
         spec: of the data that the game is built for.
-        cache: a folder for decoded data.
         key: what named them, for messages.
 
     Raises:

@@ -66,9 +66,6 @@ def turn_remedies(recipe: Recipe, session: Session, turn: str, layer: str | None
     """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result.
 
     Args:
-        recipe: that is played.
-        session: at play.
-        turn: in which memory ran out.
         layer: that was at work then: its player is the one to make narrower.
     """
     runner, run = session.runner, recipe.run

@@ -36,7 +36,6 @@ class Outcome:
     """How a run ended.
 
     Args:
-        session: as it was then.
         status: finished; failed, where a monitor's finding ended it; killed, where a signal did.
         reason: in a sentence; None where it finished.
         remark: a sentence about tracking, where there is something to say.
@@ -69,10 +68,7 @@ def train_run(
     """Play a recipe in a folder until it is over, stopped, or ended by what a monitor found.
 
     Args:
-        recipe: what to play.
         folder: of the run; a new one, or that of the run to go on with.
-        catalogue: the installed components.
-        accelerator: of Accelerate.
         reporter: is told how it goes, on the main process.
         signals: entered; the first signal asks for an end, see `Signals`.
         callbacks: more of them, which run before monitors look at the log and before checkpoints are saved.

@@ -29,9 +29,7 @@ class Decision:
     """What is to follow from something that was found.
 
     Args:
-        action: stop, or roll-back.
         name: of the finding.
-        text: what was found, in a sentence.
         images: shown when it was first seen.
         remedies: recipe overrides to try.
     """
@@ -69,12 +67,10 @@ class Session:
     """One run: its runner, its data, its folder and who is told.
 
     Args:
-        recipe: resolved.
         source: real samples that are learnt from.
         reference: real samples that metrics compare with.
         sampler: the order of the source.
         tracker: where numbers are written; on processes other than the main one it does nothing.
-        folder: of the run.
         cache: a folder for decoded data and reference statistics.
         installed: the components that there are, which know what may help where the run fails.
         metrics: the newest value of every metric.

@@ -23,7 +23,6 @@ class Transfer:
         taken: names of tensors that it took over.
         fresh: what stays as it was initialised, each with shapes and the reason.
         unused: names of tensors that found no place.
-        origin: of the weights, in words.
     """
 
     taken: tuple[str, ...]

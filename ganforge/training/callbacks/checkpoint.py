@@ -13,7 +13,6 @@ class CheckpointCallback(Callback):
     """Saves a checkpoint, keeps the newest ones and the best.
 
     Args:
-        every_images: images shown between checkpoints.
         keep: how many of the newest are kept.
         best: the name of the metric value whose best checkpoint is kept too, if any.
         for_good: images shown between checkpoints that are never deleted, if any are not to be.

@@ -26,7 +26,6 @@ class EvaluationCallback(Callback):
     All that are due look at the same samples, made in one pass that all processes share; the main one makes values.
 
     Args:
-        metrics: of the recipe.
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
@@ -57,7 +56,7 @@ class EvaluationCallback(Callback):
         """Measure what is due.
 
         Raises:
-            CutShortError: some process was asked for an end; nothing was written.
+            EvaluationInterruptedError: some process was asked for an end; nothing was written.
         """
         runner, world = session.runner, World(session.runner.accelerator)
         assert self._networks is not None
@@ -69,11 +68,10 @@ class EvaluationCallback(Callback):
             exam = Examination(
                 subject,
                 session.reference,
-                runner.accelerator.device,
+                self._networks,
                 session.cache,
                 runner.seed,
                 world=world,
-                networks=self._networks,
                 stop=session.stop,
             )
             exam.gather(want for metric in self._now for want in metric.requests(session.reference))

@@ -27,8 +27,6 @@ class GridCallback(Callback):
     """Draws the same latents again and again into `grids/`, and the real samples once.
 
     Args:
-        every_images: images shown between pictures.
-        samples: in a picture.
         truncation: in (0, 1].
     """
 

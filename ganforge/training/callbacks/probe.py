@@ -28,7 +28,6 @@ def overfit_reading(session: Session, held_out: Source, count: int) -> dict[str,
 
     Args:
         session: at play; its game must score samples (`Game.score`).
-        held_out: real samples that are never trained on.
         count: samples of each kind.
     """
     with session.runner.averaged() as game:
@@ -54,12 +53,11 @@ PIECE = 4_096  # numbers of each weight that are compared with those of the line
 
 
 class ProbeCallback(Callback):
-    """Adds to the next line of the log; runs just before `Log`, as often.
+    """Adds to the next line of the log; runs just before `LogCallback`, as often.
 
     The same latents are drawn again and again from the averaged weights; the live game is not touched.
 
     Args:
-        every_images: images shown between lines.
         samples: at most so many; 0 = none.
         held_out: real samples that are never trained on, where there are any.
     """

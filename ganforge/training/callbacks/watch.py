@@ -18,10 +18,7 @@ class WatchCallback(Callback):
     """Shows new lines of the log to every monitor; runs after whatever writes lines.
 
     What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more,
-    it is left in `session.verdict`, on every process.
-
-    Args:
-        panel: the monitors of the run.
+    it is left in `session.decision`, on every process.
     """
 
     of_evaluation = True
