@@ -89,19 +89,16 @@ def evaluate(
     """
     world = world or World()
     first = Examination(subject_of(seeds[0]), reference, networks, cache, seeds[0])
-    possible: list[Metric] = []
-    for metric in metrics:
+    possible: dict[int, Metric] = {}  # by the number: two may be alike
+    for number, metric in enumerate(metrics):
         with leaving_out(on_left_out), _named(metric):
             first.check(metric.requests(reference))
-            possible.append(metric)
+            possible[number] = metric
     found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
         exam = Examination(subject_of(seed), reference, networks, cache, seed, tell=tell, world=world)
-        exam.gather(want for metric in possible for want in metric.requests(reference))
-        left: list[Metric] = []
-        for number, metric in enumerate(metrics):
-            if all(metric is not other for other in possible):
-                continue
+        exam.gather(want for metric in possible.values() for want in metric.requests(reference))
+        for number, metric in list(possible.items()):
             done = False
             if world.main:
                 with leaving_out(on_left_out), _named(metric):
@@ -110,9 +107,8 @@ def evaluate(
                     for name, value in measured.values.items():
                         found.setdefault((number, name), []).append((float(value), receipt))
                     done = True
-            if world.broadcast(done):
-                left.append(metric)
-        possible = left
+            if not world.broadcast(done):
+                del possible[number]
     if not possible:
         raise RecipeError(f"none of the metrics can be measured here; name others with {argument('metrics')}")
     _check_names(found)
@@ -121,7 +117,7 @@ def evaluate(
             name, metrics[number].kind, metrics[number].directions().get(name), tuple(seeds), *zip(*told, strict=True)
         )
         for (number, name), told in found.items()
-        if any(metrics[number] is metric for metric in possible)
+        if number in possible
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,11 +119,7 @@ class Examination(Exam):
                 self._pass(subject, missing)
 
     def check(self, wants: Iterable[SampleRequest]) -> None:
-        """See by one sample of each side whether what is wanted can be had; nothing is kept.
-
-        Raises:
-            GanforgeError: it cannot.
-        """
+        """See by one sample of each side whether what is wanted can be had, else raise a `GanforgeError`."""
         real = SourceSubject(self.source, self.networks, self.seed)
         for want in wants:
             if want.view.features is not None:
@@ -137,15 +133,16 @@ class Examination(Exam):
         longest: dict[View, int] = {}
         for want in wants:
             longest[want.view] = max(longest.get(want.view, 0), want.count)
+        most = max(longest.values())
+        kept_rows = {want.view for want in wants if want.keep == "rows"}
         size = max(1, min(MOST, NUMBERS // max(self.source.spec.size, 1)))
         with subject.examining(), torch.no_grad():
-            for first in range(0, max(longest.values()), size * self.world.world_size):
+            for first in range(0, most, size * self.world.world_size):
                 if self.stop is not None and self.world.any(self.stop()):
                     raise EvaluationInterruptedError
                 start = first + size * self.world.rank
                 seen = subject.batch(start, size)
                 told = {view: _finite(view, view.rows(seen), start) for view, n in longest.items() if first < n}
-                kept_rows = {sum_.want.view for sum_ in sums if sum_.want.keep == "rows"}
                 gathered = {view: self.world.gather(rows) for view, rows in told.items() if view in kept_rows}
                 for sum_ in sums:
                     view, count = sum_.want.view, sum_.want.count
@@ -156,7 +153,6 @@ class Examination(Exam):
                     elif self.world.main:
                         sum_.rows.append(gathered[view])
                 if self.tell is not None:
-                    most = max(longest.values())
                     self.tell(wants[0].of, min(first + size * self.world.world_size, most), most)
         for sum_ in sums:
             self._known[sum_.want] = kept = sum_.kept(self.world, sum_.want.count)
@@ -208,7 +204,9 @@ class Examination(Exam):
             "seed": self.seed,
             **self.subject.receipt(),
             **(self.networks.receipt(features) if features is not None else {}),
-            **versions(),
+            "ganforge": __version__,
+            "torch": str(torch.__version__),
+            "torch-fidelity": importlib.metadata.version("torch-fidelity"),
         }
 
 
@@ -219,12 +217,3 @@ def _finite(view: View, rows: Tensor, start: int) -> Tensor:
             "metric made of it means anything; sample an earlier checkpoint, or train with a lower learning rate"
         )
     return rows
-
-
-def versions() -> Mapping[str, str]:
-    """Return the versions that a value may depend on."""
-    return {
-        "ganforge": __version__,
-        "torch": str(torch.__version__),
-        "torch-fidelity": importlib.metadata.version("torch-fidelity"),
-    }

@@ -103,8 +103,7 @@ class GameSubject(Subject):
 def real_order(source: Source, order: int = ORDER) -> np.ndarray:
     """Return the indices of real samples in the one fixed, shuffled order that they are looked at in.
 
-    Args:
-        order: seed of the shuffle; only samples that are examined themselves, as generated ones are, have another.
+    Only samples that are examined themselves, as generated ones are, have another seed of the shuffle, `order`.
     """
     return Sampler(order, len(source)).permutation(0)
 

@@ -78,8 +78,7 @@ def assemble(
         installed=installed,
         start_weights=taken_over,
     )
-    keep = recipe.checkpoints
-    watched = recipe.diagnosis
+    keep, watched = recipe.checkpoints, recipe.diagnosis
     held_out = None if watched.held_out is None else _held_out(watched.held_out, source, runner.game, cache)
     for key, other in (("reference", reference), ("diagnosis.held_out", held_out)):
         for notice in () if other is None or other is source else other.notices:

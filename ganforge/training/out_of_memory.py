@@ -40,10 +40,10 @@ def explain_memory_shortage(
     """
     if isinstance(error, MemoryShortageError) and error.turn is None:
         return error  # of `ganforge.diagnosis.memory`, which says what helps
-    turn, layer = (error.turn, error.layer) if isinstance(error, MemoryShortageError) else (None, None)
+    turn, layer = None, None
     sizes: Mapping[str, str] = {}
     if isinstance(error, MemoryShortageError):
-        text = error.text
+        text, turn, layer = error.text, error.turn, error.layer
     else:
         shortage = shortage_of(error)
         if shortage is None:

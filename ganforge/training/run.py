@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,7 +204,6 @@ def resume_newest(session: Session) -> int | None:
     for reason in passed_over:
         session.reporter.say(f"passed over: {reason}")
         session.tracker.event(session.images, "notice", f"passed over: {reason}")
-    facts: Mapping[str, object] = checkpoint.facts
     try:
         session.restore(checkpoint.tensors, checkpoint.facts)
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
@@ -213,7 +212,7 @@ def resume_newest(session: Session) -> int | None:
             f"{path} does not fit this recipe ({' '.join(line.strip() for line in first[:3])}); resume with the recipe "
             f"that it was saved with, {RunLayout(session.folder).recipe}"
         ) from error
-    if facts["data"] != session.source.fingerprint:
+    if checkpoint.facts["data"] != session.source.fingerprint:
         session.reporter.say("the data set is not the one that this run began with: it changed, or its settings did")
     session.reporter.say(f"resumed at {session.images:,} images from {path}")
     return session.images
