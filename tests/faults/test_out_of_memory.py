@@ -272,7 +272,7 @@ def test_a_limit_of_the_system(tmp_path: Path, capfd: pytest.CaptureFixture[str]
         (torch.OutOfMemoryError(CUDA), "out of memory on the GPU: 2.5 GiB more were asked for"),
         (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), "out of memory on the GPU"),
         (
-            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublas`"),
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
             "out of memory on the GPU",
         ),
         (RuntimeError("std::bad_alloc"), "out of memory on the CPU"),
