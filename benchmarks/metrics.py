@@ -190,7 +190,7 @@ def by_us(
 
     def measure() -> list[float]:
         subject = GameSubject(game, source.spec, networks, 0)
-        exam = Examination(subject, source, torch.device("cpu"), folder, networks=networks)
+        exam = Examination(subject, source, networks, folder)
         exam.gather(want for metric in metrics for want in metric.requests(source))
         return [next(iter(metric.measure(exam).values.values())) for metric in metrics]
 

@@ -1,9 +1,9 @@
-"""What went wrong in a turn: the first thing that became NaN or infinite, or where memory ran out."""
+"""What went wrong in a turn: the first thing that became NaN or infinite."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
 
 import torch
 from accelerate import Accelerator
@@ -14,75 +14,53 @@ from ganforge.api.data import Batch
 from ganforge.errors import DivergedError
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """What was found.
-
-    Args:
-        text: in a sentence without a full stop.
-        term: the first term that is not finite, where one is.
-        layer: the path in the game of the first module whose output or gradient is not finite, where there is one.
-        data: the entry of the batch that is not finite, where one is.
-    """
-
-    text: str
-    term: str | None = None
-    layer: str | None = None
-    data: str | None = None
-
-
-def find_divergence(game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]) -> Divergence | None:
+def find_divergence(
+    game: nn.Module, batch: Batch, objective: Callable[[], Mapping[str, Tensor]]
+) -> DivergedError | None:
     """Look for what went wrong first: in the data, the weights, a layer's output, a term, or a layer's gradient.
 
     Args:
         game: whose modules are looked at while they work; what they keep (running statistics, tallies) moves on.
-        batch: that was given.
         objective: plays the forward as it was played, the same draws included; returns the terms.
 
     Returns:
-        None where all is finite this time; on another process it may not be.
+        The first, in a sentence without a full stop, with its term, layer or entry of the batch; None where all is
+        finite this time: on another process it may not be.
     """
     for name, values in batch.items():
         if not _finite(values):
             rows = (~torch.isfinite(values.flatten(1)).all(1)).nonzero()[:, 0].tolist()
             text = f"the batch itself: '{name}' holds NaN or infinity in {len(rows)} of {len(values)} samples"
-            return Divergence(text, data=name)
+            return DivergedError(text, data=name)
     for name, weight in game.named_parameters():
         if not _finite(weight):
-            return Divergence(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])
+            return DivergedError(f"the weights '{name}' hold NaN or infinity already", layer=name.rpartition(".")[0])
     with _FirstNonFinite(game) as witness, torch.enable_grad():
         terms = objective()
         term = next((name for name, value in terms.items() if not _finite(value)), None)
         if witness.output is not None:
             path, text = witness.output
-            return Divergence(f"{text}{f', and then term {term!r}' if term else ''}", term, path)
+            return DivergedError(f"{text}{f', and then term {term!r}' if term else ''}", term=term, layer=path)
         if term is not None:
-            return Divergence(f"term '{term}': what layers gave it was finite", term)
+            return DivergedError(f"term '{term}': what layers gave it was finite", term=term)
         loss = torch.stack([value.mean() for value in terms.values()]).sum()
         loss.backward()  # type: ignore[no-untyped-call]
     if witness.gradient is None:
         return None
     path, text = witness.gradient
-    return Divergence(text, layer=path)
+    return DivergedError(text, layer=path)
 
 
-class _FirstNonFinite:
+class _FirstNonFinite(ExitStack):
     """Looks at what every module gives, and at the gradients that come back to it; keeps the first that is wrong."""
 
     def __init__(self, game: nn.Module) -> None:
+        super().__init__()
         self.output: tuple[str, str] | None = None
         self.gradient: tuple[str, str] | None = None
-        self._modules = {path: module for path, module in game.named_modules() if path}
-        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
-
-    def __enter__(self) -> _FirstNonFinite:
-        for path, module in self._modules.items():
-            self._hooks.append(module.register_forward_hook(self._see(path)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        for path, module in game.named_modules():
+            if path:
+                self.callback(module.register_forward_hook(self._see(path)).remove)
 
     def _see(self, path: str) -> Callable[[nn.Module, object, object], None]:
         def look(module: nn.Module, given: object, made: object) -> None:
@@ -131,16 +109,14 @@ def divergence_error(
     player: str,
     gradients: Mapping[str, Tensor],
     terms: Mapping[str, Tensor],
-    look: Callable[[], Divergence | None],
+    look: Callable[[], DivergedError | None],
 ) -> DivergedError:
     """Return what went wrong on this process.
 
     Args:
         where: the round and the turn, in words.
-        player: whose turn it was.
         gradients: of its parameters, by name; their norm is not finite.
-        terms: means, by name.
-        look: plays the forward once more and looks closely; None where all is finite.
+        look: plays the forward once more and looks closely, as `find_divergence` does.
     """
     said = ", ".join(f"{name} = {value.item():.4g}" for name, value in terms.items())
     bad = [name for name, gradient in gradients.items() if not torch.isfinite(gradient).all()]
@@ -151,7 +127,7 @@ def divergence_error(
             f"than 32 bits can hold; the step was not taken. Its terms: {said}",
             player=player,
         )
-    found = look() or Divergence(ELSEWHERE)
+    found = look() or DivergedError(ELSEWHERE)
     return DivergedError(
         f"{where} is not finite; the step was not taken. What went wrong first: {found.text}. Its terms: {said}. "
         f"First parameters hit: {', '.join(bad[:3])}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''}",

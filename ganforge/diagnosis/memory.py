@@ -1,17 +1,16 @@
-"""How the C library keeps memory, which on a CPU decides a tenth of the speed, and what it looks like to run out."""
+"""What it looks like to run out of memory, and how to refuse what would not fit."""
 
 from __future__ import annotations
 
 import errno
 import math
-import os
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -21,38 +20,21 @@ from ganforge.errors import MemoryShortageError, format_bytes
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60}
 _ASKED = re.compile(r"(?:allocate|allocating) ([\d.]+) ?(bytes|[KMGTPE]iB)")
 _SIGNS = {  # of errors that are no torch.OutOfMemoryError, and whose memory it was
-    "can't allocate memory": "cpu",
-    "not enough memory": "cpu",
-    "bad_alloc": "cpu",
-    "out of memory": "cuda",
-    "ALLOC_FAILED": "cuda",
+    "can't allocate memory": "CPU",
+    "not enough memory": "CPU",
+    "bad_alloc": "CPU",
+    "out of memory": "GPU",
+    "ALLOC_FAILED": "GPU",
 }
 
 
-@dataclass(frozen=True)
-class Shortage:
-    """Memory that was asked for and could not be had.
-
-    Args:
-        device: whose memory: "cpu" or "cuda".
-        asked: bytes of the request that failed; None where nobody said.
-    """
-
-    device: str
-    asked: int | None
-
-    def __str__(self) -> str:
-        asked = "" if self.asked is None else f": {format_bytes(self.asked)} more were asked for"
-        return f"out of memory on the {'GPU' if self.device == 'cuda' else 'CPU'}{asked}"
-
-
-def shortage_of(error: BaseException) -> Shortage | None:
-    """Return what an error says of memory that ran out: PyTorch's, NumPy's, Python's or the system's; else None."""
+def shortage_of(error: BaseException) -> str | None:
+    """Return in words what an error says of memory that ran out: PyTorch's, NumPy's, Python's or the system's."""
     text = str(error)
     if isinstance(error, torch.OutOfMemoryError):
-        device: str | None = "cuda"
+        device: str | None = "GPU"
     elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        device = "cpu"
+        device = "CPU"
     elif isinstance(error, RuntimeError):
         device = next((device for sign, device in _SIGNS.items() if sign in text), None)
     else:
@@ -60,11 +42,11 @@ def shortage_of(error: BaseException) -> Shortage | None:
     if device is None:
         return None
     asked = _ASKED.search(text)
-    return Shortage(device, None if asked is None else int(float(asked[1]) * _UNITS[asked[2]]))
+    more = f": {format_bytes(int(float(asked[1]) * _UNITS[asked[2]]))} more were asked for" if asked else ""
+    return f"out of memory on the {device}{more}"
 
 
 SMALL = 2**26  # bytes that may be asked for without looking at what there is
-_MEMORY = Path("/proc/meminfo")
 _LIMITS = (  # of a container: how much it may take, how much it has taken
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
@@ -72,12 +54,8 @@ _LIMITS = (  # of a container: how much it may take, how much it has taken
 
 
 def available_memory() -> int:
-    """Return how many bytes of main memory can be had now; where the system does not tell, as many as there are."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    if _MEMORY.is_file():
-        table = dict(line.split(":", 1) for line in _MEMORY.read_text().splitlines() if ":" in line)
-        if "MemAvailable" in table:
-            found.append(int(table["MemAvailable"].split()[0]) * 1024)
+    """Return how many bytes of main memory can be had now."""
+    found: list[int] = [psutil.virtual_memory().available]
     for limit, taken in _LIMITS:
         if limit.is_file() and taken.is_file() and limit.read_text().strip().isdecimal():
             found.append(int(limit.read_text()) - int(taken.read_text()))
@@ -85,13 +63,7 @@ def available_memory() -> int:
 
 
 def check_memory(size: int, what: str, remedy: str) -> None:
-    """Raise a `MemoryShortageError` where `size` bytes are more than there is room for.
-
-    Args:
-        size: in bytes.
-        what: that would take them, in words.
-        remedy: what would help, in words.
-    """
+    """Raise a `MemoryShortageError` where `what` takes `size` bytes, more than there is room for."""
     if size > SMALL and size > (free := available_memory()):
         raise MemoryShortageError(
             f"{what} would take {format_bytes(size)}, and {format_bytes(free)} are free; {remedy}"
@@ -99,12 +71,7 @@ def check_memory(size: int, what: str, remedy: str) -> None:
 
 
 class MemoryGuard(TorchDispatchMode):
-    """While it is entered, a tensor is made only where there is memory for it.
-
-    Args:
-        what: is being made, in words.
-        remedy: what would help, in words.
-    """
+    """While it is entered, a tensor is made only where there is memory for it; see `check_memory`."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -135,53 +102,27 @@ def _size_of(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> list
     return None
 
 
-@dataclass(frozen=True)
-class FailingModule:
-    """Where an error came from.
+def failing_module(error: BaseException, game: nn.Module) -> tuple[str, str | None]:
+    """Return the innermost module of a game that was at work: for a text, ", at 'path' (Class)", and its path.
 
-    Args:
-        text: the path and class of a module, or "the backward pass".
-        path: of the module; None = the backward pass.
-    """
-
-    text: str
-    path: str | None = None
-
-
-def failing_module(error: BaseException, game: nn.Module) -> FailingModule | None:
-    """Return which module of a game an error came from; None = neither a module nor the backward pass.
-
-    Args:
-        error: with its traceback.
-        game: whose module it is, the innermost one that was at work.
+    Where it was the backward pass, there is no path; where it was neither, no text.
     """
     paths = {module: path for path, module in game.named_modules() if path}
-    found: FailingModule | None = None
+    found: tuple[str, str | None] = "", None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, nn.Module) and actor in paths:
-            found = FailingModule(f"'{paths[actor]}' ({type(actor).__name__})", paths[actor])
+            found = f", at '{paths[actor]}' ({type(actor).__name__})", paths[actor]
         elif frame.f_code.co_name == "backward" and frame.f_globals.get("__name__") == "torch.autograd":
-            found = FailingModule("the backward pass")
+            found = ", at the backward pass", None
     return found
 
 
 def turn_memory_error(error: BaseException, game: nn.Module, turn: str, when: str) -> MemoryShortageError | None:
-    """Return in words that memory ran out in a turn, having let go of what it had computed; None = it was not that.
-
-    Args:
-        error: that ended the turn.
-        game: at play.
-        turn: its name.
-        when: such as "after 64 images shown".
-    """
+    """Return in words that memory ran out in a turn, having let go of what it had computed; None = it was not that."""
     shortage = shortage_of(error)
     if shortage is None:
         return None
-    place = failing_module(error, game)
+    at, layer = failing_module(error, game)
     traceback.clear_frames(error.__traceback__)
-    return MemoryShortageError(
-        f"{shortage}, in turn '{turn}' {when}{f', at {place.text}' if place else ''}",
-        turn=turn,
-        layer=place.path if place else None,
-    )
+    return MemoryShortageError(f"{shortage}, in turn '{turn}' {when}{at}", turn=turn, layer=layer)

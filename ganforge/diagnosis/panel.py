@@ -19,8 +19,6 @@ class Case:
 
     Args:
         finding: as it was said first.
-        monitor: the kind that said it.
-        action: what is to follow.
         first: images shown when it was said first.
         last: and when it was said last.
         holds: it was still so when last looked.
@@ -45,7 +43,6 @@ class Panel:
 
     Args:
         monitors: in the order in which they are asked.
-        plan: of the run.
         action: what follows a failure where a monitor does not say otherwise.
         keep: all lines, which is needed where the run may be rolled back or is over; else only the newest.
     """

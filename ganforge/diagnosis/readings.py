@@ -83,7 +83,7 @@ ORDER = 0  # the seed of the shuffle: the same samples for every run
 
 def first_samples(source: Source, count: int) -> tuple[Tensor, Tensor | None]:
     """Return the first `count` samples of a fixed shuffle, images in [-1, 1], and their labels."""
-    batch = source.batch(_first(source, count))
+    batch = source.batch(np.sort(Sampler(ORDER, len(source)).permutation(0)[:count]))
     return to_float(batch["image"]).float(), batch.get("label")
 
 
@@ -132,16 +132,11 @@ def data_readings(source: Source) -> dict[str, float]:
 def _colours(images: Tensor) -> dict[str, float]:
     """Look at images [B, 3 or 4, H, W] in [-1, 1] whose first channel is taken for red and whose third for blue."""
     blueness = images[:, 2] - images[:, 0]
-    upper, lower = (
-        half.mean((1, 2)) for half in (blueness[:, : blueness.shape[1] // 2], blueness[:, -(blueness.shape[1] // 2) :])
-    )
+    half = blueness.shape[1] // 2
+    upper, lower = blueness[:, :half].mean((1, 2)), blueness[:, -half:].mean((1, 2))
     whole = blueness.mean((1, 2))
     return {
         "warm": float((whole < -CLEARLY).float().mean()),
         "cool": float((whole > CLEARLY).float().mean()),
         "sky": float((upper - lower).mean()),
     }
-
-
-def _first(source: Source, count: int) -> np.ndarray:
-    return np.sort(Sampler(ORDER, len(source)).permutation(0)[:count])

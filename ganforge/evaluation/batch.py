@@ -17,11 +17,7 @@ DRAW = "exam"  # what dice are rolled for
 
 
 class FeatureNetworks:
-    """Feature networks, each built once and kept on the device.
-
-    Args:
-        device: to look on.
-    """
+    """Feature networks, each built once and kept on the device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -44,9 +40,6 @@ class LazyExaminedBatch(ExaminedBatch):
 
     Args:
         roll: of whatever is drawn at random.
-        networks: that look at it.
-        samples: makes the samples.
-        labels: makes their labels.
         draw: makes what they are made of, for a purpose.
     """
 

@@ -24,12 +24,9 @@ class MetricValue:
     """A named value, once for each seed.
 
     Args:
-        name: of the value.
         metric: kind of the metric that told it.
         better: which way.
         seeds: that the samples were drawn with.
-        values: one for each seed.
-        receipts: of each.
     """
 
     name: str
@@ -79,8 +76,6 @@ def evaluate(
 
     Args:
         subject_of: whose samples, by the seed that they are drawn with.
-        reference: real samples.
-        metrics: what to measure.
         seeds: at least one.
         networks: feature networks, built once.
         cache: a folder for reference statistics.
@@ -93,22 +88,17 @@ def evaluate(
         GanforgeError: a metric cannot be measured here (its kind is named), or none can.
     """
     world = world or World()
-    first = Examination(subject_of(seeds[0]), reference, networks.device, cache, seeds[0], networks=networks)
-    possible: list[Metric] = []
-    for metric in metrics:
+    first = Examination(subject_of(seeds[0]), reference, networks, cache, seeds[0])
+    possible: dict[int, Metric] = {}  # by the number: two may be alike
+    for number, metric in enumerate(metrics):
         with leaving_out(on_left_out), _named(metric):
             first.check(metric.requests(reference))
-            possible.append(metric)
+            possible[number] = metric
     found: dict[tuple[int, str], list[tuple[float, Receipt]]] = {}
     for seed in seeds:
-        exam = Examination(
-            subject_of(seed), reference, networks.device, cache, seed, networks=networks, tell=tell, world=world
-        )
-        exam.gather(want for metric in possible for want in metric.requests(reference))
-        left: list[Metric] = []
-        for number, metric in enumerate(metrics):
-            if all(metric is not other for other in possible):
-                continue
+        exam = Examination(subject_of(seed), reference, networks, cache, seed, tell=tell, world=world)
+        exam.gather(want for metric in possible.values() for want in metric.requests(reference))
+        for number, metric in list(possible.items()):
             done = False
             if world.main:
                 with leaving_out(on_left_out), _named(metric):
@@ -117,9 +107,8 @@ def evaluate(
                     for name, value in measured.values.items():
                         found.setdefault((number, name), []).append((float(value), receipt))
                     done = True
-            if world.broadcast(done):
-                left.append(metric)
-        possible = left
+            if not world.broadcast(done):
+                del possible[number]
     if not possible:
         raise RecipeError(f"none of the metrics can be measured here; name others with {argument('metrics')}")
     _check_names(found)
@@ -128,7 +117,7 @@ def evaluate(
             name, metrics[number].kind, metrics[number].directions().get(name), tuple(seeds), *zip(*told, strict=True)
         )
         for (number, name), told in found.items()
-        if any(metrics[number] is metric for metric in possible)
+        if number in possible
     ]
 
 

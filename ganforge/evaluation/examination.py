@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from ganforge.api.metric import (
 from ganforge.distributed.world import World
 from ganforge.errors import GanforgeError
 from ganforge.evaluation.batch import FeatureNetworks
-from ganforge.evaluation.reference_cache import Statistics, load_statistics, store_statistics
+from ganforge.evaluation.reference_cache import Statistics, load_statistics, statistics_key, store_statistics
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject, real_order
 from ganforge.version import __version__
 
@@ -68,18 +68,14 @@ class _Sum:
 class Examination(Exam):
     """Samples of a subject (a game, or a data set) under examination, beside real ones of a reference.
 
-    `take` says what all metrics want to know and gathers it; then each may ask. A row depends on the weights, the seed
+    `gather` takes what all metrics want to know; then each may ask. A row depends on the weights, the seed
     and its sample's number, and not on how many samples are taken or how many processes there are. The game is put in
     evaluation mode only while it is asked, and every module gets back the mode that it had.
 
     Args:
-        subject: whose samples are examined.
-        source: the reference data.
-        device: to look on.
         cache: a folder for reference statistics, shared by runs.
         seed: of the latents and whatever else is drawn at random.
         world: over which processes the work is spread; the main one keeps the rows.
-        networks: feature networks that were built before.
         tell: is told, batch by batch, whose samples are looked at, how many were, and how many will be.
         stop: whether this process was asked for an end; looked at between batches.
     """
@@ -88,19 +84,17 @@ class Examination(Exam):
         self,
         subject: Subject,
         source: Source,
-        device: torch.device,
+        networks: FeatureNetworks,
         cache: Path,
         seed: int = 0,
         *,
         world: World | None = None,
-        networks: FeatureNetworks | None = None,
         tell: Callable[[Side, int, int], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> None:
-        self.subject, self.source, self.device, self.cache, self.seed = subject, source, device, cache, seed
-        self.world = world or World()
-        self.networks = networks or FeatureNetworks(device)
-        self.tell, self.stop = tell, stop
+        self.subject, self.source, self.networks, self.cache, self.seed = subject, source, networks, cache, seed
+        self.world, self.tell, self.stop = world or World(), tell, stop
+        self.device = networks.device
         self._known: dict[SampleRequest, Statistics] = {}
 
     def gather(self, wants: Iterable[SampleRequest]) -> None:
@@ -108,14 +102,14 @@ class Examination(Exam):
 
         Raises:
             GanforgeError: a sample is NaN or infinite, or features cannot be had or do not look at such samples.
-            CutShortError: some process was asked for an end.
+            EvaluationInterruptedError: some process was asked for an end.
         """
         wants = [want for want in dict.fromkeys(self._clip(want) for want in wants) if want not in self._known]
         for want in wants:
             if want.view.features is not None:
                 self.network(want.view.features)
         for want in [want for want in wants if want.of == "real"]:
-            kept = load_statistics(self, want) if self.world.main else None
+            kept = load_statistics(self.cache, self._key(want), want) if self.world.main else None
             if self.world.broadcast(kept is not None):
                 self._known[want] = kept if kept is not None else torch.empty(0)
         real = SourceSubject(self.source, self.networks, self.seed)
@@ -125,11 +119,7 @@ class Examination(Exam):
                 self._pass(subject, missing)
 
     def check(self, wants: Iterable[SampleRequest]) -> None:
-        """See by one sample of each side whether what is wanted can be had; nothing is kept.
-
-        Raises:
-            GanforgeError: it cannot.
-        """
+        """See by one sample of each side whether what is wanted can be had, else raise a `GanforgeError`."""
         real = SourceSubject(self.source, self.networks, self.seed)
         for want in wants:
             if want.view.features is not None:
@@ -143,15 +133,16 @@ class Examination(Exam):
         longest: dict[View, int] = {}
         for want in wants:
             longest[want.view] = max(longest.get(want.view, 0), want.count)
+        most = max(longest.values())
+        kept_rows = {want.view for want in wants if want.keep == "rows"}
         size = max(1, min(MOST, NUMBERS // max(self.source.spec.size, 1)))
         with subject.examining(), torch.no_grad():
-            for first in range(0, max(longest.values()), size * self.world.world_size):
+            for first in range(0, most, size * self.world.world_size):
                 if self.stop is not None and self.world.any(self.stop()):
                     raise EvaluationInterruptedError
                 start = first + size * self.world.rank
                 seen = subject.batch(start, size)
                 told = {view: _finite(view, view.rows(seen), start) for view, n in longest.items() if first < n}
-                kept_rows = {sum_.want.view for sum_ in sums if sum_.want.keep == "rows"}
                 gathered = {view: self.world.gather(rows) for view, rows in told.items() if view in kept_rows}
                 for sum_ in sums:
                     view, count = sum_.want.view, sum_.want.count
@@ -162,12 +153,11 @@ class Examination(Exam):
                     elif self.world.main:
                         sum_.rows.append(gathered[view])
                 if self.tell is not None:
-                    most = max(longest.values())
                     self.tell(wants[0].of, min(first + size * self.world.world_size, most), most)
         for sum_ in sums:
             self._known[sum_.want] = kept = sum_.kept(self.world, sum_.want.count)
             if sum_.want.of == "real" and self.world.main:
-                store_statistics(self, sum_.want, kept)
+                store_statistics(self.cache, self._key(sum_.want), kept)
 
     def rows(self, view: View, count: int, of: Side = "generated") -> Tensor:
         """Return the rows [N, ...] of a view that was wanted, on the CPU; real samples in one fixed, shuffled order."""
@@ -184,6 +174,9 @@ class Examination(Exam):
     def _clip(self, want: SampleRequest) -> SampleRequest:
         there = len(self.source) if want.of == "real" else self.subject.most
         return want if there is None or want.count <= there else SampleRequest(want.view, there, want.of, want.keep)
+
+    def _key(self, want: SampleRequest) -> str:
+        return statistics_key(self.source, want, self.network(want.view.features) if want.view.features else None)
 
     def real(self, numbers: Sequence[int]) -> Tensor:
         """Return real samples [B, *shape] by their number in the order of `rows`, on the CPU."""
@@ -211,7 +204,9 @@ class Examination(Exam):
             "seed": self.seed,
             **self.subject.receipt(),
             **(self.networks.receipt(features) if features is not None else {}),
-            **versions(),
+            "ganforge": __version__,
+            "torch": str(torch.__version__),
+            "torch-fidelity": importlib.metadata.version("torch-fidelity"),
         }
 
 
@@ -222,12 +217,3 @@ def _finite(view: View, rows: Tensor, start: int) -> Tensor:
             "metric made of it means anything; sample an earlier checkpoint, or train with a lower learning rate"
         )
     return rows
-
-
-def versions() -> Mapping[str, str]:
-    """Return the versions that a value may depend on."""
-    return {
-        "ganforge": __version__,
-        "torch": str(torch.__version__),
-        "torch-fidelity": importlib.metadata.version("torch-fidelity"),
-    }

@@ -22,12 +22,7 @@ def describe_data(data: Dataset) -> str:
 
 
 def describe_reference(data: Dataset, reference: Dataset | None) -> str:
-    """Return what receipts say that generated samples are compared with.
-
-    Args:
-        data: what is learnt from.
-        reference: what is compared with; None = the same.
-    """
+    """Return what receipts say that generated samples are compared with: `reference`; None = what is learnt from."""
     return f"training data: {describe_data(data)}" if reference is None else describe_data(reference)
 
 

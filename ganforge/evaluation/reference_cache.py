@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from pydantic import BaseModel
@@ -19,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ganforge.api.data import Source
-from ganforge.api.metric import FeatureBuilder, FeatureNetwork, Moments, SampleRequest, View
+from ganforge.api.metric import FeatureNetwork, Moments, SampleRequest, View
 from ganforge.version import __version__
 
 VERSION = 2  # of how rows and moments are computed; raise it when that changes
@@ -29,25 +28,9 @@ Statistics = Tensor | Moments
 _log = logging.getLogger(__name__)
 
 
-class ReferenceContext(Protocol):
-    """What decides which statistics are meant."""
-
-    @property
-    def source(self) -> Source:
-        """The real samples."""
-
-    @property
-    def cache(self) -> Path:
-        """The folder."""
-
-    def network(self, features: FeatureBuilder) -> FeatureNetwork:
-        """Return the network of a features component."""
-
-
-def load_statistics(place: ReferenceContext, want: SampleRequest) -> Statistics | None:
+def load_statistics(cache: Path, key: str, want: SampleRequest) -> Statistics | None:
     """Return what was kept of real samples; None where there is nothing that is whole."""
-    key = _key(place, want)
-    path = _path(place.cache, key)
+    path = _path(cache, key)
     if not path.exists():
         return None
     try:
@@ -86,16 +69,15 @@ def _fits(tensors: Mapping[str, Tensor], count: int) -> bool:
     return doubles and mean.dim() == 1 and covariance.shape == (len(mean), len(mean))
 
 
-def store_statistics(place: ReferenceContext, want: SampleRequest, kept: Statistics) -> None:
+def store_statistics(cache: Path, key: str, kept: Statistics) -> None:
     """Keep what was found out about real samples, unless it is very large."""
-    key = _key(place, want)
     if isinstance(kept, Moments):
         tensors = {"mean": torch.from_numpy(kept.mean), "covariance": torch.from_numpy(kept.covariance)}
     else:
         tensors = {"rows": kept.contiguous()}
     if sum(tensor.nbytes for tensor in tensors.values()) > MOST:
         return
-    path = _path(place.cache, key)
+    path = _path(cache, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     os.close(handle)
@@ -106,14 +88,14 @@ def store_statistics(place: ReferenceContext, want: SampleRequest, kept: Statist
         Path(name).unlink(missing_ok=True)
 
 
-def _key(place: ReferenceContext, want: SampleRequest) -> str:
-    network = None if want.view.features is None else place.network(want.view.features)
+def statistics_key(source: Source, want: SampleRequest, network: FeatureNetwork | None) -> str:
+    """Return all that statistics depend on: the real samples, what is wanted of them, and the network that looks."""
     return json.dumps(
         {
             "version": VERSION,
             "ganforge": __version__,
             "torch": str(torch.__version__),
-            "reference": place.source.fingerprint,
+            "reference": source.fingerprint,
             "count": want.count,
             "keep": want.keep,
             "view": _identity(want.view),

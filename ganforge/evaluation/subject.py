@@ -47,8 +47,6 @@ class GameSubject(Subject):
 
     Args:
         game: averaged weights are swapped in by the caller.
-        spec: of its data.
-        networks: that look at it.
         seed: of the latents and whatever else is drawn at random.
         truncation: in (0, 1]; see `Game.sample`.
         ema: whether averaged weights are swapped in, for the receipt.
@@ -105,9 +103,7 @@ class GameSubject(Subject):
 def real_order(source: Source, order: int = ORDER) -> np.ndarray:
     """Return the indices of real samples in the one fixed, shuffled order that they are looked at in.
 
-    Args:
-        source: the samples.
-        order: seed of the shuffle; only samples that are examined themselves, as generated ones are, have another.
+    Only samples that are examined themselves, as generated ones are, have another seed of the shuffle, `order`.
     """
     return Sampler(order, len(source)).permutation(0)
 
@@ -116,8 +112,6 @@ class SourceSubject(Subject):
     """Samples of a data set, in one fixed, shuffled order.
 
     Args:
-        source: the data.
-        networks: that look at it.
         seed: of whatever views draw at random.
         order: see `real_order`.
     """

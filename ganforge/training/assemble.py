@@ -64,10 +64,12 @@ def assemble(
     check_batch(runner, source.spec)
     warn_of_split_groups(runner, reporter)
     taken_over = _begin(runner, reporter) if fresh else {}
+    reference = source if recipe.reference is None else open_reference(recipe.reference, source.spec, cache)
     session = Session(
         recipe=recipe,
         runner=runner,
         source=source,
+        reference=reference,
         sampler=Sampler(recipe.seed, len(source)),
         tracker=tracker,
         folder=folder,
@@ -75,13 +77,11 @@ def assemble(
         reporter=reporter,
         installed=installed,
         start_weights=taken_over,
-        other_reference=None if recipe.reference is None else open_reference(recipe.reference, source.spec, cache),
     )
-    keep = recipe.checkpoints
-    watched = recipe.diagnosis
+    keep, watched = recipe.checkpoints, recipe.diagnosis
     held_out = None if watched.held_out is None else _held_out(watched.held_out, source, runner.game, cache)
-    for key, other in (("reference", session.other_reference), ("diagnosis.held_out", held_out)):
-        for notice in () if other is None else other.notices:
+    for key, other in (("reference", reference), ("diagnosis.held_out", held_out)):
+        for notice in () if other is None or other is source else other.notices:
             reporter.say(f"{key}: {notice}")
     every = recipe.run.log_every_images
     callbacks: list[Callback] = [ProbeCallback(every, watched.samples, held_out), LogCallback(every)]
@@ -99,9 +99,7 @@ def open_reference(data: Dataset, spec: DataSpec, cache: Path, key: str = "refer
     """Open what metrics compare with, and see that its samples are like those of a game.
 
     Args:
-        data: the recipe's, or those that a command names.
         spec: of the data that the game is built for.
-        cache: a folder for decoded data.
         key: what named them, for messages.
 
     Raises:

@@ -29,7 +29,6 @@ def make_accelerator(device: str, precision: str, processes: int | None = None) 
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "no" or "bf16".
-        processes: as many as were asked for, if anything was said.
 
     Raises:
         GanforgeError: the device is not there, or not as many processes came as were started.

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ganforge.api.game import EmaRecipe
 from ganforge.api.schedule import value_at
 from ganforge.errors import MemoryShortageError
 from ganforge.recipes.recipe import Recipe
-from ganforge.storage.folders import cache_folder
-from ganforge.tracking import NoTracker
-from ganforge.training.assemble import assemble
 from ganforge.training.build import make_accelerator
 from ganforge.training.out_of_memory import explain_memory_shortage
-from ganforge.training.profiling import Profile, profile
+from ganforge.training.profiling import profile, total_bytes
 from ganforge.training.reporter import Reporter
+from ganforge.training.run import dry_run
 from ganforge.training.session import Session
 
 
 def check_recipe(recipe: Recipe, device: str, reporter: Reporter) -> dict[str, Any]:
     """Build what a recipe describes and play a few rounds; nothing is written but decoded data in the cache.
-
-    Args:
-        recipe: to check.
-        device: auto, cpu or cuda.
-        reporter: is told how it goes.
 
     Returns:
         All that was found out, as JSON takes it; memory in bytes, times in seconds.
@@ -33,16 +25,11 @@ def check_recipe(recipe: Recipe, device: str, reporter: Reporter) -> dict[str, A
     Raises:
         GanforgeError: whatever would keep the recipe from being trained, want of memory included.
     """
-    cache = cache_folder()
     session: Session | None = None
     try:
-        source = recipe.data.open(cache)
-        accelerator = make_accelerator(device, recipe.run.precision)
-        session, _ = assemble(
-            recipe, accelerator, source, folder=Path("-"), cache=cache, tracker=NoTracker(), reporter=reporter
-        )
+        session = dry_run(recipe, make_accelerator(device, recipe.run.precision), reporter)
         reporter.say("playing a few rounds ...")
-        return _describe(session, profile(session))
+        return _describe(session, *profile(session))
     except (RuntimeError, MemoryError, MemoryShortageError) as error:
         short = explain_memory_shortage(error, recipe, session)
         if short is None or short is error:
@@ -50,7 +37,7 @@ def check_recipe(recipe: Recipe, device: str, reporter: Reporter) -> dict[str, A
         raise short from error
 
 
-def _describe(session: Session, measured: Profile) -> dict[str, Any]:
+def _describe(session: Session, memory: dict[str, int], speed: dict[str, float]) -> dict[str, Any]:
     recipe, runner, spec = session.recipe, session.runner, session.source.spec
     players = {}
     for name, player in runner.players.items():
@@ -72,7 +59,7 @@ def _describe(session: Session, measured: Profile) -> dict[str, Any]:
                 if turn.player == name
             ],
         }
-    keep = recipe.checkpoints
+    checkpoint, keep = total_bytes(session.state()[0].values()), recipe.checkpoints
     kept = keep.keep + (keep.best is not None)
     kept += recipe.run.images // keep.for_good_every_images if keep.for_good_every_images else 0
     return {
@@ -88,25 +75,10 @@ def _describe(session: Session, measured: Profile) -> dict[str, Any]:
         "batch": runner.batch,
         "device": runner.accelerator.device.type,
         "precision": recipe.run.precision,
-        "memory": {
-            "weights": measured.weights,
-            "optimizers": measured.optimizers,
-            "averages": measured.averages,
-            "peak": measured.peak,
-            "peak_before_the_first_round": measured.before,
-        },
-        "speed": {
-            "images_per_second": measured.images_per_second,
-            "seconds_per_round": measured.seconds,
-            "seconds_of_the_slowest_round": measured.slowest,
-            "rounds_timed": measured.rounds,
-        },
-        "run": {"images": recipe.run.images, "seconds": recipe.run.images / measured.images_per_second},
-        "disk": {
-            "checkpoint": measured.checkpoint,
-            "checkpoints_kept": kept,
-            "checkpoints": measured.checkpoint * kept,
-        },
+        "memory": memory,
+        "speed": speed,
+        "run": {"images": recipe.run.images, "seconds": recipe.run.images / speed["images_per_second"]},
+        "disk": {"checkpoint": checkpoint, "checkpoints_kept": kept, "checkpoints": checkpoint * kept},
     }
 
 

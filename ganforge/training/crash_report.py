@@ -25,10 +25,7 @@ def explain(
     """Return an error in words for one that is none.
 
     Args:
-        error: as it was caught.
         catalogue: the installed plugins; None = as they are now.
-        recipe: what was to be played, where there is one.
-        session: at play, where there is one.
 
     Returns:
         None where there are no better words than its own: most likely a mistake in ganforge itself.

@@ -25,7 +25,6 @@ def train(
     """Play until all images of the recipe were shown, or until `stop()` is true on any process.
 
     Args:
-        session: the run, new or resumed.
         callbacks: run in this order after a round in which they are due.
         stop: asked between rounds, and between the batches of an evaluation; when it says so, a checkpoint is saved and
             the loop ends. An evaluation that was cut short is done when the run goes on. Before the first round there

@@ -40,17 +40,17 @@ def explain_memory_shortage(
     """
     if isinstance(error, MemoryShortageError) and error.turn is None:
         return error  # of `ganforge.diagnosis.memory`, which says what helps
-    turn, layer = (error.turn, error.layer) if isinstance(error, MemoryShortageError) else (None, None)
+    turn, layer = None, None
     sizes: Mapping[str, str] = {}
     if isinstance(error, MemoryShortageError):
-        text = error.text
+        text, turn, layer = error.text, error.turn, error.layer
     else:
         shortage = shortage_of(error)
         if shortage is None:
             return None
         where, sizes = _where(error, session)
-        place = None if session is None else failing_module(error, session.runner.game)
-        text = f"{shortage}, {where}{f', at {place.text}' if place else ''}"
+        at = "" if session is None else failing_module(error, session.runner.game)[0]
+        text = f"{shortage}, {where}{at}"
     tries: list[Remedy] = []
     if recipe is not None:
         if turn is not None and session is not None:
@@ -66,9 +66,6 @@ def turn_remedies(recipe: Recipe, session: Session, turn: str, layer: str | None
     """Yield what makes a turn need less: smaller parts of the same batch first, since they change no result.
 
     Args:
-        recipe: that is played.
-        session: at play.
-        turn: in which memory ran out.
         layer: that was at work then: its player is the one to make narrower.
     """
     runner, run = session.runner, recipe.run
@@ -149,7 +146,7 @@ def _where(error: BaseException, session: Session | None) -> tuple[str, Mapping[
     for frame, _ in traceback.walk_tb(error.__traceback__):
         actor = frame.f_locals.get("self")
         if isinstance(actor, Callback):
-            return actor.activity, actor.memory_settings()
+            return actor.activity, actor.memory_settings
         if isinstance(actor, Session) and frame.f_code.co_name == "next_batch":
             return "while a batch was read", {BATCH: FEWER}
         if isinstance(actor, Dataset):

@@ -26,10 +26,8 @@ class Player:
     """What the runner needs to let one child of the game take a step.
 
     Args:
-        name: of the child of the game.
         network: that child; constraints have been attached. Weights that require no gradient are frozen for good.
-        recipe: of the player.
-        step_fraction: of its steps that are not lazy, see `main_share`.
+        step_fraction: of its steps that are not lazy, see `main_step_fraction`.
     """
 
     def __init__(self, name: str, network: nn.Module, recipe: PlayerRecipe, step_fraction: float) -> None:
@@ -43,7 +41,7 @@ class Player:
     def step(self, images: int, lr_factor: float = 1.0) -> None:
         """Step down the gradient, `images` having been shown before this round; then apply the constraints.
 
-        `calm` multiplies the learning rate.
+        `lr_factor` multiplies the learning rate.
         """
         self.recipe.optimizer.adjust(self.optimizer, images, self.step_fraction)
         if lr_factor != 1:

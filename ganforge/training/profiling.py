@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import torch
 
@@ -16,38 +16,7 @@ from ganforge.training.session import Session
 LONGEST = 10_000  # rounds of a cycle that are looked at
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What a few rounds told.
-
-    Args:
-        rounds: that were timed.
-        cycle: rounds after which the turns repeat.
-        seconds: of a round, the mean over a cycle.
-        slowest: seconds of the round in which most turns are due.
-        images_per_second: over all processes.
-        weights: bytes of parameters and buffers.
-        optimizers: bytes of their state.
-        averages: bytes of averaged weights.
-        checkpoint: bytes of the tensors of a checkpoint.
-        peak: bytes of memory at most: allocated on the GPU, or of the whole process on a CPU.
-        before: the same before the first round.
-    """
-
-    rounds: int
-    cycle: int
-    seconds: float
-    slowest: float
-    images_per_second: float
-    weights: int
-    optimizers: int
-    averages: int
-    checkpoint: int
-    peak: int
-    before: int
-
-
-def profile(session: Session, seconds: float = 5.0) -> Profile:
+def profile(session: Session, seconds: float = 5.0) -> tuple[dict[str, int], dict[str, float]]:
     """Play for a while, on the live game, and measure.
 
     Every combination of due turns is played once to warm up and at least once more, so that lazy turns count by their
@@ -57,6 +26,10 @@ def profile(session: Session, seconds: float = 5.0) -> Profile:
     Args:
         session: new; what it becomes is not meant to be kept.
         seconds: for the timed rounds, roughly.
+
+    Returns:
+        Bytes of memory by what takes them (peaks: allocated on the GPU, or of the whole process on a CPU), and how fast
+        it is, over all processes.
 
     Raises:
         DivergedError: a gradient was not finite.
@@ -77,20 +50,22 @@ def profile(session: Session, seconds: float = 5.0) -> Profile:
     means = {names: sum(found) / len(found) for names, found in times.items()}
     mean = sum(means[names] * count for names, count in share.items()) / cycle
     players = runner.players.values()
-    tensors, _ = session.state()
-    return Profile(
-        rounds=sum(len(found) for found in times.values()),
-        cycle=cycle,
-        seconds=mean,
-        slowest=max(means.values()),
-        images_per_second=runner.batch / mean,
-        weights=_bytes([*runner.game.parameters(), *runner.game.buffers()]),
-        optimizers=_bytes([value for player in players for value in _state_of(player.optimizer)]),
-        averages=_bytes([v for player in players if player.ema for v in player.ema.average.state_dict().values()]),
-        checkpoint=_bytes(list(tensors.values())),
-        peak=_memory(runner.accelerator.device),
-        before=before,
-    )
+    averages = [player.ema.average.state_dict() for player in players if player.ema]
+    states = [state for player in players for state in player.optimizer.state.values()]
+    memory = {
+        "weights": total_bytes([*runner.game.parameters(), *runner.game.buffers()]),
+        "optimizers": total_bytes(v for state in states for v in state.values() if isinstance(v, torch.Tensor)),
+        "averages": total_bytes(v for average in averages for v in average.values()),
+        "peak": _memory(runner.accelerator.device),
+        "peak_before_the_first_round": before,
+    }
+    speed = {
+        "images_per_second": runner.batch / mean,
+        "seconds_per_round": mean,
+        "seconds_of_the_slowest_round": max(means.values()),
+        "rounds_timed": sum(len(found) for found in times.values()),
+    }
+    return memory, speed
 
 
 def _time(session: Session, round_: int, images: int) -> float:
@@ -103,11 +78,8 @@ def _time(session: Session, round_: int, images: int) -> float:
     return time.perf_counter() - began
 
 
-def _state_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
-
-
-def _bytes(tensors: list[torch.Tensor]) -> int:
+def total_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Return how much memory tensors take."""
     return sum(tensor.nbytes for tensor in tensors)
 
 

@@ -28,9 +28,7 @@ def roll_back(session: Session, callbacks: Sequence[Callback], decision: Decisio
     deleted; the log keeps what happened.
 
     Args:
-        session: at play.
         callbacks: of the run; those that remember rounds are told.
-        decision: what asked for it.
 
     Returns:
         Whether there was a checkpoint, and not too many roll-backs before.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,22 +36,21 @@ class Outcome:
     """How a run ended.
 
     Args:
-        session: as it was then.
         status: finished; failed, where a monitor's finding ended it; killed, where a signal did.
         reason: in a sentence; None where it finished.
+        remark: a sentence about tracking, where there is something to say.
         seconds: that this process played.
         resumed_at: images shown when it went on; None where it began anew.
         store: that it was mirrored into; None for nowhere.
-        remark: a sentence about tracking, where there is something to say.
     """
 
     session: Session
     status: Status
     reason: str | None
+    remark: str | None
     seconds: float
     resumed_at: int | None
     store: Store | None
-    remark: str | None
 
 
 def train_run(
@@ -69,10 +68,7 @@ def train_run(
     """Play a recipe in a folder until it is over, stopped, or ended by what a monitor found.
 
     Args:
-        recipe: what to play.
         folder: of the run; a new one, or that of the run to go on with.
-        catalogue: the installed components.
-        accelerator: of Accelerate.
         reporter: is told how it goes, on the main process.
         signals: entered; the first signal asks for an end, see `Signals`.
         callbacks: more of them, which run before monitors look at the log and before checkpoints are saved.
@@ -85,9 +81,32 @@ def train_run(
     """
     tracker: RunFolder | NoTracker = RunFolder(folder) if accelerator.is_main_process else NoTracker()
     try:
-        run = _Run(recipe, folder, catalogue, accelerator, reporter, signals, tracker)
-        run.prepare(callbacks, resume=resume, seed_group=seed_group)
-        return run.play()
+        keep_freed_memory()
+        store, tracking = None, recipe.tracking
+        if tracking.kind != "none":
+            store = Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
+        cache = cache_folder()
+        session, (*earlier, watch, save) = assemble(
+            recipe,
+            accelerator,
+            recipe.data.open(cache),
+            folder=folder,
+            cache=cache,
+            tracker=tracker,
+            reporter=reporter,
+            monitors=monitors_of(recipe, catalogue),
+            installed=catalogue,
+            fresh=not (resume and list_checkpoints(RunLayout(folder).checkpoints)),
+        )
+        resumed_at = resume_newest(session) if resume else None
+        begun = {"recipe": recipe_digest(recipe), "data": session.source.fingerprint}
+        check_same_start(World(accelerator), begun | {"checkpoint": f"{session.images:,} images"})
+        signals.patient = True
+        if isinstance(tracker, RunFolder):
+            _begin_to_record(tracker, session, catalogue, store, seed_group, resume=resume)
+        began = time.monotonic()
+        ending = _play(session, [*earlier, *callbacks, watch, save], catalogue, signals)
+        return Outcome(session, *ending, time.monotonic() - began, resumed_at, store)
     except (RuntimeError, MemoryError, OSError) as error:  # before the run began
         short = None if is_peer_loss(error) else explain_memory_shortage(error, recipe, None)
         if short is None:
@@ -109,109 +128,66 @@ def dry_run(recipe: Recipe, accelerator: Accelerator, reporter: Reporter) -> Ses
     return session
 
 
-class _Run:
-    """One run on its way from `prepare` to the end of `play`."""
+def _begin_to_record(
+    tracker: RunFolder,
+    session: Session,
+    catalogue: Catalogue,
+    store: Store | None,
+    seed_group: str | None,
+    *,
+    resume: bool,
+) -> None:
+    """Write what the run is, and cut from its log what is played again."""
+    previous = tracker.previous
+    if resume and previous:
+        damaged = tracker.rewind(session.images or -1)  # at no images the start of the log is written again
+        if damaged:
+            session.reporter.say(f"damaged lines in the logs of {session.folder}, left out: {damaged:,}")
+    accelerator, source = session.runner.accelerator, session.source
+    device = accelerator.device.type
+    if device == "cuda":
+        device += f" ({torch.cuda.get_device_name(accelerator.device)})"
+    plugins = {entry.plugin.distribution: entry.plugin.version for entry in catalogue.entries}
+    seed_group = seed_group or previous.get("seed_group")
+    more = {"data": source.fingerprint}
+    more |= {"data_notices": "; ".join(source.notices)} if source.notices else {}
+    more |= {f"{name}_began_with": text for name, text in session.start_weights.items()}
+    more |= {"seed_group": seed_group} if seed_group else {}
+    digest = recipe_digest(session.recipe)
+    metadata = RunMetadata(device, digest, accelerator.num_processes, plugins, more=more)
+    tracker.begin(metadata, recipe_to_toml(session.recipe), store, resumed=resume and bool(previous))
 
-    session: Session
-    callbacks: list[Callback]
-    resumed_at: int | None
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        catalogue: Catalogue,
-        accelerator: Accelerator,
-        reporter: Reporter,
-        signals: Signals,
-        tracker: RunFolder | NoTracker,
-    ) -> None:
-        self.recipe, self.folder, self.catalogue, self.accelerator = recipe, folder, catalogue, accelerator
-        self.reporter, self.signals, self.tracker = reporter, signals, tracker
-        tracking = recipe.tracking
-        self.store = None
-        if tracking.kind != "none":
-            self.store = Store.of(tracking.uri, tracking.experiment, tracking.name or folder.name)
-
-    def prepare(self, callbacks: Sequence[Callback], *, resume: bool, seed_group: str | None) -> None:
-        """Build the session, go on from a checkpoint where that is wanted, and begin to record."""
-        keep_freed_memory()
-        cache = cache_folder()
-        checkpoints = RunLayout(self.folder).checkpoints
-        self.session, own = assemble(
-            self.recipe,
-            self.accelerator,
-            self.recipe.data.open(cache),
-            folder=self.folder,
-            cache=cache,
-            tracker=self.tracker,
-            reporter=self.reporter,
-            monitors=monitors_of(self.recipe, self.catalogue),
-            installed=self.catalogue,
-            fresh=not (resume and list_checkpoints(checkpoints)),
-        )
-        *earlier, watch, save = own
-        self.callbacks = [*earlier, *callbacks, watch, save]
-        self.resumed_at = resume_newest(self.session) if resume else None
-        images = self.session.images
-        begun = {"recipe": recipe_digest(self.recipe), "data": self.session.source.fingerprint}
-        check_same_start(World(self.accelerator), begun | {"checkpoint": f"{images:,} images"})
-        self.signals.patient = True
-        if isinstance(self.tracker, RunFolder):
-            previous = self.tracker.previous
-            if resume and previous:
-                damaged = self.tracker.rewind(images or -1)  # at no images the start of the log is written again
-                if damaged:
-                    self.reporter.say(f"damaged lines in the logs of {self.folder}, left out: {damaged:,}")
-            self.tracker.begin(
-                self._metadata(seed_group or previous.get("seed_group")),
-                recipe_to_toml(self.recipe),
-                self.store,
-                resumed=resume and bool(previous),
-            )
-
-    def play(self) -> Outcome:
-        """Play, and record how it ended, whatever happens."""
-        session, signals = self.session, self.signals
-        status: Status = "failed"
-        reason: str | None = "it was ended by an error"
-        began = time.monotonic()
-        try:
-            if train(session, self.callbacks, lambda: signals.asked, signals.interruptible):
-                status, reason = "finished", None
-            elif session.decision is not None:
-                reason = f"{session.decision.name}: {session.decision.text}"
-            else:
-                status, reason = "killed", f"stopped by {signals.name}"
-        except KeyboardInterrupt:
-            status, reason = "killed", "stopped at once by a second signal"
-        except (Exception, SystemExit) as error:
-            if is_peer_loss(error):
-                reason = "another process of the run ended"
-                raise LostError(reason) from error
-            explained = explain(error, self.catalogue, self.recipe, session)
-            if explained is None:
-                reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"
-                raise
-            reason = str(explained).partition("\n")[0]
-            if self.accelerator.is_main_process and (where := keep_traceback(error, self.folder)):
-                explained.add_note(where)
-            raise explained from error
-        finally:
-            remark = self.tracker.finish(status, reason)
-        return Outcome(session, status, reason, time.monotonic() - began, self.resumed_at, self.store, remark)
-
-    def _metadata(self, seed_group: str | None) -> RunMetadata:
-        device = self.accelerator.device.type
-        if device == "cuda":
-            device += f" ({torch.cuda.get_device_name(self.accelerator.device)})"
-        plugins = {entry.plugin.distribution: entry.plugin.version for entry in self.catalogue.entries}
-        source = self.session.source
-        more = {"data": source.fingerprint}
-        more |= {"data_notices": "; ".join(source.notices)} if source.notices else {}
-        more |= {f"{name}_began_with": text for name, text in self.session.start_weights.items()}
-        more |= {"seed_group": seed_group} if seed_group else {}
-        return RunMetadata(device, recipe_digest(self.recipe), self.accelerator.num_processes, plugins, more=more)
+def _play(
+    session: Session, callbacks: Sequence[Callback], catalogue: Catalogue, signals: Signals
+) -> tuple[Status, str | None, str | None]:
+    """Play, and record how it ended, whatever happens; return status, reason and the tracker's remark."""
+    status: Status = "failed"
+    reason: str | None = "it was ended by an error"
+    try:
+        if train(session, callbacks, lambda: signals.asked, signals.interruptible):
+            status, reason = "finished", None
+        elif session.decision is not None:
+            reason = f"{session.decision.name}: {session.decision.text}"
+        else:
+            status, reason = "killed", f"stopped by {signals.name}"
+    except KeyboardInterrupt:
+        status, reason = "killed", "stopped at once by a second signal"
+    except (Exception, SystemExit) as error:
+        if is_peer_loss(error):
+            reason = "another process of the run ended"
+            raise LostError(reason) from error
+        explained = explain(error, catalogue, session.recipe, session)
+        if explained is None:
+            reason = str(error) if isinstance(error, GanforgeError) else f"{type(error).__name__}: {error}"
+            raise
+        reason = str(explained).partition("\n")[0]
+        if session.main and (where := keep_traceback(error, session.folder)):
+            explained.add_note(where)
+        raise explained from error
+    finally:
+        remark = session.tracker.finish(status, reason)
+    return status, reason, remark
 
 
 def resume_newest(session: Session) -> int | None:
@@ -228,7 +204,6 @@ def resume_newest(session: Session) -> int | None:
     for reason in passed_over:
         session.reporter.say(f"passed over: {reason}")
         session.tracker.event(session.images, "notice", f"passed over: {reason}")
-    facts: Mapping[str, object] = checkpoint.facts
     try:
         session.restore(checkpoint.tensors, checkpoint.facts)
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
@@ -237,7 +212,7 @@ def resume_newest(session: Session) -> int | None:
             f"{path} does not fit this recipe ({' '.join(line.strip() for line in first[:3])}); resume with the recipe "
             f"that it was saved with, {RunLayout(session.folder).recipe}"
         ) from error
-    if facts["data"] != session.source.fingerprint:
+    if checkpoint.facts["data"] != session.source.fingerprint:
         session.reporter.say("the data set is not the one that this run began with: it changed, or its settings did")
     session.reporter.say(f"resumed at {session.images:,} images from {path}")
     return session.images

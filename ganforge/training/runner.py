@@ -16,11 +16,12 @@ from ganforge.api.dice import Roll, all_dice, derive_seed
 from ganforge.api.game import Game, Terms, Turn
 from ganforge.api.schedule import set_clocks
 from ganforge.api.tally import all_tallies
-from ganforge.diagnosis.divergence import Divergence, agree_on_error, divergence_error, find_divergence
+from ganforge.diagnosis.divergence import agree_on_error, divergence_error, find_divergence
 from ganforge.diagnosis.memory import turn_memory_error
 from ganforge.distributed.all_reduce import all_reduce
 from ganforge.distributed.sync_batchnorm import local_batchnorms
 from ganforge.errors import DivergedError
+from ganforge.evaluation.subject import evaluation_mode
 from ganforge.training.player import Player
 
 Report = dict[str, Tensor]  # name -> [], on the device
@@ -94,8 +95,15 @@ class Runner:
         report: Report = {}
         for turn in self.turns:
             if turn.due(self.round, self.images):
-                with self._enough_memory(turn):
+                try:
                     report |= self.take(turn, batch)
+                except (RuntimeError, MemoryError) as error:
+                    when = f"after {self.images:,} images shown (round {self.round})"
+                    short = turn_memory_error(error, self.game, turn.name, when)
+                    if short is None:
+                        raise
+                    self.players[turn.player].optimizer.zero_grad(set_to_none=True)
+                    raise short from error
         report |= self.game.readings()
         shown = self.batch
         self.round, self.images = self.round + 1, self.images + shown
@@ -134,9 +142,8 @@ class Runner:
 
     def _roll(self, purpose: str, micro: int) -> None:
         start, rows = self.starts[micro], self.rows // self.microbatches
-        chance = (
-            derive_seed(self.seed, "rollbacks", self.rollbacks) if self.rollbacks else self.seed
-        )  # after a roll-back, another chance
+        # after a roll-back, another chance
+        chance = derive_seed(self.seed, "rollbacks", self.rollbacks) if self.rollbacks else self.seed
         roll = Roll(chance, purpose, self.images, start, rows, self.batch)
         for path, dice in self._dice:
             dice.set_roll(path, roll)
@@ -153,7 +160,7 @@ class Runner:
         own = divergence_error(where, turn.player, gradients, report, lambda: self._autopsy(turn, batch))
         return agree_on_error(own, self.accelerator)
 
-    def _autopsy(self, turn: Turn, batch: Batch) -> Divergence | None:
+    def _autopsy(self, turn: Turn, batch: Batch) -> DivergedError | None:
         """Play the turn's forward once more and look closely, micro-batch by micro-batch."""
         for index, micro in enumerate(split_batch(batch, self.microbatches)):
 
@@ -168,34 +175,18 @@ class Runner:
         return None
 
     @contextmanager
-    def _enough_memory(self, turn: Turn) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            when = f"after {self.images:,} images shown (round {self.round})"
-            short = turn_memory_error(error, self.game, turn.name, when)
-            if short is None:
-                raise
-            self.players[turn.player].optimizer.zero_grad(set_to_none=True)
-            raise short from error
-
-    @contextmanager
     def averaged(self) -> Iterator[Game]:
         """The game in eval mode, with averaged weights in place of the live ones where players have an average."""
-        modes = [(module, module.training) for module in self.game.modules()]
-        live = {name: self.game.get_submodule(name) for name in self.players}
-        self.game.eval()
-        for name, player in self.players.items():
-            if player.ema is not None:
-                setattr(self.game, name, player.ema.average)
-        set_clocks(self.game, self.images)
-        try:
-            yield self.game
-        finally:
-            for name, network in live.items():
-                setattr(self.game, name, network)
-            for module, mode in modes:
-                module.training = mode
+        averages = {name: player.ema.average for name, player in self.players.items() if player.ema is not None}
+        with evaluation_mode(self.game):
+            for name, average in averages.items():
+                setattr(self.game, name, average)
+            set_clocks(self.game, self.images)
+            try:
+                yield self.game
+            finally:
+                for name in averages:
+                    setattr(self.game, name, self.players[name].network)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resumed run needs: tensors by path, and facts that JSON can hold."""

@@ -29,9 +29,7 @@ class Decision:
     """What is to follow from something that was found.
 
     Args:
-        action: stop, or roll-back.
         name: of the finding.
-        text: what was found, in a sentence.
         images: shown when it was first seen.
         remedies: recipe overrides to try.
     """
@@ -64,24 +62,16 @@ class RunningMeans:
         return {name: entry[0] / entry[1] for name, entry in self.sums.items()}
 
 
-def never_stop() -> bool:
-    """Nobody asks for an end."""
-    return False
-
-
 @dataclass
 class Session:
     """One run: its runner, its data, its folder and who is told.
 
     Args:
-        recipe: resolved.
-        runner: plays.
-        source: real samples.
-        sampler: their order.
+        source: real samples that are learnt from.
+        reference: real samples that metrics compare with.
+        sampler: the order of the source.
         tracker: where numbers are written; on processes other than the main one it does nothing.
-        folder: of the run.
         cache: a folder for decoded data and reference statistics.
-        reporter: where a person is told.
         installed: the components that there are, which know what may help where the run fails.
         metrics: the newest value of every metric.
         best: the best value so far of `checkpoints.best`, and the images shown then.
@@ -90,7 +80,6 @@ class Session:
         extra: readings by name that go into the next line of the log.
         decision: what a finding asks for, until the training loop has followed it.
         start_weights: by player, which weights of another run or of a file it began with.
-        other_reference: real samples that metrics compare with; None = those that are learnt from.
         stop: whether this process was asked for an end; training sets it.
         interruptible: within it, being asked for an end raises `EvaluationInterruptedError`; training sets it.
         callback_state: what callbacks remember of earlier rounds, by name; it goes into checkpoints.
@@ -100,6 +89,7 @@ class Session:
     recipe: Recipe
     runner: Runner
     source: Source
+    reference: Source
     sampler: Sampler
     tracker: Tracker
     folder: Path
@@ -114,8 +104,7 @@ class Session:
     extra: dict[str, float] = field(default_factory=dict)
     decision: Decision | None = None
     start_weights: dict[str, str] = field(default_factory=dict)
-    other_reference: Source | None = None
-    stop: Callable[[], bool] = never_stop
+    stop: Callable[[], bool] = lambda: False
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     callback_state: dict[str, Tensor] = field(default_factory=dict)
     interrupted_at: int | None = None
@@ -124,11 +113,6 @@ class Session:
     def plan(self) -> Plan:
         """What watchers may know of the run."""
         return plan_of(self.recipe, self.installed)
-
-    @property
-    def reference(self) -> Source:
-        """The real samples that metrics compare with."""
-        return self.source if self.other_reference is None else self.other_reference
 
     @property
     def main(self) -> bool:

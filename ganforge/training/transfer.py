@@ -23,7 +23,6 @@ class Transfer:
         taken: names of tensors that it took over.
         fresh: what stays as it was initialised, each with shapes and the reason.
         unused: names of tensors that found no place.
-        origin: of the weights, in words.
     """
 
     taken: tuple[str, ...]
@@ -47,22 +46,18 @@ def _some(names: tuple[str, ...], most: int | None) -> str:
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 
-def read_start_weights(start: StartRecipe, player: str) -> PlayerWeights:
-    """Read what a recipe names; see `weights_of_run` and `weights_of_file`."""
-    if start.weights is not None:
-        return weights_of_file(Path(start.weights))
-    assert start.run is not None, "StartRecipe sees to it"
-    checkpoint = None if start.checkpoint is None else str(start.checkpoint)
-    return weights_of_run(Path(start.run), start.player or player, checkpoint, averaged=start.averaged)
-
-
 def load_start_weights(network: nn.Module, start: StartRecipe, player: str) -> tuple[Transfer, tuple[str, ...]]:
     """Let a network begin as a recipe wants it; return what it took over, and what a person should know besides.
 
     Raises:
         GanforgeError: the weights cannot be read, nothing fits, or something does not and should.
     """
-    weights = read_start_weights(start, player)
+    if start.weights is not None:
+        weights = weights_of_file(Path(start.weights))
+    else:
+        assert start.run is not None, "StartRecipe sees to it"
+        checkpoint = None if start.checkpoint is None else str(start.checkpoint)
+        weights = weights_of_run(Path(start.run), start.player or player, checkpoint, averaged=start.averaged)
     transfer = transfer_weights(network, weights)
     if start.missing == "refuse" and transfer.fresh:
         raise RecipeError(
@@ -78,28 +73,24 @@ def transfer_weights(network: nn.Module, weights: PlayerWeights) -> Transfer:
         RecipeError: nothing fits.
     """
     own = network.state_dict()
-    taken = [name for name, value in own.items() if name in weights.tensors and _fits(value, weights.tensors[name])]
+    there = weights.tensors
+    taken = [name for name, value in own.items() if name in there and value.shape == there[name].shape]
     if not taken:
-        examples = [f"{_some(tuple(_shown(n, t) for n, t in part.items()), 3)}" for part in (own, weights.tensors)]
+        examples = [_some(tuple(_shown(n, t) for n, t in part.items()), 3) for part in (own, there)]
         raise RecipeError(
             f"none of {weights.origin} fits: {type(network).__name__} has {examples[0]}, and there are "
             f"{examples[1] or 'no tensors'}; choose the network that the weights are of"
         )
     with torch.no_grad():
         for name in taken:
-            own[name].copy_(weights.tensors[name])
+            own[name].copy_(there[name])
     fresh = [
-        f"{_shown(name, value)} "
-        + (f"(there {list(weights.tensors[name].shape)})" if name in weights.tensors else "(not there)")
+        f"{_shown(name, value)} ({f'there {list(there[name].shape)}' if name in there else 'not there'})"
         for name, value in own.items()
         if name not in taken
     ]
-    unused = [_shown(name, value) for name, value in weights.tensors.items() if name not in own]
+    unused = [_shown(name, value) for name, value in there.items() if name not in own]
     return Transfer(tuple(taken), tuple(fresh), tuple(unused), weights.origin)
-
-
-def _fits(own: Tensor, other: Tensor) -> bool:
-    return own.shape == other.shape
 
 
 def _shown(name: str, value: Tensor) -> str:

@@ -34,7 +34,6 @@ from ganforge.storage.checkpoint import checkpoint_path, list_checkpoints, load_
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
 from ganforge.training.loop import train
-from ganforge.training.session import never_stop
 
 BATCH, ROUNDS = 8, 12
 Line = tuple[int, dict[str, float]]
@@ -94,7 +93,7 @@ def cases(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "plugin example", table_of(game, {"kind": "ring"})
 
 
-def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = never_stop) -> tuple[bool, list[Line]]:
+def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = lambda: False) -> tuple[bool, list[Line]]:
     """Play a run, from its newest checkpoint if it has one, and return whether it is over, and its lines of the log."""
     tracker, resumed = Kept(), bool(list_checkpoints(folder / "checkpoints"))
     torch.manual_seed(len(str(folder)))  # what must not matter

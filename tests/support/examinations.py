@@ -105,7 +105,7 @@ def noise(count: int, *shape: int, seed: int = 0) -> np.ndarray:
 def exam_of(game: Game, source: Source, cache: Path, seed: int = 5, truncation: float = 1.0) -> Examination:
     networks = FeatureNetworks(torch.device("cpu"))
     subject = GameSubject(game, source.spec, networks, seed, truncation=truncation, ema=True)
-    return Examination(subject, source, torch.device("cpu"), cache, seed, networks=networks)
+    return Examination(subject, source, networks, cache, seed)
 
 
 def looked_at(exam: Examination, count: int, of: Side = "generated", view: View | None = None) -> Tensor:

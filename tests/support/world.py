@@ -46,7 +46,7 @@ def examine(folder: Path) -> None:
     for turn in ("computed", "kept"):
         networks = FeatureNetworks(accelerator.device)
         subject = GameSubject(game, source.spec, networks, 5, ema=True)
-        exam = Examination(subject, source, accelerator.device, folder / "cache", 5, world=world, networks=networks)
+        exam = Examination(subject, source, networks, folder / "cache", 5, world=world)
         exam.gather(want for metric in METRICS.values() for want in metric.requests(source))
         exam.gather([SampleRequest(view, FAKE) for view in views.values()])
         if world.main:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from ganforge.training.session import Session
@@ -17,10 +18,9 @@ class Callback(ABC):
         at_end: once more when the run is over.
     """
 
-    of_evaluation: ClassVar[bool] = (
-        False  # whether it has to do with evaluations, which may be cut short and done again
-    )
+    of_evaluation: ClassVar[bool] = False  # it has to do with evaluations, which may be cut short and done again
     activity: ClassVar[str] = "between rounds"  # words for messages about what goes wrong meanwhile
+    memory_settings: Mapping[str, str] = MappingProxyType({})  # recipe's keys that decide its memory: what each counts
 
     def __init__(self, every_images: int | None, *, at_end: bool = True) -> None:
         self.every_images, self.at_end = every_images, at_end
@@ -36,10 +36,6 @@ class Callback(ABC):
 
     def rolled_back(self, session: Session) -> None:  # noqa: B027 - most remember nothing
         """Forget what was remembered of rounds that are undone: the session was just rolled back."""
-
-    def memory_settings(self) -> Mapping[str, str]:
-        """Return the recipe's numbers that decide how much memory it takes, by their keys, each with what it counts."""
-        return {}
 
     @abstractmethod
     def run(self, session: Session) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ganforge.errors import CheckpointError
 from ganforge.storage.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint
 from ganforge.storage.layout import RunLayout
@@ -15,14 +13,12 @@ class CheckpointCallback(Callback):
     """Saves a checkpoint, keeps the newest ones and the best.
 
     Args:
-        every_images: images shown between checkpoints.
         keep: how many of the newest are kept.
         best: the name of the metric value whose best checkpoint is kept too, if any.
         for_good: images shown between checkpoints that are never deleted, if any are not to be.
     """
 
-    activity: ClassVar[str] = "while a checkpoint was saved"
-
+    activity = "while a checkpoint was saved"
     of_evaluation = True
 
     def __init__(self, every_images: int | None, keep: int, best: str | None, for_good: int | None = None) -> None:

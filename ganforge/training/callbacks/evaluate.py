@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
@@ -26,17 +26,16 @@ class EvaluationCallback(Callback):
     All that are due look at the same samples, made in one pass that all processes share; the main one makes values.
 
     Args:
-        metrics: of the recipe.
         best: the name of the value that checkpoints are chosen by, if any.
     """
 
-    activity: ClassVar[str] = "while metrics were measured"
-
+    activity = "while metrics were measured"
     of_evaluation = True
 
     def __init__(self, metrics: Sequence[Metric], best: str | None) -> None:
         super().__init__(None)
         self.metrics, self.best = tuple(metrics), best
+        self.memory_settings = {f"metrics.{index}.samples": "samples of a metric" for index in range(len(metrics))}
         self._networks: FeatureNetworks | None = None
         self._now: list[Metric] = []
 
@@ -48,10 +47,6 @@ class EvaluationCallback(Callback):
                 if want.view.features is not None:
                     self._networks.of(want.view.features)
 
-    def memory_settings(self) -> Mapping[str, str]:
-        """Return what decides how much memory it takes."""
-        return {f"metrics.{index}.samples": "samples of a metric" for index in range(len(self.metrics))}
-
     def due(self, session: Session, before: int) -> bool:
         """Whether it is time for any metric; these are then measured."""
         self._now = [m for m in self.metrics if session.over or is_due(session.images, before, m.every_images)]
@@ -61,7 +56,7 @@ class EvaluationCallback(Callback):
         """Measure what is due.
 
         Raises:
-            CutShortError: some process was asked for an end; nothing was written.
+            EvaluationInterruptedError: some process was asked for an end; nothing was written.
         """
         runner, world = session.runner, World(session.runner.accelerator)
         assert self._networks is not None
@@ -73,19 +68,16 @@ class EvaluationCallback(Callback):
             exam = Examination(
                 subject,
                 session.reference,
-                runner.accelerator.device,
+                self._networks,
                 session.cache,
                 runner.seed,
                 world=world,
-                networks=self._networks,
                 stop=session.stop,
             )
             exam.gather(want for metric in self._now for want in metric.requests(session.reference))
             if world.main:
-                with (
-                    suppress(EvaluationInterruptedError),
-                    session.interruptible(),
-                ):  # which all processes are told below
+                # an interruption is told to all processes below
+                with suppress(EvaluationInterruptedError), session.interruptible():
                     for metric in self._now:
                         measured = metric.measure(exam)
                         receipt = {"images_shown": session.images, "metric": metric.kind, **measured.receipt}
@@ -104,10 +96,7 @@ class EvaluationCallback(Callback):
             session.log(some, dict.fromkeys(some, how))
 
     def _keep_best(self, session: Session, values: Mapping[str, float]) -> None:
-        if self.best is None or self.best not in values:
-            return
-        value = values[self.best]
-        if not math.isfinite(value):
+        if self.best is None or not math.isfinite(value := values.get(self.best, math.nan)):
             return
         sign = 1 if metric_directions(self._now).get(self.best) == "lower" else -1
         if session.best is None or sign * value < sign * session.best[0]:

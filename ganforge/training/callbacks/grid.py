@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,20 +27,15 @@ class GridCallback(Callback):
     """Draws the same latents again and again into `grids/`, and the real samples once.
 
     Args:
-        every_images: images shown between pictures.
-        samples: in a picture.
         truncation: in (0, 1].
     """
 
-    activity: ClassVar[str] = "while the grid was drawn"
+    activity = "while the grid was drawn"
+    memory_settings = MappingProxyType({"grid.samples": "samples in a grid"})
 
     def __init__(self, every_images: int, samples: int, truncation: float) -> None:
         super().__init__(every_images)
         self.samples, self.truncation = samples, truncation
-
-    def memory_settings(self) -> Mapping[str, str]:
-        """Return what decides how much memory it takes."""
-        return {"grid.samples": "samples in a grid"}
 
     def begin(self, session: Session) -> None:
         """Draw the real samples, and the generator before it has learnt anything."""

@@ -32,8 +32,7 @@ class LogCallback(Callback):
         flat = session.runner.accelerator.reduce(torch.stack(list(means.values())), reduction="mean")
         values = dict(zip(means, flat.tolist(), strict=True)) | session.extra
         images, then = self._since
-        now = time.monotonic()
-        values["speed/images_per_second"] = (session.images - images) / max(now - then, 1e-9)
+        values["speed/images_per_second"] = (session.images - images) / max(time.monotonic() - then, 1e-9)
         session.running_means, session.extra = RunningMeans(), {}
         session.log(values)
         self._since = (session.images, time.monotonic())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Iterator
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ def overfit_reading(session: Session, held_out: Source, count: int) -> dict[str,
 
     Args:
         session: at play; its game must score samples (`Game.score`).
-        held_out: real samples that are never trained on.
         count: samples of each kind.
     """
     with session.runner.averaged() as game:
@@ -54,25 +53,21 @@ PIECE = 4_096  # numbers of each weight that are compared with those of the line
 
 
 class ProbeCallback(Callback):
-    """Adds to the next line of the log; runs just before `Log`, as often.
+    """Adds to the next line of the log; runs just before `LogCallback`, as often.
 
     The same latents are drawn again and again from the averaged weights; the live game is not touched.
 
     Args:
-        every_images: images shown between lines.
         samples: at most so many; 0 = none.
         held_out: real samples that are never trained on, where there are any.
     """
 
-    activity: ClassVar[str] = "while readings were taken"
+    activity = "while readings were taken"
+    memory_settings = MappingProxyType({"diagnosis.samples": "samples that readings are taken of"})
 
     def __init__(self, every_images: int, samples: int, held_out: Source | None = None) -> None:
         super().__init__(every_images)
         self.samples, self.held_out = samples, held_out
-
-    def memory_settings(self) -> Mapping[str, str]:
-        """Return what decides how much memory it takes."""
-        return {"diagnosis.samples": "samples that readings are taken of"}
 
     def begin(self, session: Session) -> None:
         """At the start of a run, look at the data and at what an untrained generator makes."""
@@ -120,9 +115,8 @@ class ProbeCallback(Callback):
     @torch.no_grad()
     def _moved(self, session: Session) -> dict[str, float]:
         """Return by player how far its weights went since the line before, relative to their length."""
-        if 2 * (session.images - int(session.callback_state[SINCE])) < (
-            self.every_images or 0
-        ):  # a line came early, or late
+        since = session.images - int(session.callback_state[SINCE])
+        if 2 * since < (self.every_images or 0):  # a line came early, or late
             return {}
         before = strip_prefix(BEFORE, session.callback_state)
         ways = {

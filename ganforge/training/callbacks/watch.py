@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ganforge.api.monitor import Action, Finding, log_lines
+from ganforge.api.monitor import Action, log_lines
 from ganforge.diagnosis.panel import Case, Panel
 from ganforge.storage.layout import RunLayout
 from ganforge.tracking import read_log
@@ -18,10 +18,7 @@ class WatchCallback(Callback):
     """Shows new lines of the log to every monitor; runs after whatever writes lines.
 
     What is found is told once a run: shown, and written as an event of kind `finding`. Where a monitor asks for more,
-    it is left in `session.verdict`, on every process.
-
-    Args:
-        panel: the monitors of the run.
+    it is left in `session.decision`, on every process.
     """
 
     of_evaluation = True
@@ -59,8 +56,8 @@ class WatchCallback(Callback):
             wish = torch.tensor(float(following), device=accelerator.device)
             following = int(accelerator.reduce(wish, reduction="sum").item())
         if following:
-            case = next((case for case in asked if FOLLOWING.index(case.action) == following), None)
-            name, text, tries = ("", "", ()) if case is None else _words(case.finding)
+            found = [case.finding for case in asked if FOLLOWING.index(case.action) == following]
+            name, text, tries = (found[0].name, found[0].symptom, found[0].remedies) if found else ("", "", ())
             session.decision = Decision(FOLLOWING[following], name, text, session.images, tries)
 
     def _tell(self, session: Session, case: Case) -> bool:
@@ -72,7 +69,3 @@ class WatchCallback(Callback):
             finding, monitor=case.monitor, action=case.action, rollbacks=case.rollbacks, first=case.first
         )
         return True
-
-
-def _words(finding: Finding) -> tuple[str, str, tuple[str, ...]]:
-    return finding.name, finding.symptom, finding.remedies
