@@ -121,7 +121,7 @@ class RunFolder:
             self.layout.recipe.write_text(redact(recipe_toml), encoding="utf-8")
             write_json(self.layout.run_json, record)
         if store is not None:
-            self._sidecar = SidecarProcess.start(self.path, store)
+            self._sidecar = SidecarProcess(self.path, store)
 
     def metrics(
         self,
@@ -141,7 +141,13 @@ class RunFolder:
         )
 
     def finish(self, status: Status, reason: str | None = None, patience: float = 10.0) -> str | None:
-        """Write the final status, give the sidecar `patience` seconds to catch up, and let go of the folder."""
+        """Write the final status, wait for the sidecar, and let go of the folder.
+
+        Args:
+            status: how it ended.
+            reason: why, where there is something to say.
+            patience: seconds for which the store may refuse the rest; thrice as long while it does not.
+        """
         if self._lock is None:
             return None
         record = dict(self.previous) | {"status": status, "reason": reason, "end": time.time()}
@@ -151,7 +157,7 @@ class RunFolder:
         except OSError as error:
             problem = f"{self.layout.run_json} cannot be written ({error.strerror})"
         if self._sidecar is not None:
-            problem = self._sidecar.stop(patience) or problem
+            problem = self._sidecar.stop(patience, 3 * patience) or problem
         self.close()
         return problem
 

@@ -35,9 +35,12 @@ class Mirror:
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
         found = None if fresh else self._existing_run(known) or self._find_run(experiment, run["id"])
-        self.run_id = found or self._create_run(experiment, store, run)
         self._made = found is None
-        if found is not None:
+        if found is None:
+            made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
+            self.run_id = str(made.info.run_id)
+        else:
+            self.run_id = found
             self._client.update_run(found, status="RUNNING")
 
     def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
@@ -76,16 +79,13 @@ class Mirror:
         self._client.set_terminated(self.run_id, STATUSES[status], int(when * 1000))
 
     def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(name))
-        except MlflowException:  # another run was faster; if it was something else, the next line says so
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        if (found := self._client.get_experiment_by_name(name)) is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except MlflowException:  # another run was faster; if it was something else, the next line says so
+                if (found := self._client.get_experiment_by_name(name)) is None:
+                    raise
+        return str(found.experiment_id)
 
     def _existing_run(self, known: str | None) -> str | None:
         """Return an id if its run exists; a database may have been thrown away since."""
@@ -99,10 +99,6 @@ class Mirror:
     def _find_run(self, experiment: str, run: str) -> str | None:
         found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run}'", max_results=1)
         return str(found[0].info.run_id) if found else None
-
-    def _create_run(self, experiment: str, store: Store, run: Mapping[str, Any]) -> str:
-        made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
-        return str(made.info.run_id)
 
 
 def metric_name(name: str) -> str:

@@ -238,6 +238,16 @@ def test_what_is_played_after_a_roll_back_is_mirrored_too(tmp_path: Path):
     folder.close()
 
 
+def test_a_finding_without_details_or_time_is_mirrored(tmp_path: Path):
+    """As a log that was written by hand may have it: the two are optional fields of a line."""
+    support.begin(tmp_path, None).close()
+    (tmp_path / "events.jsonl").write_text('{"images": 5, "kind": "finding", "text": "odd", "details": null}\n')
+    book = Notebook()
+    Follower(tmp_path, {}, nothing).follow(book)
+    assert book.wanted == {"finding.unnamed": "odd (at 5 images)"}
+    assert book.points == [("finding/unnamed", 1.0, 5)]
+
+
 def test_other_processes_record_nothing(tmp_path: Path):
     tracker = NoTracker()
     tracker.metrics(1, 1, {"x": 1.0})
