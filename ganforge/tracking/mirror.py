@@ -27,14 +27,13 @@ class Mirror:
         store: where.
         run: what `run.json` says.
         known: the MLflow id of the run, where it is known.
-        fresh: nobody has mirrored this run before, so that there is nothing to look for.
     """
 
-    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None, *, fresh: bool) -> None:
+    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None) -> None:
         with _database_lock(store.database):
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
-        found = None if fresh else self._existing_run(known) or self._find_run(experiment, run["id"])
+        found = self._existing_run(known) or self._find_run(experiment, run["id"])
         self._made = found is None
         if found is None:
             made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)

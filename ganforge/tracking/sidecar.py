@@ -55,9 +55,7 @@ class Sidecar:
         self._save()
         from ganforge.tracking import mirror as mirroring  # seconds of imports
 
-        fresh = not self._state.get("runs")
         done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
-        follower = Follower(self.folder, done, self._save)
         target: Mirror | None = None
         pause = POLL_SECONDS
         while True:
@@ -65,8 +63,7 @@ class Sidecar:
             try:
                 if target is None:
                     run = read_run_json(self.folder)
-                    new = mirroring.Mirror(self.store, run, done.get("run_id"), fresh=fresh)
-                    fresh = False
+                    new = mirroring.Mirror(self.store, run, done.get("run_id"))
                     if new.run_id != done.get("run_id"):
                         done.clear()  # nothing was sent to this one
                     done["run_id"] = new.run_id
@@ -83,7 +80,7 @@ class Sidecar:
             except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
                 self._state |= {"phase": "connecting", "error": mirroring.explain_store_error(error, self.store)}
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
-                target, over, fresh = None, False, False
+                target, over = None, False
             self._save()
             if over:
                 return 0

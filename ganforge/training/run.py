@@ -19,7 +19,7 @@ from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.storage.checkpoint import list_checkpoints, load_newest
 from ganforge.storage.folders import cache_folder, discard_unused
 from ganforge.storage.layout import RunLayout
-from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Status, Store
+from ganforge.tracking import NoTracker, RunFolder, Status, Store, run_record
 from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory
 from ganforge.training.callbacks.callback import Callback
@@ -164,7 +164,7 @@ class _Run:
                 if damaged:
                     self.reporter.say(f"damaged lines in the logs of {self.folder}, left out: {damaged:,}")
             self.tracker.begin(
-                self._metadata(seed_group or previous.get("seed_group")),
+                self._record(seed_group or previous.get("seed_group")),
                 recipe_to_toml(self.recipe),
                 self.store,
                 resumed=resume and bool(previous),
@@ -201,7 +201,7 @@ class _Run:
             remark = self.tracker.finish(status, reason)
         return Outcome(session, status, reason, time.monotonic() - began, self.resumed_at, self.store, remark)
 
-    def _metadata(self, seed_group: str | None) -> RunMetadata:
+    def _record(self, seed_group: str | None) -> Mapping[str, object]:
         device = self.accelerator.device.type
         if device == "cuda":
             device += f" ({torch.cuda.get_device_name(self.accelerator.device)})"
@@ -211,7 +211,7 @@ class _Run:
         more |= {"data_notices": "; ".join(source.notices)} if source.notices else {}
         more |= {f"{name}_began_with": text for name, text in self.session.start_weights.items()}
         more |= {"seed_group": seed_group} if seed_group else {}
-        return RunMetadata(device, recipe_digest(self.recipe), self.accelerator.num_processes, plugins, more=more)
+        return run_record(device, recipe_digest(self.recipe), self.accelerator.num_processes, plugins, more=more)
 
 
 def resume_newest(session: Session) -> int | None:
