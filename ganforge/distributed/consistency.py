@@ -30,8 +30,8 @@ def check_same_start(world: World, facts: Mapping[str, object]) -> None:
     if found:
         name = list(facts)[min(found)]
         raise RanksDifferError(
-            f"the processes do not begin with the same {name}: {_sides(found[min(found)])} (process "
-            f"{world.rank}: {facts[name]}); give all machines the same files, on a disk that they share"
+            f"the processes do not begin with the same {name}: {_sides(found[min(found)])} (process {world.rank}: "
+            f"{facts[name]}); give all machines the same files, on a disk that they share"
         )
 
 
