@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.disk import sha256
 
 FORMAT = 3  # of the checkpoints that are written and read
 TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
@@ -42,8 +42,11 @@ def read_json_text(path: Path) -> str:
 
 def describe_files(checkpoint: Path) -> dict[str, dict[str, Any]]:
     """Return the size and SHA-256 of each file, by its name."""
-    files = {name: checkpoint / name for name in (TENSORS, FACTS)}
-    return {name: {"sha256": sha256(file), "bytes": file.stat().st_size} for name, file in files.items()}
+    files = {}
+    for name in (TENSORS, FACTS):
+        with (checkpoint / name).open("rb") as file:
+            files[name] = {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": file.tell()}
+    return files
 
 
 def manifest_text(images: int, files: dict[str, dict[str, Any]]) -> str:

@@ -27,17 +27,6 @@ def git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, ganforge and what it stands on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 def run_record(
     device: str,
     recipe_digest: str,
@@ -56,11 +45,12 @@ def run_record(
         command: the command line, that of this process where nothing is said; secrets are masked.
         more: anything else worth keeping in `run.json` and as tags.
     """
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
         "id": uuid.uuid4().hex,
         "start": time.time(),
         "recipe_digest": recipe_digest,
-        "versions": versions(),
+        "versions": {"python": platform.python_version(), **versions},
         "plugins": dict(plugins or {}),
         "git_commit": git_commit(),
         "command": redact_command(sys.argv if command is None else command),

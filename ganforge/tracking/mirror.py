@@ -48,7 +48,7 @@ class Mirror:
         MLflow never changes a parameter, so what a resumed run changed becomes a tag `resumed.<name>`.
         """
         there = {} if self._made else self._client.get_run(self.run_id).data.params
-        short = {metric_name(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
+        short = {metric_name(key): value[:VALUE_LENGTH] for key, value in params.items()}
         for some in _batches([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
         changed = {f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value}
@@ -57,17 +57,14 @@ class Mirror:
     def tags(self, wanted: Mapping[str, str]) -> None:
         """Set tags."""
         for some in _batches(list(wanted.items()), OTHERS_PER_CALL):
-            self._client.log_batch(
-                self.run_id, tags=[RunTag(metric_name(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
-            )
+            batch = [RunTag(metric_name(key), value[:VALUE_LENGTH]) for key, value in some]
+            self._client.log_batch(self.run_id, tags=batch)
 
-    def metrics(self, points: Sequence[tuple[str, float, float, int]]) -> None:
+    def metrics(self, values: Sequence[tuple[str, float, float, int]]) -> None:
         """Log points, each (name, value, unix time in seconds, images shown); one call for up to 1,000."""
-        for some in _batches(points, METRICS_PER_CALL):
-            batch = [
-                Metric(metric_name(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some
-            ]
-            self._client.log_batch(self.run_id, metrics=batch)
+        for some in _batches(values, METRICS_PER_CALL):
+            points = [Metric(metric_name(name), value, int(when * 1000), at) for name, value, when, at in some]
+            self._client.log_batch(self.run_id, metrics=points)
 
     def artifact(self, path: Path, folder: str | None) -> None:
         """Copy a file into the run's artifacts."""
@@ -101,8 +98,8 @@ class Mirror:
 
 
 def metric_name(name: str) -> str:
-    """Return a name that MLflow takes: letters, digits and `_-. :/`."""
-    return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+    """Return a name that MLflow takes: at most 250 letters, digits and `_-. :/`."""
+    return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name[:KEY_LENGTH])
 
 
 def run_tags(run: Mapping[str, Any]) -> dict[str, str]:

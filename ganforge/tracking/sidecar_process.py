@@ -24,7 +24,6 @@ MLFLOW_DEFAULTS = {  # for the sidecar alone, where the user has not chosen othe
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_NUM_THREADS": "1",
 }
 
 
