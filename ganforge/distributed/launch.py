@@ -33,14 +33,9 @@ _FOREIGN = {  # how many processes a launcher started that tells them nothing el
 
 def process_environment(rank: int, processes: int, port: int) -> dict[str, str]:
     """Return what a process needs to know to find the others: the variables that torchrun sets, too."""
-    return {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(processes),
-        "LOCAL_WORLD_SIZE": str(processes),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
+    ranks = dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank))
+    sizes = dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
+    return {**ranks, **sizes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 def launched_world_size(environment: Mapping[str, str], processes: int | None = None) -> int | None:

@@ -105,8 +105,7 @@ class RunFolder:
             )
         record = dict(new)
         if before:
-            kept = {name: before[name] for name in ("id", "start") if name in before}
-            record |= {**kept, "resumed": time.time()}
+            record |= {name: before[name] for name in ("id", "start") if name in before} | {"resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         with self._writing():

@@ -33,7 +33,10 @@ class Mirror:
         with _database_lock(store.database):
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
-        found = self._existing_run(known) or self._find_run(experiment, run["id"])
+        found = self._existing_run(known)
+        if found is None:
+            tagged = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run['id']}'", max_results=1)
+            found = str(tagged[0].info.run_id) if tagged else None
         self._made = found is None
         if found is None:
             made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
@@ -91,10 +94,6 @@ class Mirror:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None
-
-    def _find_run(self, experiment: str, run: str) -> str | None:
-        found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run}'", max_results=1)
-        return str(found[0].info.run_id) if found else None
 
 
 def metric_name(name: str) -> str:
