@@ -33,7 +33,7 @@ def command(run: Path, uri: str | None) -> None:
         except BlockingIOError:
             raise GanforgeError(f"{run} is being mirrored right now, by its own run; there is nothing to do") from None
     store = Store.of(address, record.get("experiment", "ganforge"), record.get("name"))
-    problem = SidecarProcess.start(run.absolute(), store, grace=24 * 3600.0).catch_up()
+    problem = SidecarProcess(run.absolute(), store, grace=24 * 3600.0).stop()
     if problem is not None:
         raise GanforgeError(problem)
     click.echo(f"{store.name} has all of {run}; look at it with: {store.viewing_command()}", err=True)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -149,7 +149,7 @@ class DecoderProcess:
         return code
 
 
-class DecoderPool:
+class DecoderPool(AbstractContextManager["DecoderPool"]):
     """A few decoders, each for one thread at a time.
 
     Args:
@@ -164,9 +164,6 @@ class DecoderPool:
         self._idle: queue.SimpleQueue[DecoderProcess] = queue.SimpleQueue()
         for decoder in self._all:
             self._idle.put(decoder)
-
-    def __enter__(self) -> DecoderPool:
-        return self
 
     def __exit__(self, *_: object) -> None:
         for decoder in self._all:

@@ -30,8 +30,8 @@ def check_same_start(world: World, facts: Mapping[str, object]) -> None:
     if found:
         name = list(facts)[min(found)]
         raise RanksDifferError(
-            f"the processes do not begin with the same {name}: {_sides(found[min(found)])} (process "
-            f"{world.rank}: {facts[name]}); give all machines the same files, on a disk that they share"
+            f"the processes do not begin with the same {name}: {_sides(found[min(found)])} (process {world.rank}: "
+            f"{facts[name]}); give all machines the same files, on a disk that they share"
         )
 
 
@@ -43,7 +43,8 @@ def check_ranks(world: World, tensors: Mapping[str, Tensor], images: int) -> Non
     """
     names = sorted(tensors)
     check_same_start(world, {"tensors": "\n".join(names)})
-    found = _differing(world, [_bytes(tensors[name]) for name in names])
+    flat = [tensors[name].detach().cpu().contiguous().reshape(-1) for name in names]
+    found = _differing(world, [values.view(torch.uint8).numpy().tobytes() for values in flat])
     if found:
         first = names[min(found)]
         raise RanksDifferError(
@@ -52,11 +53,6 @@ def check_ranks(world: World, tensors: Mapping[str, Tensor], images: int) -> Non
             "or read by each process for itself (see 'Adaptive state' and 'Randomness' in docs/architecture.md); "
             "run.check_ranks_every=1 finds the round"
         )
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    whole = tensor.detach().cpu().contiguous()
-    return whole.reshape(-1).view(torch.uint8).numpy().tobytes() if whole.numel() else b""
 
 
 def _differing(world: World, contents: list[bytes]) -> dict[int, list[int]]:

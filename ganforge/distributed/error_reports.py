@@ -74,11 +74,10 @@ def _is_first(text: str) -> bool:
 
 def _wait_for_others() -> None:
     """Let the main process, which may keep the store, stay until others that fail too have asked who reported."""
-    processes, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
     deadline = time.monotonic() + PATIENCE
     with contextlib.suppress(RuntimeError):
         store = _store()
-        ended = store.add(_ENDED, 1)
-        while rank == 0 and ended < processes and time.monotonic() < deadline:
-            time.sleep(0.05)
-            ended = store.add(_ENDED, 0)
+        store.add(_ENDED, 1)
+        if torch.distributed.get_rank() == 0:
+            while store.add(_ENDED, 0) < torch.distributed.get_world_size() and time.monotonic() < deadline:
+                time.sleep(0.05)

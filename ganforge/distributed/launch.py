@@ -33,14 +33,9 @@ _FOREIGN = {  # how many processes a launcher started that tells them nothing el
 
 def process_environment(rank: int, processes: int, port: int) -> dict[str, str]:
     """Return what a process needs to know to find the others: the variables that torchrun sets, too."""
-    return {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(processes),
-        "LOCAL_WORLD_SIZE": str(processes),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
+    ranks = dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank))
+    sizes = dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
+    return {**ranks, **sizes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 def launched_world_size(environment: Mapping[str, str], processes: int | None = None) -> int | None:
@@ -127,16 +122,14 @@ def launch(arguments: Sequence[str], processes: int, environment: Mapping[str, s
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for child in children:
-            if child.poll() is None:
-                child.send_signal(number)
+            child.send_signal(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _wait(children)
     finally:
         for child in children:
-            if child.poll() is None:
-                child.kill()
+            child.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -154,8 +147,7 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> int:
             if told:
                 break
             for child in children:
-                if child.poll() is None:
-                    child.terminate()
+                child.terminate()
             told, deadline = True, time.monotonic() + GRACE
         time.sleep(0.05)
     if failed is None or failed.returncode == LostError.exit_code:  # one that failed by itself may have ended later
@@ -164,12 +156,10 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> int:
         return 0
     if failed.returncode < 0:
         name = signal.Signals(-failed.returncode).name
+        why = " (by somebody, or by the system for want of memory)" if name == "SIGKILL" else ""
         who = f"process {children.index(failed)} of {len(children)}"
-        sys.stderr.write(f"error: {who} was ended by {name}{_REASONS.get(name, '')}; the others were ended with it\n")
+        sys.stderr.write(f"error: {who} was ended by {name}{why}; the others were ended with it\n")
     return _code(failed)
-
-
-_REASONS = {"SIGKILL": " (by somebody, or by the system for want of memory)"}
 
 
 def _code(child: subprocess.Popen[bytes]) -> int:
@@ -180,8 +170,7 @@ def _code(child: subprocess.Popen[bytes]) -> int:
 def _first_failed(children: Sequence[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | None:
     """Return one that failed by itself, else one that only lost another."""
     failed = [child for child in children if child.poll()]
-    own = [child for child in failed if child.returncode != LostError.exit_code]
-    return own[0] if own else failed[0] if failed else None
+    return min(failed, key=lambda child: child.returncode == LostError.exit_code, default=None)
 
 
 def end_with_launcher(environment: Mapping[str, str], grace: float = 30.0) -> None:

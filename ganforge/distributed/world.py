@@ -25,15 +25,12 @@ _GONE = (
 
 def is_peer_loss(error: BaseException) -> bool:
     """Whether an error is what a process gets that waits for another which is gone."""
-    while True:
-        if isinstance(error, torch.distributed.DistNetworkError | torch.distributed.DistStoreError | LostError):
-            return True
-        if isinstance(error, RuntimeError) and any(words in str(error) for words in _GONE):
-            return True
-        before = error.__cause__ or error.__context__
-        if before is None:
-            return False
-        error = before
+    if isinstance(error, torch.distributed.DistNetworkError | torch.distributed.DistStoreError | LostError):
+        return True
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _GONE):
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and is_peer_loss(before)
 
 
 class World:
@@ -44,9 +41,9 @@ class World:
     """
 
     def __init__(self, accelerator: Accelerator | None = None) -> None:
-        self._accelerator = accelerator if accelerator is not None and accelerator.num_processes > 1 else None
-        self.world_size: int = 1 if self._accelerator is None else self._accelerator.num_processes
-        self.rank: int = 0 if self._accelerator is None else self._accelerator.process_index
+        self.world_size: int = 1 if accelerator is None else accelerator.num_processes
+        self.rank: int = 0 if accelerator is None else accelerator.process_index
+        self._accelerator = accelerator if self.world_size > 1 else None
 
     @property
     def main(self) -> bool:
@@ -69,16 +66,11 @@ class World:
 
     def any(self, answer: bool) -> bool:
         """Return whether any process answers so, on every process."""
-        if self._accelerator is None:
-            return answer
-        wish = torch.tensor(float(answer), device=self._accelerator.device)
-        return bool(self._accelerator.reduce(wish, reduction="sum").item() > 0)
+        return bool(self.sum(torch.tensor(float(answer))) > 0)
 
     def broadcast(self, answer: bool) -> bool:
         """Return the main process's answer, on every process."""
-        if self._accelerator is None:
-            return answer
-        return bool(broadcast_object_list([answer])[0])
+        return self.from_main(lambda: answer)
 
     def from_main(self, work: Callable[[], Found]) -> Found:
         """Return on every process what the main one finds; what it cannot do, it raises on all of them.

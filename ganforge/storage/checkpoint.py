@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,15 +19,14 @@ from ganforge.storage.disk import check_free_space, delete, fsync, make_folder, 
 from ganforge.storage.layout import PREFIX, images_name, images_of
 from ganforge.storage.manifest import (
     FACTS,
+    FORMAT,
     MANIFEST,
     TENSORS,
-    FileEntry,
     check_files,
-    file_entry,
+    describe_files,
     manifest_text,
     read_json_text,
 )
-from ganforge.storage.migrations import FORMAT, migrate
 
 _NAME = re.compile(rf"{PREFIX}\d{{12,18}}")
 _UNREADABLE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
@@ -56,13 +56,13 @@ def save_checkpoint(folder: Path, images: int, content: Checkpoint) -> Path:
         aside.mkdir()
         save_file(_for_safetensors(content.tensors), aside / TENSORS)
         (aside / FACTS).write_text(facts)
-        told = {name: file_entry(aside / name) for name in (TENSORS, FACTS)}
-        (aside / MANIFEST).write_text(manifest_text(FORMAT, images, told))
+        (aside / MANIFEST).write_text(manifest_text(images, describe_files(aside)))
         for path in (*aside.iterdir(), aside):
             fsync(path)
         replace_folder(aside, final)
     except (OSError, SafetensorError) as error:
-        _delete_if_possible(aside)
+        with contextlib.suppress(OSError):  # what stays, the next one clears away
+            delete(aside)
         raise CheckpointError(
             f"the checkpoint {final} could not be written ({error}); it takes {format_bytes(wanted)}. Older ones are "
             "untouched: make room or mend the folder, and resume the run"
@@ -76,42 +76,36 @@ def checkpoint_path(folder: Path, images: int) -> Path:
 
 
 def load_checkpoint(checkpoint: Path) -> Checkpoint:
-    """Read one checkpoint, of this format or an older one.
+    """Read one checkpoint.
 
     Raises:
-        CheckpointError: a file is missing, was changed or added, or is of a newer format.
+        CheckpointError: a file is missing, was changed or added, or is of another format.
     """
     try:
         check_files(checkpoint)
         text = read_json_text(checkpoint / MANIFEST)
         manifest = json.loads(text)
-        format_, files = manifest["format"], manifest["files"]
-        if not isinstance(format_, int) or format_ < 1:
-            raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it names no format")
-        if format_ > FORMAT:
+        if manifest["format"] != FORMAT:
             raise CheckpointError(
-                f"{checkpoint} is of format {format_}, which a newer ganforge wrote; this one reads up to {FORMAT}"
+                f"{checkpoint} is of format {manifest['format']!r:.20}, which another version of ganforge wrote; this "
+                f"one reads {FORMAT}: go on with the version that wrote it, or begin again"
             )
-        found: dict[str, FileEntry] = {}
-        for name in (TENSORS, FACTS):
-            there, told = (checkpoint / name).stat().st_size, files[name]["bytes"]
-            if there != told:
-                raise CheckpointError(f"{checkpoint / name} was changed or damaged: it has {there} bytes, not {told}")
-            found[name] = file_entry(checkpoint / name)
-            if found[name]["sha256"] != files[name]["sha256"]:
+        files = describe_files(checkpoint)
+        for name, found in files.items():
+            told = manifest["files"][name]
+            if found["bytes"] != told["bytes"]:
+                what = f"it has {found['bytes']} bytes, not {told['bytes']}"
+                raise CheckpointError(f"{checkpoint / name} was changed or damaged: {what}")
+            if found != told:
                 raise CheckpointError(f"{checkpoint / name} was changed or damaged: its SHA-256 is not the manifest's")
         facts = json.loads(read_json_text(checkpoint / FACTS))
-        if text != manifest_text(facts.pop("format", 1), facts["images"], found):
+        if text != manifest_text(facts["images"], files) or facts.pop("format") != FORMAT:
             raise CheckpointError(f"{checkpoint / MANIFEST} was changed or damaged: it does not describe the files")
-        return Checkpoint(*migrate(format_, load_file(checkpoint / TENSORS), facts))
-    except CheckpointError as error:
-        raise CheckpointError(_naming(checkpoint, str(error))) from error
+        return Checkpoint(load_file(checkpoint / TENSORS), facts)
+    except CheckpointError:
+        raise
     except _UNREADABLE as error:
         raise CheckpointError(f"{checkpoint} cannot be read ({type(error).__name__}: {error})") from error
-
-
-def _naming(checkpoint: Path, text: str) -> str:
-    return text if str(checkpoint) in text else f"{checkpoint} cannot be read: {text}"
 
 
 def _for_safetensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -194,11 +188,3 @@ def _delete_checkpoint(checkpoint: Path) -> None:
     delete(aside)
     checkpoint.rename(aside)
     delete(aside)
-
-
-def _delete_if_possible(aside: Path) -> None:
-    """Delete what could not be finished, where even that can be done; the next one clears away what stays."""
-    try:
-        delete(aside)
-    except OSError:
-        return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -27,12 +26,6 @@ def check_free_space(folder: Path, wanted: int) -> None:
         raise OSError(
             errno.ENOSPC, f"{format_bytes(wanted)} and a little more are needed, {format_bytes(free)} are free"
         )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ganforge.errors import GanforgeError, argument
@@ -26,15 +27,12 @@ def cache_folder() -> Path:
 
 def runs_of(name: str) -> list[Path]:
     """Return the folders of earlier runs of a recipe in `runs/`, oldest first."""
-    if not RUNS.is_dir():
-        return []
-    found = [path for path in RUNS.iterdir() if path.is_dir() and _number(path.name, name) is not None]
-    return sorted(found, key=lambda path: _number(path.name, name) or 0)
+    return [path for _, path in _numbered_runs(name)]
 
 
 def new_run(name: str) -> Path:
     """Make and return a new folder for a run of a recipe: `runs/NAME`, then `runs/NAME-2`, and so on."""
-    number = max((_number(path.name, name) or 0 for path in runs_of(name)), default=0) + 1
+    number = max((number for number, _ in _numbered_runs(name)), default=0) + 1
     while True:
         folder = RUNS / (name if number == 1 else f"{name}-{number}")
         try:
@@ -61,8 +59,7 @@ def discard_unused(folder: Path) -> None:
         folder.rmdir()
 
 
-def _number(folder: str, name: str) -> int | None:
-    if folder == name:
-        return 1
-    number = folder.removeprefix(f"{name}-")
-    return int(number) if folder.startswith(f"{name}-") and number.isdecimal() else None
+def _numbered_runs(name: str) -> list[tuple[int, Path]]:
+    folders = [path for path in RUNS.iterdir() if path.is_dir()] if RUNS.is_dir() else []
+    found = [(re.fullmatch(rf"{re.escape(name)}(?:-(\d+))?", path.name), path) for path in folders]
+    return sorted((int(match[1] or 1), path) for match, path in found if match)

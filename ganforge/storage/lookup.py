@@ -33,7 +33,12 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
     passed_over: list[str] = []
     if wanted == "best":
         newest, _, passed_over = load_newest(folder)
-        images = _images_of_best(run, newest)
+        if not newest.facts["best"]:
+            raise CheckpointError(
+                f"{run} kept no best checkpoint: no metric was measured, or its recipe names none in checkpoints.best; "
+                f"leave {argument('checkpoint')} out for the newest"
+            )
+        images = int(newest.facts["best"][1])
     else:
         digits = wanted.replace(",", "").replace("_", "")
         images = int(digits) if digits.isdecimal() else -1
@@ -42,16 +47,6 @@ def choose_checkpoint(run: Path, wanted: str | None) -> tuple[Checkpoint, Path, 
         have = ", ".join(f"{images_of(path):,}" for path in places)
         raise CheckpointError(f"{run} has no checkpoint {wanted!r}; it has those at {have} images, newest last")
     return load_checkpoint(place), place, passed_over
-
-
-def _images_of_best(run: Path, newest: Checkpoint) -> int:
-    best = newest.facts["best"]
-    if not best:
-        raise CheckpointError(
-            f"{run} kept no best checkpoint: no metric was measured, or its recipe names none in checkpoints.best; "
-            f"leave {argument('checkpoint')} out for the newest"
-        )
-    return int(best[1])
 
 
 def explain_no_run(run: Path) -> str:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from ganforge.errors import CheckpointError
-from ganforge.storage.disk import sha256
 
+FORMAT = 3  # of the checkpoints that are written and read
 TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
 MAX_JSON_BYTES = {MANIFEST: 2**16, FACTS: 2**26}  # bytes that are read as JSON, at most
-
-
-class FileEntry(TypedDict):
-    """What a manifest says of a file."""
-
-    sha256: str
-    bytes: int
 
 
 def check_files(checkpoint: Path) -> None:
@@ -47,11 +40,15 @@ def read_json_text(path: Path) -> str:
     return path.read_bytes().decode()  # as it is: reading as text would take a carriage return for a new line
 
 
-def file_entry(file: Path) -> FileEntry:
-    """Return the size and SHA-256 of a file."""
-    return {"sha256": sha256(file), "bytes": file.stat().st_size}
+def describe_files(checkpoint: Path) -> dict[str, dict[str, Any]]:
+    """Return the size and SHA-256 of each file, by its name."""
+    files = {}
+    for name in (TENSORS, FACTS):
+        with (checkpoint / name).open("rb") as file:
+            files[name] = {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": file.tell()}
+    return files
 
 
-def manifest_text(format_: int, images: int, files: Mapping[str, FileEntry]) -> str:
-    """Describe the files of a checkpoint; every byte of the description can be checked by making it again."""
-    return json.dumps({"format": format_, "images": images, "files": files}, indent=1)
+def manifest_text(images: int, files: dict[str, dict[str, Any]]) -> str:
+    """Describe a checkpoint; every byte of the description can be checked by making it again."""
+    return json.dumps({"format": FORMAT, "images": images, "files": files}, indent=1)

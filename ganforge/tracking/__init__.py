@@ -11,7 +11,7 @@ from ganforge.tracking.folder import RunFolder as RunFolder
 from ganforge.tracking.folder import Status as Status
 from ganforge.tracking.folder import Tracker as Tracker
 from ganforge.tracking.jsonl import read_lines as read_lines
-from ganforge.tracking.metadata import RunMetadata as RunMetadata
+from ganforge.tracking.metadata import run_record as run_record
 from ganforge.tracking.reading import EventLine as EventLine
 from ganforge.tracking.reading import read_log as read_log
 from ganforge.tracking.reading import read_run_json as read_run_json

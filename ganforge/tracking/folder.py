@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 from ganforge.errors import GanforgeError, argument
 from ganforge.storage.layout import RunLayout
 from ganforge.tracking.jsonl import JsonlFile, write_json
-from ganforge.tracking.metadata import RunMetadata, run_record
 from ganforge.tracking.reading import read_run_json
 from ganforge.tracking.redaction import redact
 from ganforge.tracking.sidecar_process import SidecarProcess
@@ -43,15 +42,9 @@ class Tracker(Protocol):
         """End the run; return a sentence about tracking where there is something to say."""
         return None
 
-    @property
-    def problem(self) -> str | None:
-        """One sentence on what is wrong with tracking now."""
-
 
 class NoTracker(Tracker):
     """The tracker of processes other than the main one: it records nothing."""
-
-    problem: str | None = None
 
 
 class RunFolder:
@@ -80,7 +73,7 @@ class RunFolder:
             except OSError:
                 os.close(self._lock)
                 raise
-        self._sidecar: SidecarProcess | None = None
+        self.sidecar: SidecarProcess | None = None
 
     @property
     def previous(self) -> Mapping[str, Any]:
@@ -92,11 +85,11 @@ class RunFolder:
         with self._writing():
             return self._metrics.rewind(images) + self._events.rewind(images)
 
-    def begin(self, metadata: RunMetadata, recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
+    def begin(self, new: Mapping[str, Any], recipe_toml: str, store: Store | None, *, resumed: bool = False) -> None:
         """Write `run.json` and `recipe.toml`, and start the sidecar.
 
         Args:
-            metadata: what only the trainer knows.
+            new: what `run.json` is to say of a new run; see `run_record`.
             recipe_toml: the resolved recipe.
             store: where to mirror to; None for nowhere.
             resumed: the folder's run goes on, under its id and as the same MLflow run.
@@ -110,10 +103,9 @@ class RunFolder:
                 f"{self.path} already holds a run ({before.get('status', 'unknown')}); go on with it by "
                 f"{argument('resume')}, or give another folder with {argument('folder')}"
             )
-        record = run_record(metadata)
+        record = dict(new)
         if before:
-            kept = {name: before[name] for name in ("id", "start") if name in before}
-            record |= {**kept, "resumed": time.time()}
+            record |= {name: before[name] for name in ("id", "start") if name in before} | {"resumed": time.time()}
         record |= {"status": "running", "pid": os.getpid(), "store": None if store is None else store.name}
         record |= {} if store is None else {"experiment": store.experiment, "name": store.run}
         with self._writing():
@@ -121,7 +113,7 @@ class RunFolder:
             self.layout.recipe.write_text(redact(recipe_toml), encoding="utf-8")
             write_json(self.layout.run_json, record)
         if store is not None:
-            self._sidecar = SidecarProcess.start(self.path, store)
+            self.sidecar = SidecarProcess(self.path, store)
 
     def metrics(
         self,
@@ -141,7 +133,13 @@ class RunFolder:
         )
 
     def finish(self, status: Status, reason: str | None = None, patience: float = 10.0) -> str | None:
-        """Write the final status, give the sidecar `patience` seconds to catch up, and let go of the folder."""
+        """Write the final status, wait for the sidecar, and let go of the folder.
+
+        Args:
+            status: how it ended.
+            reason: why, where there is something to say.
+            patience: seconds for which the store may refuse the rest; thrice as long while it does not.
+        """
         if self._lock is None:
             return None
         record = dict(self.previous) | {"status": status, "reason": reason, "end": time.time()}
@@ -150,8 +148,8 @@ class RunFolder:
             write_json(self.layout.run_json, record)
         except OSError as error:
             problem = f"{self.layout.run_json} cannot be written ({error.strerror})"
-        if self._sidecar is not None:
-            problem = self._sidecar.stop(patience) or problem
+        if self.sidecar is not None:
+            problem = self.sidecar.stop(patience, 3 * patience) or problem
         self.close()
         return problem
 
@@ -163,12 +161,6 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_UN)  # forked children may hold the file, but shall not hold the lock
             os.close(self._lock)
             self._lock = None
-
-    @property
-    def problem(self) -> str | None:
-        """One sentence on what is wrong with tracking now."""
-        local = self._metrics.problem or self._events.problem
-        return local if local or self._sidecar is None else self._sidecar.problem
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -6,22 +6,16 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ganforge.storage.layout import RunLayout
-from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten, read_run_json
+from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten
+
+if TYPE_CHECKING:
+    from ganforge.tracking.mirror import Mirror  # seconds of imports
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
 CHUNK_BYTES = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
-
-
-class MirrorTarget(Protocol):
-    """What the follower needs of a mirror."""
-
-    def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None: ...  # noqa: D102
-    def tags(self, wanted: Mapping[str, str]) -> None: ...  # noqa: D102
-    def metrics(self, points: list[tuple[str, float, float, int]]) -> None: ...  # noqa: D102
-    def artifact(self, path: Path, folder: str | None) -> None: ...  # noqa: D102
 
 
 class Tail:
@@ -68,17 +62,16 @@ class Follower:
     def __init__(self, folder: Path, done: dict[str, Any], saved: Callable[[], None]) -> None:
         self.folder = folder
         self.layout = RunLayout(folder)
-        self._done = done
-        self._saved = saved
+        self._done, self._saved = done, saved
         self._metrics = Tail(self.layout.metrics, MetricsLine)
         self._events = Tail(self.layout.events, EventLine)
 
-    def begin(self, target: MirrorTarget, tags: Mapping[str, str]) -> None:
+    def begin(self, target: Mirror, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
         recipe = tomllib.loads(self.layout.recipe.read_text(encoding="utf-8"))
         target.begin(recipe_params(recipe), tags)
 
-    def follow(self, target: MirrorTarget) -> None:
+    def follow(self, target: Mirror) -> None:
         """Mirror all that is new.
 
         Not `Panel.lines`: MLflow forgets no point; what was undone stays there, and what is played again follows it.
@@ -99,24 +92,29 @@ class Follower:
                             points.append((name, float(value), float(line.get("time", 0.0)), images))
                 for name, receipt in (line.get("receipts") or {}).items():
                     receipts[f"receipt.{name}"] = json.dumps(receipt)
-            if points:
-                target.metrics(points)
+            target.metrics(points)
             target.tags(receipts)
             sent.update(reached)
             self._done["lines"] = self._metrics.lines + len(lines)
             self._saved()
         for lines in self._events.chunks():
-            findings = [line for line in lines if line.get("kind") == "finding"]
-            target.tags(dict(_finding_tag(line) for line in findings))
-            points = [_finding_point(line) for line in findings]
-            new = [(name, value, when, at) for name, value, when, at in points if at > sent.get(name, -1)]
-            if new:
-                target.metrics(new)
-                sent.update({name: at for name, _, _, at in new})
-                self._saved()
+            points, tags, reached = [], {}, dict(sent)
+            for line in lines:
+                if line["kind"] == "finding":
+                    details, images = line.get("details") or {}, int(line["images"])
+                    name = details.get("name", "unnamed")
+                    more = [details.get("evidence"), *(f"try {remedy}" for remedy in details.get("remedies", ()))]
+                    tags[f"finding.{name}"] = "\n".join([f"{line['text']} (at {images:,} images)", *filter(None, more)])
+                    if images > reached.get(f"finding/{name}", -1):  # beside the curves of the others
+                        reached[f"finding/{name}"] = images
+                        points.append((f"finding/{name}", 1.0, float(line.get("time", 0.0)), images))
+            target.tags(tags)
+            target.metrics(points)
+            sent.update(reached)
+            self._saved()
         self._files(target)
 
-    def _files(self, target: MirrorTarget) -> None:
+    def _files(self, target: Mirror) -> None:
         seen: dict[str, int] = self._done.setdefault("files", {})
         for path in [self.layout.recipe, *sorted(self.layout.grids.glob("[!.]*"))]:
             name = str(path.relative_to(self.folder))
@@ -126,26 +124,8 @@ class Follower:
                 seen[name] = changed
                 self._saved()
 
-    @property
-    def run(self) -> dict[str, Any]:
-        """What `run.json` says now."""
-        return read_run_json(self.folder)
-
 
 def recipe_params(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters of an MLflow run: a recipe's entries by dotted key, as text."""
     entries = dict(flatten(recipe))
     return {key: entry if isinstance(entry, str) else json.dumps(entry, default=str) for key, entry in entries.items()}
-
-
-def _finding_tag(line: Mapping[str, Any]) -> tuple[str, str]:
-    details = line.get("details") or {}
-    text = f"{line['text']} (at {line['images']:,} images)"
-    more = [details.get("evidence"), *(f"try {remedy}" for remedy in details.get("remedies", ()))]
-    return f"finding.{details.get('name', '')}".rstrip("."), "\n".join([text, *filter(None, more)])
-
-
-def _finding_point(line: Mapping[str, Any]) -> tuple[str, float, float, int]:
-    """Return a point of a metric that says when a finding was made, beside the curves of the others."""
-    name = line.get("details", {}).get("name", "unnamed")
-    return f"finding/{name}", 1.0, float(line["time"]), int(line["images"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -34,27 +35,21 @@ class JsonlFile:
         self.path = path
         self.problem: str | None = None
         self._waiting: list[bytes] = []
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._drop_torn_line()
+        self._open()
 
     def append(self, value: Mapping[str, Any]) -> None:
         """Append one object."""
         self._waiting.append(json.dumps(json_safe(value), separators=(",", ":")).encode() + b"\n")
         data = b"".join(self._waiting)
         try:
-            written = os.pwrite(self._file, data, self._size)
+            if os.pwrite(self._file, data, self._size) < len(data):  # the disk filled up in the middle of a line
+                os.ftruncate(self._file, self._size)
+                raise OSError(errno.ENOSPC, "the disk is full")
         except OSError as error:
-            self.problem = (
-                f"{self.path} cannot be written ({error.strerror}); {len(self._waiting)} lines wait in memory"
-            )
+            waiting = f"{len(self._waiting)} lines wait in memory"
+            self.problem = f"{self.path} cannot be written ({error.strerror}); {waiting}"
             return
-        if written < len(data):  # the disk filled up in the middle of a line
-            os.ftruncate(self._file, self._size)
-            self.problem = (
-                f"{self.path} cannot be written (the disk is full); {len(self._waiting)} lines wait in memory"
-            )
-            return
-        self._size += written
+        self._size += len(data)
         self._waiting.clear()
         self.problem = None
 
@@ -77,15 +72,16 @@ class JsonlFile:
         partial.replace(self.path)
         os.close(self._file)
         self._waiting.clear()
-        self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        self._drop_torn_line()
+        self._open()
         return damaged
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
 
-    def _drop_torn_line(self) -> None:
+    def _open(self) -> None:
+        """Open the file, and drop a torn last line."""
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._size = len(self.path.read_bytes().rpartition(b"\n")[0])
         self._size += self._size > 0
         os.ftruncate(self._file, self._size)

@@ -9,7 +9,6 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,9 @@ from ganforge.tracking.redaction import redact_command
 PACKAGES = ("ganforge", "torch", "accelerate", "mlflow")
 
 
-@dataclass(frozen=True)
-class RunMetadata:
-    """What only the trainer knows: where it runs, and what it loaded.
-
-    Args:
-        device: such as `cpu` or `cuda (NVIDIA H100)`.
-        recipe_digest: of the recipe with all its defaults: two runs with the same one were played by the same rules.
-        world_size: processes that train together.
-        plugins: version by distribution.
-        command: the command line; secrets are masked before it is written.
-        more: anything else worth keeping in `run.json` and as tags.
-    """
-
-    device: str
-    recipe_digest: str
-    world_size: int = 1
-    plugins: Mapping[str, str] = field(default_factory=dict)
-    command: Sequence[str] = tuple(sys.argv)
-    more: Mapping[str, str | int | float] = field(default_factory=dict)
-
-
-def git_commit(folder: Path) -> str | None:
-    """Return the commit that a folder stands at, with `-dirty` where tracked files differ; None outside of git."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+def git_commit() -> str | None:
+    """Return the commit of the working folder, with `-dirty` where tracked files differ; None outside of git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -49,29 +27,35 @@ def git_commit(folder: Path) -> str | None:
     return answer.stdout.strip() or None
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, ganforge and what it stands on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def run_record(
+    device: str,
+    recipe_digest: str,
+    world_size: int = 1,
+    plugins: Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what `run.json` says of a new run: what only the trainer knows, and where and when it began.
 
-
-def run_record(metadata: RunMetadata) -> dict[str, Any]:
-    """Return what `run.json` says of a new run."""
+    Args:
+        device: such as `cpu` or `cuda (NVIDIA H100)`.
+        recipe_digest: of the recipe with all its defaults: two runs with the same one were played by the same rules.
+        world_size: processes that train together.
+        plugins: version by distribution.
+        command: the command line, that of this process where nothing is said; secrets are masked.
+        more: anything else worth keeping in `run.json` and as tags.
+    """
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
         "id": uuid.uuid4().hex,
         "start": time.time(),
-        "recipe_digest": metadata.recipe_digest,
-        "versions": versions(),
-        "plugins": dict(metadata.plugins),
-        "git_commit": git_commit(Path.cwd()),
-        "command": redact_command(metadata.command),
+        "recipe_digest": recipe_digest,
+        "versions": {"python": platform.python_version(), **versions},
+        "plugins": dict(plugins or {}),
+        "git_commit": git_commit(),
+        "command": redact_command(sys.argv if command is None else command),
         "working_folder": str(Path.cwd()),
-        "world_size": metadata.world_size,
-        "device": metadata.device,
-        **metadata.more,
+        "world_size": world_size,
+        "device": device,
+        **(more or {}),
     }

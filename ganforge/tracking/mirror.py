@@ -27,17 +27,22 @@ class Mirror:
         store: where.
         run: what `run.json` says.
         known: the MLflow id of the run, where it is known.
-        fresh: nobody has mirrored this run before, so that there is nothing to look for.
     """
 
-    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None, *, fresh: bool) -> None:
+    def __init__(self, store: Store, run: Mapping[str, Any], known: str | None) -> None:
         with _database_lock(store.database):
             self._client = MlflowClient(tracking_uri=store.address)
             experiment = self._experiment(store.experiment)
-        found = None if fresh else self._existing_run(known) or self._find_run(experiment, run["id"])
-        self.run_id = found or self._create_run(experiment, store, run)
+        found = self._existing_run(known)
+        if found is None:
+            tagged = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run['id']}'", max_results=1)
+            found = str(tagged[0].info.run_id) if tagged else None
         self._made = found is None
-        if found is not None:
+        if found is None:
+            made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
+            self.run_id = str(made.info.run_id)
+        else:
+            self.run_id = found
             self._client.update_run(found, status="RUNNING")
 
     def begin(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
@@ -46,7 +51,7 @@ class Mirror:
         MLflow never changes a parameter, so what a resumed run changed becomes a tag `resumed.<name>`.
         """
         there = {} if self._made else self._client.get_run(self.run_id).data.params
-        short = {metric_name(key)[:KEY_LENGTH]: value[:VALUE_LENGTH] for key, value in params.items()}
+        short = {metric_name(key): value[:VALUE_LENGTH] for key, value in params.items()}
         for some in _batches([item for item in short.items() if item[0] not in there], OTHERS_PER_CALL):
             self._client.log_batch(self.run_id, params=[Param(key, value) for key, value in some])
         changed = {f"resumed.{key}": value for key, value in short.items() if there.get(key, value) != value}
@@ -55,17 +60,14 @@ class Mirror:
     def tags(self, wanted: Mapping[str, str]) -> None:
         """Set tags."""
         for some in _batches(list(wanted.items()), OTHERS_PER_CALL):
-            self._client.log_batch(
-                self.run_id, tags=[RunTag(metric_name(key)[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in some]
-            )
+            batch = [RunTag(metric_name(key), value[:VALUE_LENGTH]) for key, value in some]
+            self._client.log_batch(self.run_id, tags=batch)
 
-    def metrics(self, points: Sequence[tuple[str, float, float, int]]) -> None:
+    def metrics(self, values: Sequence[tuple[str, float, float, int]]) -> None:
         """Log points, each (name, value, unix time in seconds, images shown); one call for up to 1,000."""
-        for some in _batches(points, METRICS_PER_CALL):
-            batch = [
-                Metric(metric_name(name)[:KEY_LENGTH], value, int(when * 1000), at) for name, value, when, at in some
-            ]
-            self._client.log_batch(self.run_id, metrics=batch)
+        for some in _batches(values, METRICS_PER_CALL):
+            points = [Metric(metric_name(name), value, int(when * 1000), at) for name, value, when, at in some]
+            self._client.log_batch(self.run_id, metrics=points)
 
     def artifact(self, path: Path, folder: str | None) -> None:
         """Copy a file into the run's artifacts."""
@@ -76,16 +78,13 @@ class Mirror:
         self._client.set_terminated(self.run_id, STATUSES[status], int(when * 1000))
 
     def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(name))
-        except MlflowException:  # another run was faster; if it was something else, the next line says so
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        if (found := self._client.get_experiment_by_name(name)) is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except MlflowException:  # another run was faster; if it was something else, the next line says so
+                if (found := self._client.get_experiment_by_name(name)) is None:
+                    raise
+        return str(found.experiment_id)
 
     def _existing_run(self, known: str | None) -> str | None:
         """Return an id if its run exists; a database may have been thrown away since."""
@@ -96,18 +95,10 @@ class Mirror:
                 raise
             return None
 
-    def _find_run(self, experiment: str, run: str) -> str | None:
-        found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run}'", max_results=1)
-        return str(found[0].info.run_id) if found else None
-
-    def _create_run(self, experiment: str, store: Store, run: Mapping[str, Any]) -> str:
-        made = self._client.create_run(experiment, int(run["start"] * 1000), {RUN_TAG: run["id"]}, store.run)
-        return str(made.info.run_id)
-
 
 def metric_name(name: str) -> str:
-    """Return a name that MLflow takes: letters, digits and `_-. :/`."""
-    return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+    """Return a name that MLflow takes: at most 250 letters, digits and `_-. :/`."""
+    return "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name[:KEY_LENGTH])
 
 
 def run_tags(run: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,8 @@ know what went wrong, and by a run that goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -61,23 +62,12 @@ class EventLine(_Line):
     details: EventDetails | None = None
 
 
-_TEXT, _OPTIONAL_TEXT, _TIME = TypeAdapter(str), TypeAdapter(str | None), TypeAdapter(Time | None)
 RUN_JSON_FIELDS: Final[dict[str, TypeAdapter[Any]]] = {  # fields of `run.json` that anything depends on
-    "id": _TEXT,
-    "start": _TIME,
-    "end": _TIME,
-    "resumed": _TIME,
+    **dict.fromkeys(("id", "experiment", "device", "recipe_digest", "data", "working_folder"), TypeAdapter(str)),
+    **dict.fromkeys(("reason", "store", "name", "seed_group"), TypeAdapter(str | None)),
+    **dict.fromkeys(("start", "end", "resumed"), TypeAdapter(Time | None)),
     "status": TypeAdapter(Literal["running", "finished", "failed", "killed"]),
-    "reason": _OPTIONAL_TEXT,
     "pid": TypeAdapter(Count),
-    "store": _OPTIONAL_TEXT,
-    "experiment": _TEXT,
-    "name": _OPTIONAL_TEXT,
-    "seed_group": _OPTIONAL_TEXT,
-    "device": _TEXT,
-    "recipe_digest": _TEXT,
-    "data": _TEXT,
-    "working_folder": _TEXT,
 }
 
 
@@ -103,11 +93,7 @@ def whole_lines(path: Path) -> list[bytes]:
 def checked_line(kind: type[MetricsLine | EventLine], text: bytes) -> dict[str, Any] | None:
     """Return a line of a log; None where it is not one of its kind."""
     value = parse_line(text)
-    try:
-        kind.model_validate(value)
-    except (ValidationError, OverflowError):
-        return None
-    return value
+    return value if _fits(kind.model_validate, value) else None
 
 
 def read_log(path: Path, kind: type[MetricsLine | EventLine] = MetricsLine) -> list[dict[str, Any]]:
@@ -126,16 +112,13 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_run_json(folder: Path) -> dict[str, Any]:
     """Return what the `run.json` of a run's folder says, without fields of another shape; empty where there is none."""
     record = read_json(RunLayout(folder).run_json)
-    return {
-        name: value
-        for name, value in record.items()
-        if name not in RUN_JSON_FIELDS or _fits(RUN_JSON_FIELDS[name], value)
-    }
+    checks = {name: partial(adapter.validate_python, strict=True) for name, adapter in RUN_JSON_FIELDS.items()}
+    return {name: value for name, value in record.items() if name not in checks or _fits(checks[name], value)}
 
 
-def _fits(adapter: TypeAdapter[Any], value: object) -> bool:
+def _fits(check: Callable[[Any], object], value: object) -> bool:
     try:
-        adapter.validate_python(value, strict=True)
+        check(value)
     except (ValidationError, OverflowError):
         return False
     return True

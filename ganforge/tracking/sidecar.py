@@ -37,10 +37,8 @@ class Sidecar:
     """
 
     def __init__(self, folder: Path, store: Store, grace: float) -> None:
-        self.folder = folder
+        self.folder, self.store, self.grace = folder, store, grace
         self.layout = RunLayout(folder)
-        self.store = store
-        self.grace = grace
         self.trainer_ended = threading.Event()  # the trainer has ended, and `run.json` says how
         self._trainer = read_run_json(folder).get("pid")
         self._state: dict[str, Any] = {}
@@ -52,26 +50,20 @@ class Sidecar:
             return self._mirror()
 
     def _mirror(self) -> int:
-        self._state = read_json(self.layout.mlflow) | {"pid": os.getpid(), "phase": "starting", "error": None}
+        self._state = read_json(self.layout.mlflow) | {"pid": os.getpid(), "phase": "connecting", "error": None}
         self._state["store"] = self.store.name
         self._save()
         from ganforge.tracking import mirror as mirroring  # seconds of imports
 
-        if self.store.database is None:
-            self._state["phase"] = "connecting"
-            self._save()
-        fresh = not self._state.get("runs")
         done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
-        follower = Follower(self.folder, done, self._save)
         target: Mirror | None = None
         pause = POLL_SECONDS
         while True:
             over = self.trainer_ended.is_set()
             try:
                 if target is None:
-                    run = follower.run
-                    new = mirroring.Mirror(self.store, run, done.get("run_id"), fresh=fresh)
-                    fresh = False
+                    run = read_run_json(self.folder)
+                    new = mirroring.Mirror(self.store, run, done.get("run_id"))
                     if new.run_id != done.get("run_id"):
                         done.clear()  # nothing was sent to this one
                     done["run_id"] = new.run_id
@@ -82,13 +74,13 @@ class Sidecar:
                     self._state["phase"] = "following"
                 follower.follow(target)
                 if over:
-                    self._end(target, follower.run)
+                    self._end(target)
                 self._state["error"] = None
                 pause = POLL_SECONDS
             except Exception as error:  # noqa: BLE001 - whatever a store does, it is said, and tried again
                 self._state |= {"phase": "connecting", "error": mirroring.explain_store_error(error, self.store)}
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
-                target, over, fresh = None, False, False
+                target, over = None, False
             self._save()
             if over:
                 return 0
@@ -122,7 +114,8 @@ class Sidecar:
                 write_json(self.layout.run_json, run | ending)
         return True
 
-    def _end(self, target: Mirror, run: dict[str, Any]) -> None:
+    def _end(self, target: Mirror) -> None:
+        run = read_run_json(self.folder)
         if run["status"] == "running":
             return  # it goes on in another process
         if run.get("reason"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +24,35 @@ MLFLOW_DEFAULTS = {  # for the sidecar alone, where the user has not chosen othe
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_NUM_THREADS": "1",
 }
 
 
-def sidecar_environment(store: Store, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a sidecar; the address goes there because it may hold a password."""
-    return {**MLFLOW_DEFAULTS, **environment, "MLFLOW_TRACKING_URI": store.address, "OMP_NUM_THREADS": "1"}
-
-
-def catch_up_command(folder: Path) -> str:
-    """Return the command that mirrors later what could not be mirrored now."""
-    return f"ganforge track {shlex.quote(os.path.relpath(folder))}"
-
-
 class SidecarProcess:
-    """One sidecar process. Its standard input is a pipe that closes with the trainer, however that ends."""
+    """The sidecar of a run's folder, started in a session of its own: Ctrl-C is for the trainer.
 
-    def __init__(self, folder: Path, store: Store, process: subprocess.Popen[bytes]) -> None:
-        self.folder = folder
-        self.store = store
-        self.process = process
+    Its standard input is a pipe that closes with the trainer, however that ends.
 
-    @classmethod
-    def start(cls, folder: Path, store: Store, grace: float = 60.0) -> SidecarProcess:
-        """Start the sidecar of a run's folder, in a session of its own: Ctrl-C is for the trainer.
+    Args:
+        folder: the run's folder.
+        store: where to mirror to.
+        grace: seconds that it goes on trying after the trainer has ended.
+    """
 
-        Args:
-            folder: the run's folder.
-            store: where to mirror to.
-            grace: seconds that it goes on trying after the trainer has ended.
-        """
+    def __init__(self, folder: Path, store: Store, grace: float = 60.0) -> None:
+        self.folder, self.store = folder, store
         database = store.database
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(
+        address = {"MLFLOW_TRACKING_URI": store.address}  # not an argument: it may hold a password
+        self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ganforge.tracking.sidecar", str(folder), str(grace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=None if database is None else database.parent,  # artifacts land beside the database
-            env=sidecar_environment(store, os.environ),
+            env={**MLFLOW_DEFAULTS, **os.environ, **address, "OMP_NUM_THREADS": "1"},
             start_new_session=True,
         )
-        return cls(folder, store, process)
 
     @property
     def problem(self) -> str | None:
@@ -78,51 +63,26 @@ class SidecarProcess:
         code = self.process.poll()
         return f"the process that mirrors into {self.store.name} ended with code {code}" if code else None
 
-    def stop(self, patience: float) -> str | None:
+    def stop(self, patience: float = 10.0, limit: float = math.inf) -> str | None:
         """Wait until all is mirrored, and say what is missing.
 
         Args:
-            patience: seconds to wait; up to three times as long where all is well and there is progress.
+            patience: seconds for which the store may refuse what it is given.
+            limit: seconds to wait at most.
         """
-        self._announce_end()
-        began = changed = time.monotonic()
-        before = None
-        while self.process.poll() is None:
-            state = self._state()
-            now = time.monotonic()
-            if state != before:
-                before, changed = state, now
-            starting = state.get("phase", "starting") == "starting"  # imports and tables: no fault of the store
-            well = state.get("error") is None and (starting or now - changed < patience)
-            if now - began > (3 * patience if well else patience):
-                break
-            time.sleep(0.05)
-        self._terminate()
-        return self._describe_missing()
-
-    def catch_up(self, patience: float = 10.0) -> str | None:
-        """Wait for as long as the store takes what it is given; say what is missing.
-
-        Args:
-            patience: seconds for which a store may refuse.
-        """
-        self._announce_end()
-        refused = time.monotonic()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it is gone already; `problem` says so
+            self.process.stdin.write(b".")  # a byte, because a forked child of the trainer may hold the pipe open
+            self.process.stdin.close()
+        began = taken = time.monotonic()
         try:  # Ctrl-C ends the sidecar too
-            while self.process.poll() is None and time.monotonic() - refused < patience:
+            while self.process.poll() is None and time.monotonic() < min(taken + patience, began + limit):
                 time.sleep(0.05)
                 if self.problem is None:
-                    refused = time.monotonic()
+                    taken = time.monotonic()
         finally:
             self._terminate()
         return self._describe_missing()
-
-    def _announce_end(self) -> None:
-        """End the sidecar's work: by a byte, because a forked child of the trainer may hold the pipe open."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it is gone already; `problem` says so
-            self.process.stdin.write(b".")
-            self.process.stdin.close()
 
     def _describe_missing(self) -> str | None:
         if self.process.returncode == 0:
@@ -133,7 +93,8 @@ class SidecarProcess:
         there = len(whole_lines(RunLayout(self.folder).metrics))
         return redact(
             f"the MLflow run in {self.store.name} is not complete ({why}): it has {done} of {there} lines of metrics; "
-            f"{self.folder} has them all, and this brings them there later: {catch_up_command(self.folder)}"
+            f"{self.folder} has them all, and this brings them there later: "
+            f"ganforge track {shlex.quote(os.path.relpath(self.folder))}"
         )
 
     def _state(self) -> dict[str, Any]:

@@ -54,10 +54,8 @@ class Store:
 
     def viewing_command(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return what a person types, or opens, to look at the runs."""
-        if self.database is None:
-            return (
-                self.name if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.name)}"
-            )
+        if self.uri.startswith("http"):
+            return self.name
         usual = self.database == Path("mlflow.db").absolute() and not any(Path("mlruns").glob("[0-9]*/meta.yaml"))
         if usual and not {"MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"} & set(environment):
             return "mlflow ui"

@@ -19,7 +19,7 @@ from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.storage.checkpoint import list_checkpoints, load_newest
 from ganforge.storage.folders import cache_folder, discard_unused
 from ganforge.storage.layout import RunLayout
-from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Status, Store
+from ganforge.tracking import NoTracker, RunFolder, Status, Store, run_record
 from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory
 from ganforge.training.callbacks.callback import Callback
@@ -154,8 +154,8 @@ def _begin_to_record(
     more |= {f"{name}_began_with": text for name, text in session.start_weights.items()}
     more |= {"seed_group": seed_group} if seed_group else {}
     digest = recipe_digest(session.recipe)
-    metadata = RunMetadata(device, digest, accelerator.num_processes, plugins, more=more)
-    tracker.begin(metadata, recipe_to_toml(session.recipe), store, resumed=resume and bool(previous))
+    record = run_record(device, digest, accelerator.num_processes, plugins, more=more)
+    tracker.begin(record, recipe_to_toml(session.recipe), store, resumed=resume and bool(previous))
 
 
 def _play(

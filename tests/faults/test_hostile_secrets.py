@@ -66,7 +66,7 @@ def test_a_run_leaves_no_secrets(
     arguments = ["run", "ring.toml", "--device", "cpu", "--set", f"tracking.name=a {marks['HF_TOKEN']} b"]
     monkeypatch.setattr("sys.argv", ["ganforge", *arguments])
     with monkeypatch.context() as patch:
-        patch.setattr("ganforge.tracking.folder.SidecarProcess.start", lambda *_: None)
+        patch.setattr("ganforge.tracking.folder.SidecarProcess", lambda *_: None)
         with pytest.raises(SystemExit) as ended:
             main(arguments)
     said = capfd.readouterr()
@@ -86,9 +86,7 @@ def test_passwords_in_addresses_are_not_told(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GANFORGE_PLUGINS", "")
-    monkeypatch.setattr(
-        "ganforge.tracking.folder.SidecarProcess.start", lambda *_: None
-    )  # it would wait for the server
+    monkeypatch.setattr("ganforge.tracking.folder.SidecarProcess", lambda *_: None)  # it would wait for the server
     (tmp_path / "ring.toml").write_text(RECIPE)
     address = "http://me:hunter2@127.0.0.1:9/x?token=hunter2"
     arguments = ["run", "ring.toml", "--device", "cpu", "--set", f"tracking.uri={address}"]

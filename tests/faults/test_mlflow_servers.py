@@ -36,7 +36,7 @@ def test_a_dead_server_as_a_process_of_its_own(tmp_path: Path):
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     child.start()  # as a loader of data does: it holds copies of the pipe and of the lock
     assert calls(folder) < CALL
-    problem = support.eventually(lambda: folder.problem, 60)
+    problem = support.eventually(lambda: folder.sidecar.problem, 60)
     assert problem == "no MLflow server answers at http://127.0.0.1:9"
     before = time.monotonic()
     said = folder.finish("finished", patience=0.5)
@@ -56,7 +56,7 @@ def test_a_black_hole(tmp_path: Path, inside: None, monkeypatch: pytest.MonkeyPa
     with black_hole() as uri:
         folder = support.begin(tmp_path, Store(uri))
         assert calls(folder) < CALL
-        problem = support.eventually(lambda: folder.problem, 40)
+        problem = support.eventually(lambda: folder.sidecar.problem, 40)
         assert re.fullmatch(r"the MLflow server at http://\*\*\*@127.0.0.1:\d+ does not answer in time", problem)
         before = time.monotonic()
         said = folder.finish("finished", patience=0.2)
@@ -81,9 +81,9 @@ def test_a_server_that_dies_in_the_run_is_said_and_the_rest_comes_later(tmp_path
         folder = support.begin(tmp_path / "run", Store(uri))
         assert calls(folder, 50) < CALL
         support.eventually(lambda: len(server.logged) == 1_000)
-        assert folder.problem is None
+        assert folder.sidecar.problem is None
     assert calls(folder, 50, 50) < CALL
-    assert support.eventually(lambda: folder.problem, 40) == f"no MLflow server answers at {uri}"
+    assert support.eventually(lambda: folder.sidecar.problem, 40) == f"no MLflow server answers at {uri}"
     said = folder.finish("finished", patience=0.2)
     assert said is not None
     assert "it has 50 of 100 lines of metrics" in said
@@ -94,7 +94,7 @@ def test_a_server_that_takes_nothing_more(tmp_path: Path, inside: None):
     with serving(tmp_path / "artifacts", refuses="disk quota of 1 GB is used up") as (uri, _):
         folder = support.begin(tmp_path / "run", Store(uri))
         assert calls(folder, 50) < CALL
-        problem = support.eventually(lambda: folder.problem, 40)
+        problem = support.eventually(lambda: folder.sidecar.problem, 40)
         assert problem.startswith(f"MLflow at {uri} says:")
         assert "disk quota of 1 GB is used up" in problem
         assert problem in (folder.finish("finished", patience=0.2) or "")
@@ -104,7 +104,7 @@ def test_a_damaged_database(tmp_path: Path, inside: None):
     (tmp_path / "mlflow.db").write_bytes(b"not a database " * 1000)
     folder = support.begin(tmp_path / "run", Store(f"sqlite:///{tmp_path}/mlflow.db"))
     assert calls(folder) < CALL
-    problem = support.eventually(lambda: folder.problem, 40)
+    problem = support.eventually(lambda: folder.sidecar.problem, 40)
     assert problem == f"{tmp_path}/mlflow.db is not an SQLite database; move it away"
     assert problem in (folder.finish("finished", patience=0.0) or "")
 
@@ -117,7 +117,7 @@ def test_a_store_without_room(tmp_path: Path, inside: None):
     try:
         folder = support.begin(tmp_path / "full", Store(f"sqlite:///{tmp_path}/mlflow.db"))
         assert calls(folder) < CALL
-        problem = support.eventually(lambda: folder.problem, 40)
+        problem = support.eventually(lambda: folder.sidecar.problem, 40)
         said = folder.finish("finished", patience=0.0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -128,8 +128,8 @@ def test_a_store_without_room(tmp_path: Path, inside: None):
 
 def test_a_sidecar_that_is_gone_is_noticed(tmp_path: Path):
     folder = support.begin(tmp_path, Store("http://127.0.0.1:9"))
-    assert folder._sidecar is not None
-    folder._sidecar.process.kill()
-    problem = support.eventually(lambda: folder.problem)
+    assert folder.sidecar is not None
+    folder.sidecar.process.kill()
+    problem = support.eventually(lambda: folder.sidecar.problem)
     assert "ended with code -9" in problem
     assert "ended with code -9" in (folder.finish("finished") or "")

@@ -24,7 +24,7 @@ from support.installed import catalogue
 from ganforge.cli.terminal.view import SilentView
 from ganforge.recipes.recipe import monitors_of, read_recipe, recipe_digest
 from ganforge.recipes.toml_writer import recipe_to_toml
-from ganforge.tracking import RunFolder, RunMetadata
+from ganforge.tracking import RunFolder, run_record
 from ganforge.training.assemble import assemble
 from ganforge.training.loop import train
 
@@ -152,7 +152,7 @@ def test_nothing_grows_in_forty_rounds(tmp_path: Path):
         reporter=SilentView(),
         monitors=monitors_of(recipe, catalogue()),
     )
-    folder.begin(RunMetadata("cpu", recipe_digest(recipe)), recipe_to_toml(recipe), None)
+    folder.begin(run_record("cpu", recipe_digest(recipe)), recipe_to_toml(recipe), None)
     seen: dict[int, tuple[int, ...]] = {}
 
     def stop() -> bool:

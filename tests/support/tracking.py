@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.tracking import RunFolder, RunMetadata, Store
+from ganforge.tracking import RunFolder, Store, run_record
 from support.paths import PYTHONPATH
 
 RECIPE = """seed = 7
@@ -35,8 +35,8 @@ def begin(path: Path, store: Store | None, resumed_at: int | None = None, recipe
     if resumed_at is not None:
         folder.rewind(resumed_at)
     command = ["ganforge", "run", "x.toml"]
-    metadata = RunMetadata(device="cpu", recipe_digest=DIGEST, plugins={"ganforge": "1.2.3"}, command=command)
-    folder.begin(metadata, recipe, store, resumed=resumed_at is not None)
+    record = run_record(device="cpu", recipe_digest=DIGEST, plugins={"ganforge": "1.2.3"}, command=command)
+    folder.begin(record, recipe, store, resumed=resumed_at is not None)
     return folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from support import tracking as support
 
 from ganforge.errors import GanforgeError
-from ganforge.tracking import NoTracker, RunFolder, RunMetadata, Store, read_lines, redact
+from ganforge.tracking import NoTracker, RunFolder, Store, read_lines, redact, run_record
 from ganforge.tracking.follower import Follower, Tail, recipe_params
 from ganforge.tracking.jsonl import JsonlFile, write_json
 from ganforge.tracking.reading import MetricsLine, read_json
@@ -50,7 +50,6 @@ def test_the_folder_is_the_truth(tmp_path: Path):
     folder = support.begin(tmp_path / "run", None)
     folder.metrics(32, 1, {"g.loss": 0.5, "fid": float("nan")}, {"fid": {"samples": 1500}})
     folder.event(32, "finding", "D wins", {"name": "collapse"})
-    assert folder.problem is None
     assert folder.finish("finished") is None
     (line,) = read_lines(tmp_path / "run" / "metrics.jsonl")
     assert line["values"] == {"g.loss": 0.5, "fid": None}
@@ -238,12 +237,21 @@ def test_what_is_played_after_a_roll_back_is_mirrored_too(tmp_path: Path):
     folder.close()
 
 
+def test_a_finding_without_details_or_time_is_mirrored(tmp_path: Path):
+    """As a log that was written by hand may have it: the two are optional fields of a line."""
+    support.begin(tmp_path, None).close()
+    (tmp_path / "events.jsonl").write_text('{"images": 5, "kind": "finding", "text": "odd", "details": null}\n')
+    book = Notebook()
+    Follower(tmp_path, {}, nothing).follow(book)
+    assert book.wanted == {"finding.unnamed": "odd (at 5 images)"}
+    assert book.points == [("finding/unnamed", 1.0, 5)]
+
+
 def test_other_processes_record_nothing(tmp_path: Path):
     tracker = NoTracker()
     tracker.metrics(1, 1, {"x": 1.0})
     tracker.event(1, "notice", "x")
     assert tracker.finish("finished") is None
-    assert tracker.problem is None
 
 
 def test_json_is_replaced_whole(tmp_path: Path):
@@ -263,6 +271,6 @@ def test_facts_name_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     folder = RunFolder(tmp_path / "b")
-    folder.begin(RunMetadata(device="cpu", recipe_digest=support.DIGEST), support.RECIPE, None)
+    folder.begin(run_record(device="cpu", recipe_digest=support.DIGEST), support.RECIPE, None)
     folder.close()
     assert read_json(tmp_path / "b" / "run.json")["git_commit"] == head
