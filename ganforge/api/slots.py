@@ -8,20 +8,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from ganforge.api import families
 from ganforge.api.component import Component, KindLookup, default_kind
-from ganforge.api.families import (
-    Augmentation,
-    Constraint,
-    Dataset,
-    Discriminator,
-    Features,
-    Generator,
-    Loss,
-    Metric,
-    Monitor,
-    Optimizer,
-    Regularizer,
-)
 from ganforge.errors import did_you_mean
 
 
@@ -73,8 +61,8 @@ class Slot:
         return self._fitting(known[kind].model_validate(fields, context=info.context))
 
     def _fitting(self, component: Component) -> Component:
-        fits = not isinstance(component, Regularizer) or component.player in (self.player, "either")
-        if self.player is not None and isinstance(component, Regularizer) and not fits:
+        fits = not isinstance(component, families.Regularizer) or component.player in (self.player, "either")
+        if self.player is not None and isinstance(component, families.Regularizer) and not fits:
             raise PydanticCustomError(
                 "wrong_player",
                 "'{kind}' regularizes the {right}, not the {wrong}: move it to the {right}'s regularizers",
@@ -93,16 +81,16 @@ class Slot:
         return self.base.noun
 
 
-AnyGenerator = Annotated[Generator, Slot(Generator)]
-AnyDiscriminator = Annotated[Discriminator, Slot(Discriminator)]
-AnyLoss = Annotated[Loss, Slot(Loss)]
-AnyRegularizer = Annotated[Regularizer, Slot(Regularizer)]
-AnyGeneratorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="generator")]
-AnyDiscriminatorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="discriminator")]
-AnyConstraint = Annotated[Constraint, Slot(Constraint)]
-AnyAugmentation = Annotated[Augmentation, Slot(Augmentation)]
-AnyDataset = Annotated[Dataset, Slot(Dataset)]
-AnyFeatures = Annotated[Features, Slot(Features)]
-AnyMetric = Annotated[Metric, Slot(Metric)]
-AnyMonitor = Annotated[Monitor, Slot(Monitor)]
-AnyOptimizer = Annotated[Optimizer, Slot(Optimizer)]
+AnyGenerator = Annotated[families.Generator, Slot(families.Generator)]
+AnyDiscriminator = Annotated[families.Discriminator, Slot(families.Discriminator)]
+AnyLoss = Annotated[families.Loss, Slot(families.Loss)]
+AnyRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer)]
+AnyGeneratorRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer, player="generator")]
+AnyDiscriminatorRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer, player="discriminator")]
+AnyConstraint = Annotated[families.Constraint, Slot(families.Constraint)]
+AnyAugmentation = Annotated[families.Augmentation, Slot(families.Augmentation)]
+AnyDataset = Annotated[families.Dataset, Slot(families.Dataset)]
+AnyFeatures = Annotated[families.Features, Slot(families.Features)]
+AnyMetric = Annotated[families.Metric, Slot(families.Metric)]
+AnyMonitor = Annotated[families.Monitor, Slot(families.Monitor)]
+AnyOptimizer = Annotated[families.Optimizer, Slot(families.Optimizer)]
