@@ -61,12 +61,12 @@ class Slot:
         return self._fitting(known[kind].model_validate(fields, context=info.context))
 
     def _fitting(self, component: Component) -> Component:
-        fits = not isinstance(component, families.Regularizer) or component.player in (self.player, "either")
-        if self.player is not None and isinstance(component, families.Regularizer) and not fits:
+        player = component.player if isinstance(component, families.Regularizer) else "either"
+        if self.player is not None and player not in (self.player, "either"):
             raise PydanticCustomError(
                 "wrong_player",
                 "'{kind}' regularizes the {right}, not the {wrong}: move it to the {right}'s regularizers",
-                {"kind": component.kind, "right": component.player, "wrong": self.player},
+                {"kind": component.kind, "right": player, "wrong": self.player},
             )
         return component
 
