@@ -24,9 +24,7 @@ _MENTION = re.compile(f"{_OPEN}{_PART}(?:{_BETWEEN}{_PART})?{_CLOSE}")
 def argument(name: str, value: object = None) -> str:
     """Return the mention of an argument, to stand in the text of an error; who shows the error spells it.
 
-    Args:
-        name: in Python; the command line has a flag for each that is mentioned.
-        value: that was given, or should be.
+    The name is that in Python, and the command line has a flag for it; the value was given, or should be.
     """
     return f"{_OPEN}{name}{'' if value is None else f'{_BETWEEN}{value}'}{_CLOSE}"
 

@@ -15,15 +15,10 @@ from ganforge.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Slot:
-    """Validates a table (or a bare kind) into the component class that its `kind` names.
+    """Validates a table (or a bare kind) into the component class that its `kind` names."""
 
-    Args:
-        base: of the family whose components fit.
-        player: whose regularizers fit, where that matters.
-    """
-
-    base: type[Component]
-    player: str | None = None
+    base: type[Component]  # of the family whose components fit
+    player: str | None = None  # whose regularizers fit, where that matters
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self.choose)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from ganforge.api.component import KindLookup, Strict, classes_of
 from ganforge.api.families import Metric, Monitor, metric_directions
@@ -31,10 +30,9 @@ AnyGame = Annotated[GameComponent, Slot(GameComponent)]
 
 def _no_fp16(value: Any) -> Any:
     if value in ("fp16", "float16", "half"):
-        raise PydanticCustomError(
-            "fp16",
+        raise ValueError(
             "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have "
-            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
+            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'"
         )
     return value
 
@@ -71,18 +69,13 @@ class RunRecipe(Strict):
     def _check(self) -> RunRecipe:
         for batch in (self.batch, *(later.batch for later in self.batches)):
             if batch % self.microbatches:
-                raise PydanticCustomError(
-                    "microbatches",
-                    "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a "
-                    "divisor",
-                    {"batch": batch, "microbatches": self.microbatches},
-                )
+                portions = f"microbatches = {self.microbatches} equal portions"
+                raise ValueError(f"batch = {batch} cannot be cut into {portions}; expected a divisor")
         starts = [later.after_images for later in self.batches]
         if starts != sorted(set(starts)):
-            raise PydanticCustomError(
-                "batches",
-                "batches begin after {starts} images shown; expected each to begin after the one before it",
-                {"starts": ", ".join(map(str, starts))},
+            after = ", ".join(map(str, starts))
+            raise ValueError(
+                f"batches begin after {after} images shown; expected each to begin after the one before it"
             )
         return self
 
