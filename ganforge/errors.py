@@ -6,6 +6,7 @@ command line, which knows its flags, spells the same mentions in its own way (`G
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +16,7 @@ from typing import ClassVar, NamedTuple
 
 Spelling = Callable[[str, str | None], str]  # how a reader writes an argument, by its name and value
 
-_OPEN, _BETWEEN, _CLOSE = (
-    "\ufdd0",
-    "\ufdd1",
-    "\ufdd2",
-)  # noncharacters: no text of people has them
+_OPEN, _BETWEEN, _CLOSE = "\ufdd0\ufdd1\ufdd2"  # noncharacters: no text of people has them
 _PART = f"([^{_OPEN}{_BETWEEN}{_CLOSE}]*)"
 _MENTION = re.compile(f"{_OPEN}{_PART}(?:{_BETWEEN}{_PART})?{_CLOSE}")
 
@@ -27,9 +24,7 @@ _MENTION = re.compile(f"{_OPEN}{_PART}(?:{_BETWEEN}{_PART})?{_CLOSE}")
 def argument(name: str, value: object = None) -> str:
     """Return the mention of an argument, to stand in the text of an error; who shows the error spells it.
 
-    Args:
-        name: in Python; the command line has a flag for each that is mentioned.
-        value: that was given, or should be.
+    The name is that in Python, and the command line has a flag for it; the value was given, or should be.
     """
     return f"{_OPEN}{name}{'' if value is None else f'{_BETWEEN}{value}'}{_CLOSE}"
 
@@ -165,21 +160,15 @@ class DivergedError(GanforgeError):
         term: str | None = None,
         layer: str | None = None,
         data: str | None = None,
-        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(text, remedies=remedies)
+        super().__init__(text)
         self.player, self.term, self.layer, self.data = player, term, layer, data  # whose turn, what went wrong first
 
     def with_remedies(self, overrides: Sequence[str]) -> DivergedError:
         """Return it with what may be tried, as recipe overrides."""
-        return DivergedError(
-            self.text,
-            player=self.player,
-            term=self.term,
-            layer=self.layer,
-            data=self.data,
-            remedies=[Remedy(override) for override in overrides],
-        )
+        other = copy.copy(self)
+        other.remedies = tuple(map(Remedy, overrides))
+        return other
 
 
 class LostError(GanforgeError):

@@ -65,16 +65,12 @@ class Dice(nn.Module):
 
     def row_numbers(self, rows: int) -> Tensor:
         """Return which samples are drawn here, counted over all processes and micro-batches: integers [rows]."""
-        roll = self.last
-        if roll is None:
-            raise RuntimeError("dice were read before `roll_dice(game, Roll(...))`; outside a run, roll them first")
+        roll = self._roll()
         assert rows == roll.rows, f"{rows} rows asked of dice rolled for {roll.rows}"
         return torch.arange(roll.start, roll.start + rows, device=self.anchor.device)
 
     def _draw(self, sampler: Callable[..., Tensor], rows: int, shape: tuple[int, ...]) -> Tensor:
-        roll = self.last
-        if roll is None:
-            raise RuntimeError("dice were read before `roll_dice(game, Roll(...))`; outside a run, roll them first")
+        roll = self._roll()
         if rows > roll.rows:  # several batches in one, as real and generated images in one forward
             assert rows % roll.rows == 0, f"{rows} rows asked of dice rolled for {roll.rows}"
             return torch.cat([self._draw(sampler, roll.rows, shape) for _ in range(rows // roll.rows)])
@@ -84,16 +80,19 @@ class Dice(nn.Module):
         self.calls += 1
         block = min(BLOCK, total)
         first, last = start // block, (start + rows - 1) // block
-        drawn = [self._block(sampler, (block, *shape), index) for index in range(first, last + 1)]
-        whole = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+        drawn: list[Tensor] = []
+        for index in range(first, last + 1):
+            seed = derive_seed(roll.seed, roll.purpose, self.path, roll.position, self.calls, index)
+            generator = torch.Generator(self.anchor.device).manual_seed(seed)
+            drawn.append(sampler((block, *shape), generator=generator, device=self.anchor.device))
         offset = start - first * block
+        whole = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
         return whole[offset : offset + rows]
 
-    def _block(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], index: int) -> Tensor:
-        roll, device = self.last, self.anchor.device
-        assert roll is not None
-        seed = derive_seed(roll.seed, roll.purpose, self.path, roll.position, self.calls, index)
-        return sampler(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+    def _roll(self) -> Roll:
+        if self.last is None:
+            raise RuntimeError("dice were read before `roll_dice(game, Roll(...))`; outside a run, roll them first")
+        return self.last
 
 
 def all_dice(module: nn.Module) -> list[tuple[str, Dice]]:

@@ -152,19 +152,12 @@ class FeatureOutput(View):
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What a metric wants to know: a view of so many samples.
-
-    Args:
-        view: of each.
-        count: samples; of real ones at most as many as there are.
-        of: generated or real samples.
-        keep: every row, or only mean and covariance of all rows (which takes no memory for each sample).
-    """
+    """What a metric wants to know: a view of so many samples."""
 
     view: View
-    count: int
+    count: int  # of real ones at most as many as there are
     of: Side = "generated"
-    keep: Literal["rows", "moments"] = "rows"
+    keep: Literal["rows", "moments"] = "rows"  # or only mean and covariance: they take no memory for each sample
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,11 @@ Severity = Literal["warning", "failure"]  # a failure ends what training can rea
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of the log: terms and readings since the line before, or metrics.
+    """One line of the log: terms and readings since the line before, or metrics."""
 
-    Args:
-        images: shown so far.
-        round: rounds played so far.
-        values: by name; what was not finite is NaN.
-    """
-
-    images: int
-    round: int
-    values: Mapping[str, float]
+    images: int  # shown so far
+    round: int  # rounds played so far
+    values: Mapping[str, float]  # by name; what was not finite is NaN
 
     @classmethod
     def of(cls, images: int, round_: int, values: Mapping[str, float | None]) -> LogLine:
@@ -50,11 +44,7 @@ class LogLine:
 
 
 class Series:
-    """The finite values of one name, line by line; 16 bytes each, since they are kept for as long as a run lasts.
-
-    Args:
-        name: of a term, reading or metric.
-    """
+    """The finite values of one term, reading or metric, line by line; 16 bytes each: they last as long as the run."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -81,23 +71,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a monitor has to say.
+    """What a monitor has to say."""
 
-    Args:
-        name: in kebab-case; said once a run.
-        symptom: what is seen, a sentence without a full stop: "the generated samples are all alike".
-        evidence: with numbers, and what they would be in a healthy run.
-        cause: the likely one.
-        remedies: in order, each a recipe override; `Plan` words them.
-        severity: a failure ends what training can reach; of a warning people want to know.
-    """
-
-    name: str
-    symptom: str
-    evidence: str
-    cause: str
-    remedies: tuple[str, ...] = ()
-    severity: Severity = "failure"
+    name: str  # in kebab-case; said once a run
+    symptom: str  # what is seen, a sentence without a full stop: "the generated samples are all alike"
+    evidence: str  # with numbers, and what they would be in a healthy run
+    cause: str  # the likely one
+    remedies: tuple[str, ...] = ()  # in order, each a recipe override; `Plan` words them
+    severity: Severity = "failure"  # which ends what training can reach; of a warning people want to know
 
 
 class Watcher(ABC):

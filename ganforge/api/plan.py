@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ganforge.api.component import Component, KindLookup, classes_of, default_kind
+from ganforge.api.schedule import Ramp
 from ganforge.api.toml import toml_value
 
 Direction = Literal["lower", "higher"]
@@ -15,17 +16,11 @@ C = TypeVar("C", bound=Component)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a watcher may know of the run: its recipe as it was resolved, with helpers to word remedies that fit it.
+    """What a watcher may know of the run: its recipe as it was resolved, with helpers to word remedies that fit it."""
 
-    Args:
-        recipe: tables, arrays and plain values, as in the run's `recipe.toml`.
-        better: by the name of a metric's value, which way it gets better.
-        installed: the components that there are, which know what is usual for them and what they help against.
-    """
-
-    recipe: Mapping[str, Any]
-    better: Mapping[str, Direction] = field(default_factory=dict)
-    installed: KindLookup | None = None
+    recipe: Mapping[str, Any]  # tables, arrays and plain values, as in the run's `recipe.toml`
+    better: Mapping[str, Direction] = field(default_factory=dict)  # which way the value of a metric of this name
+    installed: KindLookup | None = None  # components, which know what is usual for them and what they help against
 
     @property
     def images(self) -> int:
@@ -76,8 +71,6 @@ class Plan:
         """Return the number at a key after `images` images shown, be it plain or a ramp; None where there is none."""
         found = self.at(key)
         if isinstance(found, Mapping) and {"start", "end", "images"} <= set(found):
-            from ganforge.api.schedule import Ramp
-
             return Ramp.model_validate(dict(found)).at(images)
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 

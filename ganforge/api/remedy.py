@@ -38,13 +38,7 @@ def has_unbounded_critic(plan: Plan) -> bool:
 
 
 def offered_remedies(plan: Plan, trouble: str, player: str | None = None) -> tuple[str, ...]:
-    """Return the overrides that add what offers itself against a trouble, of all that is installed.
-
-    Args:
-        plan: of the run.
-        trouble: see `RemedyFor`.
-        player: only what is added to this one.
-    """
+    """Return overrides that add what offers itself against a trouble (see `RemedyFor`), to that player or to any."""
     offered: list[str | None] = []
     families: tuple[type[Regularizer | Constraint | Augmentation], ...] = (Regularizer, Constraint, Augmentation)
     for base in families:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -41,9 +42,23 @@ class Ramp(Strict):
 Number = Annotated[float | Ramp, Field(union_mode="left_to_right")]  # a constant, or a ramp over images shown
 
 
+def _ends(number: float | Ramp) -> tuple[float, float]:
+    return (number.start, number.end) if isinstance(number, Ramp) else (number, number)
+
+
+def _each_end(expected: str, fits: Callable[[float], bool]) -> AfterValidator:
+    def check(number: float | Ramp) -> float | Ramp:
+        for end in _ends(number):
+            if not fits(end):
+                raise ValueError(f"expected a number {expected}, given {end:g}")
+        return number
+
+    return AfterValidator(check)
+
+
 def positive(number: float | Ramp) -> float | Ramp:
     """Refuse a number that is, or becomes, negative, or that is 0 for good."""
-    ends = (number.start, number.end) if isinstance(number, Ramp) else (number, number)
+    ends = _ends(number)
     if min(ends) < 0 or max(ends) == 0:
         raise ValueError(f"expected a number above 0, given {ends[0]:g}" + (f" to {ends[1]:g}" * (ends[0] != ends[1])))
     return number
@@ -52,28 +67,12 @@ def positive(number: float | Ramp) -> float | Ramp:
 PositiveNumber = Annotated[Number, AfterValidator(positive)]  # never negative, and not 0 for good
 
 
-def decay_rate(number: float | Ramp) -> float | Ramp:
-    """Refuse a number that is, or becomes, no decay rate: expected at least 0 and less than 1."""
-    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
-        if not 0 <= end < 1:
-            raise ValueError(f"expected a number at least 0 and below 1, given {end:g}")
-    return number
-
-
 DecayRate = Annotated[
-    Annotated[float, Field(ge=0, lt=1)] | Ramp, Field(union_mode="left_to_right"), AfterValidator(decay_rate)
+    Annotated[float, Field(ge=0, lt=1)] | Ramp,
+    Field(union_mode="left_to_right"),
+    _each_end("at least 0 and below 1", lambda end: 0 <= end < 1),
 ]  # at least 0 and below 1, at any time
-
-
-def not_negative(number: float | Ramp) -> float | Ramp:
-    """Refuse a number that is, or becomes, negative."""
-    for end in (number.start, number.end) if isinstance(number, Ramp) else (number,):
-        if end < 0:
-            raise ValueError(f"expected a number of at least 0, given {end:g}")
-    return number
-
-
-NonNegativeNumber = Annotated[Number, AfterValidator(not_negative)]  # 0 or more, at any time
+NonNegativeNumber = Annotated[Number, _each_end("of at least 0", lambda end: end >= 0)]  # 0 or more, at any time
 
 
 def value_at(number: float | Ramp, images: int) -> float:

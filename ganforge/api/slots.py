@@ -8,34 +8,17 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from ganforge.api import families
 from ganforge.api.component import Component, KindLookup, default_kind
-from ganforge.api.families import (
-    Augmentation,
-    Constraint,
-    Dataset,
-    Discriminator,
-    Features,
-    Generator,
-    Loss,
-    Metric,
-    Monitor,
-    Optimizer,
-    Regularizer,
-)
 from ganforge.errors import did_you_mean
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Validates a table (or a bare kind) into the component class that its `kind` names.
+    """Validates a table (or a bare kind) into the component class that its `kind` names."""
 
-    Args:
-        base: of the family whose components fit.
-        player: whose regularizers fit, where that matters.
-    """
-
-    base: type[Component]
-    player: str | None = None
+    base: type[Component]  # of the family whose components fit
+    player: str | None = None  # whose regularizers fit, where that matters
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self.choose)
@@ -73,12 +56,12 @@ class Slot:
         return self._fitting(known[kind].model_validate(fields, context=info.context))
 
     def _fitting(self, component: Component) -> Component:
-        fits = not isinstance(component, Regularizer) or component.player in (self.player, "either")
-        if self.player is not None and isinstance(component, Regularizer) and not fits:
+        player = component.player if isinstance(component, families.Regularizer) else "either"
+        if self.player is not None and player not in (self.player, "either"):
             raise PydanticCustomError(
                 "wrong_player",
                 "'{kind}' regularizes the {right}, not the {wrong}: move it to the {right}'s regularizers",
-                {"kind": component.kind, "right": component.player, "wrong": self.player},
+                {"kind": component.kind, "right": player, "wrong": self.player},
             )
         return component
 
@@ -94,16 +77,16 @@ class Slot:
 
 
 # A component of a family as a field of another: in a recipe its kind, or a table of its kind and fields.
-AnyGenerator = Annotated[Generator, Slot(Generator)]
-AnyDiscriminator = Annotated[Discriminator, Slot(Discriminator)]
-AnyLoss = Annotated[Loss, Slot(Loss)]
-AnyRegularizer = Annotated[Regularizer, Slot(Regularizer)]
-AnyGeneratorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="generator")]
-AnyDiscriminatorRegularizer = Annotated[Regularizer, Slot(Regularizer, player="discriminator")]
-AnyConstraint = Annotated[Constraint, Slot(Constraint)]
-AnyAugmentation = Annotated[Augmentation, Slot(Augmentation)]
-AnyDataset = Annotated[Dataset, Slot(Dataset)]
-AnyFeatures = Annotated[Features, Slot(Features)]
-AnyMetric = Annotated[Metric, Slot(Metric)]
-AnyMonitor = Annotated[Monitor, Slot(Monitor)]
-AnyOptimizer = Annotated[Optimizer, Slot(Optimizer)]
+AnyGenerator = Annotated[families.Generator, Slot(families.Generator)]
+AnyDiscriminator = Annotated[families.Discriminator, Slot(families.Discriminator)]
+AnyLoss = Annotated[families.Loss, Slot(families.Loss)]
+AnyRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer)]
+AnyGeneratorRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer, player="generator")]
+AnyDiscriminatorRegularizer = Annotated[families.Regularizer, Slot(families.Regularizer, player="discriminator")]
+AnyConstraint = Annotated[families.Constraint, Slot(families.Constraint)]
+AnyAugmentation = Annotated[families.Augmentation, Slot(families.Augmentation)]
+AnyDataset = Annotated[families.Dataset, Slot(families.Dataset)]
+AnyFeatures = Annotated[families.Features, Slot(families.Features)]
+AnyMetric = Annotated[families.Metric, Slot(families.Metric)]
+AnyMonitor = Annotated[families.Monitor, Slot(families.Monitor)]
+AnyOptimizer = Annotated[families.Optimizer, Slot(families.Optimizer)]

@@ -8,28 +8,22 @@ from types import FrameType, MappingProxyType
 
 import torch
 
-from ganforge.api.component import Component
-from ganforge.api.data import Source
-from ganforge.api.families import AugmentationNetwork
-from ganforge.api.game import Game
-from ganforge.api.metric import FeatureNetwork, View
-from ganforge.api.monitor import Watcher
-from ganforge.api.network import DiscriminatorNetwork, GeneratorNetwork
+from ganforge import api
 from ganforge.errors import BrokenPluginError, argument
 from ganforge.plugins.catalogue import Catalogue, CatalogueEntry, Plugin
 from ganforge.plugins.loading import CORE
 
 PRODUCTS: Mapping[type, str] = MappingProxyType(  # what components make, and of which family these are
     {
-        Game: "games",
-        GeneratorNetwork: "generators",
-        DiscriminatorNetwork: "discriminators",
-        AugmentationNetwork: "augmentations",
-        FeatureNetwork: "features",
+        api.Game: "games",
+        api.GeneratorNetwork: "generators",
+        api.DiscriminatorNetwork: "discriminators",
+        api.AugmentationNetwork: "augmentations",
+        api.FeatureNetwork: "features",
         torch.optim.Optimizer: "optimizers",
-        Source: "datasets",
-        View: "metrics",
-        Watcher: "monitors",
+        api.Source: "datasets",
+        api.View: "metrics",
+        api.Watcher: "monitors",
     }
 )
 
@@ -73,7 +67,7 @@ def _package(frame: FrameType) -> str:
 def _component(frames: list[FrameType], catalogue: Catalogue, plugin: Plugin) -> tuple[str, str]:
     """Return the component at work, and the method that it was asked for; `frames` from the innermost on."""
     for frame in frames:
-        found = [_named(entry) for entry in _entries(frame, catalogue, plugin)]
+        found = [f"{entry.cls.noun} '{entry.kind}'" for entry in _entries(frame, catalogue, plugin)]
         if found:
             return f"its {' or '.join(found)}", frame.f_code.co_qualname
     asked = frames[-1]  # a function that belongs to no component, such as the backward of a `torch.autograd.Function`
@@ -85,13 +79,9 @@ def _entries(frame: FrameType, catalogue: Catalogue, plugin: Plugin) -> Iterator
     ours = [entry for entry in catalogue.entries if entry.plugin == plugin]
     actor = frame.f_locals.get("self", frame.f_locals.get("cls"))
     kind = actor if isinstance(actor, type) else type(actor)
-    if issubclass(kind, Component):
+    if issubclass(kind, api.Component):
         yield from [entry for entry in ours if entry.cls is kind] or [e for e in ours if issubclass(e.cls, kind)]
         return
     family = next((family for base, family in PRODUCTS.items() if issubclass(kind, base)), None)
     of_family = [entry for entry in ours if entry.family == family]
     yield from [entry for entry in of_family if entry.cls.__module__ == kind.__module__] or of_family
-
-
-def _named(entry: CatalogueEntry) -> str:
-    return f"{entry.cls.noun} '{entry.kind}'"

@@ -6,20 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ganforge.api import families
 from ganforge.api.component import Component
-from ganforge.api.families import (
-    Augmentation,
-    Constraint,
-    Dataset,
-    Discriminator,
-    Features,
-    Generator,
-    Loss,
-    Metric,
-    Monitor,
-    Optimizer,
-    Regularizer,
-)
 from ganforge.api.game import GameComponent
 from ganforge.errors import PluginError, argument
 
@@ -28,17 +16,17 @@ FAMILIES: Mapping[str, type[Component]] = MappingProxyType(  # in the order in w
         base.family: base
         for base in (
             GameComponent,
-            Generator,
-            Discriminator,
-            Loss,
-            Regularizer,
-            Constraint,
-            Augmentation,
-            Optimizer,
-            Dataset,
-            Features,
-            Metric,
-            Monitor,
+            families.Generator,
+            families.Discriminator,
+            families.Loss,
+            families.Regularizer,
+            families.Constraint,
+            families.Augmentation,
+            families.Optimizer,
+            families.Dataset,
+            families.Features,
+            families.Metric,
+            families.Monitor,
         )
     }
 )

@@ -6,6 +6,7 @@ import importlib.metadata
 import inspect
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pluggy
 
@@ -36,36 +37,28 @@ def load_catalogue(leave_out: Sequence[str] = (), only: Sequence[str] | None = N
     """
     if only is None and ENVIRONMENT in os.environ:
         only = [name.strip() for name in os.environ[ENVIRONMENT].split(",") if name.strip()]
-    points = sorted(
-        importlib.metadata.entry_points(group=GROUP), key=lambda point: (_plugin(point).distribution, point.name)
-    )
-    names = {name for point in points for name in (point.name, _plugin(point).distribution)}
+    points = [(_plugin(point), point) for point in importlib.metadata.entry_points(group=GROUP)]
+    names = {name for plugin, _ in points for name in (plugin.name, plugin.distribution)}
     for name in (*leave_out, *(only or ())):
         if name not in names:
             raise PluginError(f"no plugin is called '{name}'; installed: {', '.join(sorted(names))}")
     entries: list[CatalogueEntry] = []
     broken: list[Plugin] = []
-    for point in points:
-        plugin = _plugin(point)
+    for plugin, point in sorted(points, key=lambda pair: (pair[0].distribution, pair[0].name)):
         ours = {plugin.name, plugin.distribution}
         if ours & set(leave_out) or (only is not None and plugin.distribution != CORE and not ours & set(only)):
             continue
         try:
             entries += _read(point, plugin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does at import, the others still work
-            broken.append(Plugin(plugin.name, plugin.distribution, plugin.version, _reason(error)))
+            said = " ".join(str(error).split())
+            broken.append(replace(plugin, reason=f"{type(error).__name__}{': ' if said else ''}{said}"))
     return Catalogue(entries, broken)
 
 
 def _plugin(point: importlib.metadata.EntryPoint) -> Plugin:
-    if point.dist is None:
-        return Plugin(point.name, "unknown", "")
-    return Plugin(point.name, point.dist.name, point.dist.version)
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
+    return Plugin(point.name, name, version)
 
 
 def _read(point: importlib.metadata.EntryPoint, plugin: Plugin) -> list[CatalogueEntry]:

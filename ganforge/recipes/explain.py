@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ganforge.api.component import KindLookup
 from ganforge.api.toml import toml_value
-from ganforge.errors import did_you_mean
-from ganforge.recipes.fields import (
-    MISSING,
-    FieldType,
-    Node,
-    child_value,
-    describe_types,
-    node_at,
-    table_title,
-)
+from ganforge.errors import RecipeError, did_you_mean
+from ganforge.plugins.catalogue import Catalogue
+from ganforge.recipes.fields import MISSING, FieldType, Node, child_value, describe_types, node_at, table_title
 from ganforge.recipes.overrides import Override
 from ganforge.recipes.positions import KeyPath, Position
 
@@ -29,6 +22,8 @@ SLOT_ERRORS = {"component_type", "missing_kind", "unknown_kind", "wrong_player"}
 VALIDATOR_ERRORS = {"value_error", "assertion_error"}  # raised by a validator with a sentence of its own
 MAX_EXPLAINED, MAX_REPORTED = 400, 20  # mistakes that are explained, and that are said
 PYDANTIC_URL = "https://errors.pydantic.dev"  # what pydantic's own errors link to
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -73,23 +68,30 @@ class RecipeSources:
         return below[-1] if below else None
 
 
-def explain(
-    error: ValidationError | None, raw: Any, root: type[BaseModel], kinds: KindLookup, sources: RecipeSources
-) -> str | None:
-    """Say everything that is wrong, sorted by place; None where nothing is.
+def validate(root: type[M], raw: Any, catalogue: Catalogue, sources: RecipeSources) -> M:
+    """Return the tables `raw` of a recipe, or of a part of one, as its class `root`.
 
-    Args:
-        error: what pydantic found, if anything.
-        raw: the recipe's tables as they were validated.
-        root: the class of the whole recipe.
-        kinds: the installed components.
-        sources: where the values come from.
+    Raises:
+        RecipeError: everything that is wrong, sorted by place; and where a kind is unknown, the plugins that could not
+            be loaded: it may be theirs.
     """
-    mismatches = islice(_mismatches(Node((FieldType(root),), raw), (), kinds), MAX_EXPLAINED)
+    found, error = None, None
+    try:
+        found = root.model_validate(raw, context={"catalogue": catalogue})
+    except ValidationError as wrong:
+        error = wrong
+    mismatches = islice(_mismatches(Node((FieldType(root),), raw), (), catalogue), MAX_EXPLAINED)
     mistakes = {mistake.path: mistake for mistake in mismatches}
-    for path, details in _by_path(error.errors()[:MAX_EXPLAINED] if error else [], raw):
-        mistakes.setdefault(path, _mistake(path, details, raw, root, kinds))
-    return report(mistakes.values(), sources)
+    details = error.errors() if error else []
+    for path, errors in _by_path(details[:MAX_EXPLAINED], raw):
+        mistakes.setdefault(path, _mistake(path, errors, raw, root, catalogue))
+    said = report(mistakes.values(), sources)
+    if found is not None and said is None:
+        return found
+    lines = [said or str(error)]
+    if any(detail["type"] == "unknown_kind" for detail in details):
+        lines += [f"plugin {it.name} of {it.origin} could not be loaded: {it.reason}" for it in catalogue.broken]
+    raise RecipeError("\n".join(lines)) from error
 
 
 def report(mistakes: Iterable[Mistake], sources: RecipeSources) -> str | None:
@@ -137,8 +139,8 @@ def _mistake(path: KeyPath, errors: list[ErrorDetails], raw: Any, root: type[Bas
     node = node_at(root, raw, path, kinds)
     known = [error["type"] for error in errors]
     if "extra_forbidden" in known:
-        return Mistake(path, _describe_unknown_field(str(path[-1]), node), in_table=False)
-    of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
+        return Mistake(path, _describe_unknown_field(str(path[-1]), node))
+    of = node.of()
     if "missing" in known and node.value is MISSING:
         field = node.owner.model_fields.get(str(path[-1])) if node.owner else None
         meaning = f": {field.description}" if field and field.description else ""
@@ -156,7 +158,11 @@ def _mistake(path: KeyPath, errors: list[ErrorDetails], raw: Any, root: type[Bas
         return Mistake(path, text + of)
     if not node.parts or known == ["finite_number"]:
         return Mistake(path, f"{errors[0]['msg']}, given {_describe_value(node.value)}{of}")
-    return Mistake(path, f"expected {describe_types(node.parts)}, given {_describe_value(node.value)}{of}")
+    return Mistake(path, _expected(node))
+
+
+def _expected(node: Node) -> str:
+    return f"expected {describe_types(node.parts)}, given {_describe_value(node.value)}{node.of()}"
 
 
 def _describe_unknown_field(name: str, node: Node) -> str:
@@ -191,8 +197,7 @@ def _mismatches(node: Node, path: KeyPath, kinds: KindLookup) -> Iterator[Mistak
         for index in range(len(node.value)):
             yield from _mismatches(node.step(index, kinds), (*path, index), kinds)
     elif node.parts and not any(_accepts(part, node.value) for part in node.parts):
-        of = f" ({table_title(node.owner)} of {node.provider})" if node.owner and node.provider else ""
-        yield Mistake(path, f"expected {describe_types(node.parts)}, given {_describe_value(node.value)}{of}")
+        yield Mistake(path, _expected(node))
 
 
 def _has_own_validator(cls: type[BaseModel], name: str) -> bool:

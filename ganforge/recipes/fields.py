@@ -155,6 +155,10 @@ class Node:
     owner: type[BaseModel] | None = None  # the table that the place is in
     provider: str | None = None  # the distribution of that table, where it is a component
 
+    def of(self) -> str:
+        """Name the component whose field it is, in parentheses, where it is one."""
+        return f" ({table_title(self.owner)} of {self.provider})" if self.owner and self.provider else ""
+
     def table(self, kinds: KindLookup) -> Table | None:
         """Return the class of the table that stands here, and its provider where it is a component."""
         for part in self.parts:

@@ -13,7 +13,7 @@ from ganforge.api.families import Dataset, Features, Metric
 from ganforge.api.slots import AnyDataset, AnyFeatures, AnyMetric
 from ganforge.errors import OnLeftOut, RecipeError, argument, leaving_out
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.explain import RecipeSources, explain
+from ganforge.recipes.explain import RecipeSources, validate
 from ganforge.recipes.parsing import parse_text
 
 _MENTIONS: Mapping[str, Callable[[object], str]] = {  # how messages name what metrics are changed by
@@ -23,16 +23,10 @@ _MENTIONS: Mapping[str, Callable[[object], str]] = {  # how messages name what m
 }
 
 
-class _Metric(Strict):
-    metric: AnyMetric
-
-
-class _Data(Strict):
-    data: AnyDataset
-
-
-class _Features(Strict):
-    features: AnyFeatures
+class _Fragments(Strict):
+    metric: AnyMetric | None = None
+    data: AnyDataset | None = None
+    features: AnyFeatures | None = None
 
 
 Fragment = str | Mapping[str, Any]  # a kind, a table as text of TOML, or a table
@@ -44,40 +38,30 @@ def read_metric(entry: Fragment | Metric, catalogue: Catalogue) -> Metric:
     Raises:
         RecipeError: there is no such kind, or a field is wrong.
     """
-    found = _read(entry, "metric", _Metric, argument("metrics", entry), catalogue)
-    assert isinstance(found, _Metric)
-    return found.metric
+    found = _read(entry, "metric", argument("metrics", entry), catalogue).metric
+    assert found is not None
+    return found
 
 
 def read_data(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     """Read a data set; see `read_metric`."""
-    found = _read(entry, "data", _Data, argument("against", entry), catalogue)
-    assert isinstance(found, _Data)
-    return found.data
+    found = _read(entry, "data", argument("against", entry), catalogue).data
+    assert found is not None
+    return found
 
 
 def read_features(entry: Fragment | Features, catalogue: Catalogue) -> Features:
     """Read features; see `read_metric`."""
-    found = _read(entry, "features", _Features, argument("features", entry), catalogue)
-    assert isinstance(found, _Features)
-    return found.features
+    found = _read(entry, "features", argument("features", entry), catalogue).features
+    assert found is not None
+    return found
 
 
-def _read(entry: Fragment | Component, key: str, shape: type[Strict], name: str, catalogue: Catalogue) -> Strict:
+def _read(entry: Fragment | Component, key: str, name: str, catalogue: Catalogue) -> _Fragments:
     if isinstance(entry, str) and entry.lstrip().startswith("{"):
         entry = parse_text(f"{key} = {entry}", name)[key]
     raw = {key: dict(entry) if isinstance(entry, Mapping) else entry}
-    found, error = None, None
-    try:
-        found = shape.model_validate(raw, context={"catalogue": catalogue})
-    except ValidationError as wrong:
-        error = wrong
-    said = None
-    if not isinstance(entry, Component):
-        said = explain(error, raw, shape, catalogue, RecipeSources(name, {}))
-    if said is not None or found is None:
-        raise RecipeError(said or str(error)) from error
-    return found
+    return validate(_Fragments, raw, catalogue, RecipeSources(name, {}))
 
 
 def usual_metrics(source: Source, catalogue: Catalogue) -> tuple[Metric, ...]:

@@ -1,38 +1,23 @@
 """JSON schema of recipes for editors: completion, and errors about the fields of the kind that is written.
 
-Not pydantic's own: that is of a draft which taplo does not read, knows no families, and gives an error for each branch
-of a union.
+It is pydantic's, in the draft that taplo reads, with the families, and with one error for a mistake in a union.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-import annotated_types
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic.json_schema import CoreRef, GenerateJsonSchema
+from pydantic_core import core_schema
 
 from ganforge.api.component import default_kind
 from ganforge.api.families import Regularizer
 from ganforge.api.slots import Slot
 from ganforge.plugins.catalogue import Catalogue
-from ganforge.recipes.fields import FieldType, field_types, table_title, types_of_field
+from ganforge.recipes.fields import table_title
 from ganforge.recipes.recipe import Recipe
 
 Schema = dict[str, Any]
-
-_PLAIN: Mapping[Any, str] = {int: "integer", float: "number", bool: "boolean", str: "string", Path: "string"}
-_BOUNDS = (
-    (annotated_types.Gt, "gt", "exclusiveMinimum"),
-    (annotated_types.Ge, "ge", "minimum"),
-    (annotated_types.Lt, "lt", "exclusiveMaximum"),
-    (annotated_types.Le, "le", "maximum"),
-    (annotated_types.MultipleOf, "multiple_of", "multipleOf"),
-)
-_LENGTHS = ((annotated_types.MinLen, "min_length", "min"), (annotated_types.MaxLen, "max_length", "max"))
 
 
 def recipe_schema(catalogue: Catalogue) -> Schema:
@@ -41,88 +26,74 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
     It is of draft 7, which taplo reads. Each family is a definition: a table is first held to the kinds there are and
     then to the fields of its kind alone, so that one mistake gives one error.
     """
-    writer = _SchemaWriter(catalogue)
-    whole = writer.table(Recipe)
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "definitions": writer.definitions}
+    made = _SchemaWriter(catalogue).generate(Recipe.__pydantic_core_schema__)
+    definitions = _hold_references(made.pop("$defs"))
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **_hold_references(made), "definitions": definitions}
 
 
-class _SchemaWriter:
+def _hold_references(schema: Any) -> Any:
+    """Put references among other keys into an `allOf`: draft 7 overlooks what stands beside one."""
+    if isinstance(schema, list):
+        return [_hold_references(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    held = {key: _hold_references(entry) for key, entry in schema.items()}
+    if "$ref" in held and len(held) > 1:
+        held["allOf"] = [{"$ref": held.pop("$ref")}]
+    return held
+
+
+class _SchemaWriter(GenerateJsonSchema):
     def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(ref_template="#/definitions/{model}")
         self.catalogue = catalogue
-        self.definitions: dict[str, Schema] = {}
 
-    def table(self, cls: type[BaseModel]) -> Schema:
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def sort(self, value: Schema, parent_key: str | None = None) -> Schema:
+        return value  # as the fields stand in their classes
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> Schema:
+        return self.generate_inner(schema["schema"])  # TOML has no null
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
+        if isinstance(schema.get("default"), bool | int | float | str | tuple):
+            return super().default_schema(schema)
+        return self.generate_inner(schema["schema"])
+
+    def tuple_schema(self, schema: core_schema.TupleSchema) -> Schema:
+        made = super().tuple_schema(schema)
+        if "prefixItems" in made:
+            made["items"] = made.pop("prefixItems")
+        return made
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
         """Describe a table. A field too much is refused where it stands; `false` would have taplo mark every field."""
-        fields = {name: self.field(cls, name) for name in cls.model_fields}
-        required = [name for name, field in cls.model_fields.items() if field.is_required()]
-        return {
-            "title": table_title(cls),
-            "description": inspect.getdoc(cls) or "",
-            "type": "object",
-            "properties": fields,
-            "required": required,
-            "additionalProperties": {
-                "not": {"title": f"a field that {table_title(cls)} has not ({', '.join(fields)})"}
-            },
-        }
+        made, title = super().model_schema(schema), table_title(schema["cls"])
+        too_much = f"a field that {title} has not ({', '.join(made['properties'])})"
+        return {**made, "title": title, "additionalProperties": {"not": {"title": too_much}}}
 
-    def field(self, cls: type[BaseModel], name: str) -> Schema:
-        field = cls.model_fields[name]
-        described: Schema = {"description": field.description} if field.description else {}
-        if not field.is_required() and isinstance(field.default, bool | int | float | str | tuple):
-            described["default"] = to_jsonable_python(field.default)
-        inner = self.parts(types_of_field(field))
-        return {**described, "allOf": [inner]} if "$ref" in inner and described else {**inner, **described}
-
-    def parts(self, parts: tuple[FieldType, ...]) -> Schema:
+    def union_schema(self, schema: core_schema.UnionSchema) -> Schema:
         """Describe alternatives; a table is told from the others first, so that errors are about the one meant."""
-        if len(parts) == 1:
-            return self.part(parts[0])
-        tables = [part for part in parts if part.model is not None and part.slot is None]
-        others = tuple(part for part in parts if part not in tables)
-        if len(tables) == 1 and others and not any(part.slot for part in others):
-            table = self.part(tables[0])
-            return {"if": {"type": "object"}, "then": table, "else": self.parts(others), "anyOf": [table, {}]}
-        return {"anyOf": [self.part(part) for part in parts]} if parts else {}
+        choices = [choice[0] if isinstance(choice, tuple) else choice for choice in schema["choices"]]
+        tables = [self.generate_inner(choice) for choice in choices if _is_table(choice)]
+        others = [self.generate_inner(choice) for choice in choices if not _is_table(choice)]
+        if len(tables) != 1 or len(others) != 1:
+            return super().union_schema(schema)
+        return {"if": {"type": "object"}, "then": tables[0], "else": others[0], "anyOf": [tables[0], {}]}
 
-    def part(self, part: FieldType) -> Schema:
-        arguments, origin = get_args(part.type), get_origin(part.type)
-        if part.slot is not None:
-            return self.family(part.slot)
-        if part.model is not None:
-            return self.refer(f"{part.model.__module__}.{part.model.__qualname__}", part.model)
-        if origin is Literal:
-            return {"enum": list(arguments)}
-        if origin is tuple and arguments[-1] is not Ellipsis:
-            entries = [self.parts(field_types(argument)) for argument in arguments]
-            return {"type": "array", "items": entries, "minItems": len(entries), "maxItems": len(entries)}
-        if origin in (tuple, list, set, frozenset):
-            return {"type": "array", "items": self.parts(field_types(arguments[0])), **self.limits(part, "Items")}
-        if origin is dict:
-            return {"type": "object", "additionalProperties": self.parts(field_types(arguments[1]))}
-        return {"type": _PLAIN[part.type], **self.limits(part, "Length")} if part.type in _PLAIN else {}
-
-    def limits(self, part: FieldType, length: str) -> Schema:
-        said: Schema = {}
-        for limit in part.limits:
-            said.update({word: getattr(limit, name) for kind, name, word in _BOUNDS if isinstance(limit, kind)})
-            said.update(
-                {word + length: getattr(limit, name) for kind, name, word in _LENGTHS if isinstance(limit, kind)}
-            )
-        return said
-
-    def refer(self, name: str, cls: type[BaseModel]) -> Schema:
-        if name not in self.definitions:
-            self.definitions[name] = {}  # a table may hold itself
-            self.definitions[name] = self.table(cls)
-        return {"$ref": f"#/definitions/{name}"}
-
-    def family(self, slot: Slot) -> Schema:
-        name = ".".join(filter(None, ("family", slot.family, slot.player)))
-        if name not in self.definitions:
-            self.definitions[name] = {}
-            self.definitions[name] = self._family(slot)
-        return {"$ref": f"#/definitions/{name}"}
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> Schema:
+        """Describe a family: its definition is written when it is first met."""
+        function: Any = schema["function"]["function"]
+        slot = function.__self__
+        assert isinstance(slot, Slot), "what is validated by a function alone is a component of a family"
+        name = CoreRef("-".join(filter(None, ("family", slot.family, slot.player))))
+        definition, reference = self.get_cache_defs_ref_schema(name)
+        if definition not in self.definitions:
+            self.definitions[definition] = {}  # it may hold itself
+            self.definitions[definition] = self._family(slot)
+        return reference
 
     def _family(self, slot: Slot) -> Schema:
         classes = {
@@ -130,18 +101,13 @@ class _SchemaWriter:
             for kind, cls in sorted(self.catalogue.family(slot.family).items())
             if slot.player is None or not issubclass(cls, Regularizer) or cls.player in (slot.player, "either")
         }
-        alone = [
-            kind for kind, cls in classes.items() if not any(field.is_required() for field in cls.model_fields.values())
-        ]
+        alone = [kind for kind, cls in classes.items() if not any(it.is_required() for it in cls.model_fields.values())]
         default = default_kind(self.catalogue, slot.family)
-        tables = {kind: self.refer(f"{slot.family}.{kind}", cls) for kind, cls in classes.items()}
-        by_kind = [
-            {
-                "if": {"properties": {"kind": {"const": kind}}, "required": [] if kind == default else ["kind"]},
-                "then": table,
-            }
-            for kind, table in tables.items()
-        ]
+        tables = {kind: self.generate_inner(cls.__pydantic_core_schema__) for kind, cls in classes.items()}
+        by_kind = []
+        for kind, table in tables.items():
+            named = {"properties": {"kind": {"const": kind}}, "required": [] if kind == default else ["kind"]}
+            by_kind.append({"if": named, "then": table})
         return {
             "description": f"A {slot.noun}: its kind, alone or in a table with its fields.",
             "if": {"type": "string"},
@@ -152,9 +118,10 @@ class _SchemaWriter:
                 "required": [] if default else ["kind"],
                 **({"allOf": by_kind} if by_kind else {}),
             },
-            "anyOf": [
-                {"enum": alone},
-                *tables.values(),
-                {},
-            ],  # allows everything: taplo completes from it, not from `if`
+            # allows everything: taplo completes from it, not from `if`
+            "anyOf": [{"enum": alone}, *tables.values(), {}],
         }
+
+
+def _is_table(schema: Any) -> bool:
+    return schema["type"] in ("model", "definition-ref")

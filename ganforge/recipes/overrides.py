@@ -34,11 +34,7 @@ class Override:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return _label(self.text, 80)
-
-
-def _label(text: str, most: int) -> str:
-    return argument("override", _cut(text, most))
+        return argument("override", _cut(self.text, 80))
 
 
 def _cut(text: str, most: int) -> str:
@@ -52,13 +48,14 @@ def parse_override(text: str) -> Override:
         RecipeError: it is of another form, or the value begins like TOML and is not.
     """
     key, equals, value = text.partition("=")
-    label = _label(text, 200)
+    label = argument("override", _cut(text, 200))
     if not equals:
         guess = ".".join(text.split()[:1]) or "run.images"
-        raise RecipeError(f"{label}: expected KEY=VALUE, such as {_label(f'{guess}=1', 200)}")
+        raise RecipeError(f"{label}: expected KEY=VALUE, such as {argument('override', _cut(f'{guess}=1', 200))}")
     steps = [step.strip() for step in key.split(".")]
     if len(steps) > MAX_DEPTH or len(text) > MAX_TEXT:
-        raise RecipeError(f"{_label(text, 80)}: expected a key of at most {MAX_DEPTH} parts and a short value")
+        label = argument("override", _cut(text, 80))
+        raise RecipeError(f"{label}: expected a key of at most {MAX_DEPTH} parts and a short value")
     for step in steps:
         if not _KEY.fullmatch(step):
             raise RecipeError(
@@ -107,26 +104,15 @@ def apply_overrides(
             target = inner
         last = override.path[-1]
         old = _get_item(target, last, override, len(override.path))
-        if last == "kind" and old != override.value and isinstance(target, dict):
-            before = node_at(root, raw, override.path[:-1], kinds).table(kinds)
-            target["kind"] = override.value
-            notices += _change_kind(target, before, node_at(root, raw, override.path[:-1], kinds), kinds, override)
-        if (
-            override.bare
-            and override.value == NONE
-            and _is_none_by_default(node_at(root, raw, override.path[:-1], kinds), last, kinds)
-        ):
+        before = node_at(root, raw, override.path[:-1], kinds).table(kinds)
+        field = before[0].model_fields.get(str(last)) if before else None
+        if override.bare and override.value == NONE and field and field.default is None:
             target.pop(str(last), None)
             continue
         _set_item(target, last, override.value)
+        if last == "kind" and old != override.value and isinstance(target, dict):
+            notices += _change_kind(target, before, node_at(root, raw, override.path[:-1], kinds), kinds, override)
     return notices
-
-
-def _is_none_by_default(owner: Node, name: str | int, kinds: KindLookup) -> bool:
-    """Whether a field of the table at `owner` is none by default."""
-    table = owner.table(kinds)
-    field = None if table is None else table[0].model_fields.get(str(name))
-    return field is not None and field.get_default() is None and not field.is_required()
 
 
 def _get_item(target: Any, step: str | int, override: Override, depth: int) -> Any:

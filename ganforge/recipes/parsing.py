@@ -86,9 +86,9 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise RecipeError(f"there is no file {path}{_nearest(path)}") from error
+    except RecipeError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, RecipeError):
-            raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RecipeError(f"{str(path)!r} cannot be read: {reason}") from error
     return decode_text(content, str(path))
@@ -133,11 +133,8 @@ def parse_text(text: str, name: str) -> dict[str, Any]:
         line = int(found[1]) if found[1] else len(lines)
         column = int(found[2]) if found[2] else len(lines[-1]) + 1
         quoted = lines[min(line, len(lines)) - 1]
-        raise RecipeError(
-            f"{name}:{line}:{column}: not TOML: {message[: found.start()]}\n  {quoted[:120]}\n  {' ' * (column - 1)}^"
-            if column <= 120
-            else f"{name}:{line}:{column}: not TOML: {message[: found.start()]}"
-        ) from error
+        mark = f"\n  {quoted[:120]}\n  {' ' * (column - 1)}^" if column <= 120 else ""
+        raise RecipeError(f"{name}:{line}:{column}: not TOML: {message[: found.start()]}{mark}") from error
 
 
 def _nearest(path: Path) -> str:

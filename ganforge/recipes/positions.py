@@ -65,12 +65,9 @@ class _Scanner:
         for key, where in outer:
             table = self.enter_table((*table, key), where)
         table = (*table, name)
-        if brackets == 1:
-            self.positions[table] = place
-            return table
-        self.positions.setdefault(table, place)
-        self.array_lengths[table] = self.array_lengths.get(table, 0) + 1
-        table = (*table, self.array_lengths[table] - 1)
+        if brackets == 2:
+            self.array_lengths[table] = self.array_lengths.get(table, 0) + 1
+            table = self.enter_table(table, place)
         self.positions[table] = place
         return table
 

@@ -9,16 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from ganforge.api.component import KindLookup, Strict, classes_of
 from ganforge.api.families import Metric, Monitor, metric_directions
@@ -29,7 +20,7 @@ from ganforge.api.slots import AnyDataset, AnyMetric, AnyMonitor, Slot
 from ganforge.errors import RecipeError, did_you_mean
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
-from ganforge.recipes.explain import MAX_EXPLAINED, Mistake, RecipeSources, explain, report
+from ganforge.recipes.explain import MAX_EXPLAINED, Mistake, RecipeSources, report, validate
 from ganforge.recipes.overrides import apply_overrides, parse_override
 from ganforge.recipes.parsing import find_excesses, parse_text, read_text
 from ganforge.recipes.positions import positions
@@ -39,10 +30,9 @@ AnyGame = Annotated[GameComponent, Slot(GameComponent)]
 
 def _no_fp16(value: Any) -> Any:
     if value in ("fp16", "float16", "half"):
-        raise PydanticCustomError(
-            "fp16",
+        raise ValueError(
             "fp16 is not offered: the gradients of penalties such as R1 leave its range, and a loss scale would have "
-            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'",
+            "to follow every turn of every player by itself; use 'bf16', which has the range of float32, or 'no'"
         )
     return value
 
@@ -79,18 +69,13 @@ class RunRecipe(Strict):
     def _check(self) -> RunRecipe:
         for batch in (self.batch, *(later.batch for later in self.batches)):
             if batch % self.microbatches:
-                raise PydanticCustomError(
-                    "microbatches",
-                    "batch = {batch} cannot be cut into microbatches = {microbatches} equal portions; expected a "
-                    "divisor",
-                    {"batch": batch, "microbatches": self.microbatches},
-                )
+                portions = f"microbatches = {self.microbatches} equal portions"
+                raise ValueError(f"batch = {batch} cannot be cut into {portions}; expected a divisor")
         starts = [later.after_images for later in self.batches]
         if starts != sorted(set(starts)):
-            raise PydanticCustomError(
-                "batches",
-                "batches begin after {starts} images shown; expected each to begin after the one before it",
-                {"starts": ", ".join(map(str, starts))},
+            after = ", ".join(map(str, starts))
+            raise ValueError(
+                f"batches begin after {after} images shown; expected each to begin after the one before it"
             )
         return self
 
@@ -212,27 +197,11 @@ def parse_recipe(
     too_much = report((Mistake(path, words) for path, words in islice(find_excesses(raw), MAX_EXPLAINED)), sources)
     if too_much is not None:
         raise RecipeError(too_much)
-    recipe, error = None, None
-    try:
-        recipe = Recipe.model_validate(raw, context={"catalogue": catalogue})
-    except ValidationError as found:
-        error = found
-    wrong = explain(error, raw, Recipe, catalogue, sources)
-    if wrong is not None or recipe is None:
-        raise RecipeError("\n".join([wrong or str(error), *_unloaded_plugins(error, catalogue)])) from error
+    recipe = validate(Recipe, raw, catalogue, sources)
     if tell is not None:
         for notice in notices:
             tell(notice)
     return recipe
-
-
-def _unloaded_plugins(error: ValidationError | None, catalogue: Catalogue) -> list[str]:
-    """Name the plugins that could not be loaded where a kind is unknown: it may be theirs."""
-    if error is None or all(detail["type"] != "unknown_kind" for detail in error.errors()):
-        return []
-    return [
-        f"plugin {plugin.name} of {plugin.origin} could not be loaded: {plugin.reason}" for plugin in catalogue.broken
-    ]
 
 
 def recipe_digest(recipe: Recipe) -> str:
