@@ -20,8 +20,8 @@ from ganforge.runs.evaluate import Evaluation, EvaluationRequest, Evaluator, Not
 from ganforge.runs.export import export_weights
 from ganforge.runs.labels import Label, read_labels
 from ganforge.runs.replay import Replay, replay_run
-from ganforge.runs.run import Run, read_run
 from ganforge.runs.sampling import LoadedGame, choose_device, draw_samples, load_game
+from ganforge.runs.summary import RunSummary, summarise_run
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
 from ganforge.storage.layout import RunLayout, images_of
@@ -221,9 +221,9 @@ class TrainedRun:
             self.notify(notice)
         return exported.place
 
-    def summary(self) -> Run:
+    def summary(self) -> RunSummary:
         """Return what it came to, for comparisons: recipe by keys, metrics with receipts, findings, speed."""
-        return read_run(self.folder, self.catalogue)
+        return summarise_run(self.folder, self.catalogue)
 
     def diagnose(self, overrides: Sequence[str] = ()) -> Replay:
         """Show the log to the monitors again: what they find, since when, and whether it still holds."""

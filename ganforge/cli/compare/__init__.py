@@ -29,10 +29,10 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.comparison import compare
     from ganforge.runs.contact_sheet import write_contact_sheet
-    from ganforge.runs.run import read_run
+    from ganforge.runs.summary import summarise_run
 
     catalogue = load_catalogue(leave_out)
-    comparison = compare([read_run(run, catalogue) for run in runs])
+    comparison = compare([summarise_run(run, catalogue) for run in runs])
     if out is not None:
         write_contact_sheet(comparison.runs, out)
         click.echo(f"wrote {out}", err=True)

@@ -24,8 +24,8 @@ from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.comparison import compare
-from ganforge.runs.run import read_run
 from ganforge.runs.seeds import SeedGroup, plan_seeds
+from ganforge.runs.summary import summarise_run
 from ganforge.storage.layout import RunLayout
 
 SIGNALLED = 128  # exit codes above it are of processes that a signal ended
@@ -105,7 +105,7 @@ def arguments(options: RunOptions) -> list[str]:
 
 def _summarise(options: RunOptions, folders: Sequence[Path]) -> None:
     catalogue = load_catalogue(options.leave_out)
-    runs = [read_run(folder, catalogue) for folder in folders if RunLayout(folder).recipe.is_file()]
+    runs = [summarise_run(folder, catalogue) for folder in folders if RunLayout(folder).recipe.is_file()]
     if runs:
         say("")
         for line in comparison_lines(compare(runs), terminal_width()):
