@@ -29,8 +29,7 @@ def command(run: Path, player: str, checkpoint: str | None, live: bool, output: 
     """
     from ganforge.runs.export import export_weights
 
-    exported = export_weights(run, player, output, checkpoint=checkpoint, live=live, force=force)
-    for notice in exported.weights.notices:
-        click.echo(notice, err=True)
-    click.echo(f"{len(exported.weights.tensors)} tensors of {exported.weights.origin}", err=True)
-    click.echo(exported.place)
+    place, weights = export_weights(run, player, output, checkpoint=checkpoint, live=live, force=force)
+    for text in (*weights.notices, f"{len(weights.tensors)} tensors of {weights.origin}"):
+        click.echo(text, err=True)
+    click.echo(place)

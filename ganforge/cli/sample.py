@@ -74,9 +74,7 @@ def command(
     place = output or _default_place(trained, count, seed, truncation, labels, live)
     check_output(place, trained.spec, force=force or output is None)
     samples = draw_samples(trained, count, seed=seed, labels=classes, truncation=truncation)
-    write_samples(
-        _shown(samples, count), place, trained.spec, trained.recipe, labels=classes, force=force or output is None
-    )
+    write_samples(_shown(samples, count), place, trained, classes)
     click.echo(_what(trained, count, seed, truncation), err=True)
     click.echo(place)
 
