@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli import options
 from ganforge.cli.terminal.findings import format_finding
 from ganforge.cli.terminal.formats import format_duration, format_number
 from ganforge.cli.terminal.plots import column_of, is_logarithmic, sparkline
@@ -38,10 +39,10 @@ CURVES = (
 
 
 @click.command("diagnose")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one entry of the recipe.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.run_folder
+@options.overrides
+@options.as_json
+@options.leave_out
 def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tuple[str, ...]) -> None:
     """Explain RUN, the folder of a run that is over or still going, again from its log.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli import options
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="list-plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--family", metavar="FAMILY", help="Only the components of this family, such as losses.")
-@click.option("--no-plugin", multiple=True, metavar="NAME", help="Leave out a plugin or distribution; may be repeated.")
-def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> None:
+@options.as_json
+@options.family
+@options.leave_out
+def command(as_json: bool, family: str | None, leave_out: tuple[str, ...]) -> None:
     """List installed plugins and the components that they offer.
 
     Plugins that could not be used come last, with the reason. `ganforge describe KIND` tells more about a component.
@@ -27,7 +29,7 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
     from ganforge.plugins.catalogue import Catalogue
     from ganforge.plugins.loading import load_catalogue
 
-    catalogue = load_catalogue(no_plugin)
+    catalogue = load_catalogue(leave_out)
     if family is not None:
         catalogue = Catalogue(entries_of(catalogue, family), catalogue.broken)
     if as_json:

@@ -111,7 +111,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     layout = RunLayout(folder)
     if not layout.recipe.is_file():
         raise RecipeError(explain_no_run(folder))
-    notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
+    notices = left_out_plugins(catalogue)
     monitors: Sequence[Monitor]
     try:
         recipe = read_recipe(layout.recipe, catalogue, overrides)
@@ -139,6 +139,11 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
     return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), tuple(notices))
+
+
+def left_out_plugins(catalogue: Catalogue) -> list[str]:
+    """Return which plugins are broken and were left out, and why."""
+    return [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.png: write the newest grids side by side.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.as_json
+@options.leave_out
 def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: tuple[str, ...]) -> None:
     """Line up runs, each by its folder: what differs in their recipes, metrics, speed, findings and grids.
 
