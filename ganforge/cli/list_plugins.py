@@ -103,11 +103,6 @@ def _broken(plugin: Plugin) -> RenderableType:
     return Text.assemble(head, f"\n  {plugin.reason}\n")
 
 
-def _paper(entry: CatalogueEntry) -> dict[str, str | int] | None:
-    paper = entry.cls.paper()
-    return None if paper is None else {**paper._asdict(), "link": paper.link}
-
-
 def _as_json(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "plugins": [
@@ -120,7 +115,7 @@ def _as_json(catalogue: Catalogue) -> dict[str, Any]:
                         "family": entry.family,
                         "kind": entry.kind,
                         "summary": entry.cls.summary(),
-                        "paper": _paper(entry),
+                        "paper": (paper := entry.cls.paper()) and {**paper._asdict(), "link": paper.link},
                         "fields": [name for name in entry.cls.model_fields if name != "kind"],
                         "class": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
                     }

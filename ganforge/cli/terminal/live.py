@@ -16,7 +16,7 @@ from rich.text import Text
 from ganforge.api.monitor import Finding
 from ganforge.cli.terminal.findings import format_finding
 from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
-from ganforge.cli.terminal.progress import HIDDEN_GROUPS, MetricHistory, RunProgress, metrics_of
+from ganforge.cli.terminal.progress import HIDDEN_GROUPS, SPEED, MetricHistory, RunProgress, metrics_of
 
 MARGIN, LABEL_WIDTH, CELL_WIDTH = 2, 15, 26  # columns
 
@@ -39,6 +39,7 @@ class LiveView:
     def __init__(self, console: Console, run: RunProgress, history: MetricHistory) -> None:
         self.console, self.run, self.history = console, run, history
         self.logged: dict[str, float] = {}
+        self.speed: float | None = None  # images per second, since the log line before
         self._live = Live(self, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._streams = sys.stdout, sys.stderr
 
@@ -67,6 +68,7 @@ class LiveView:
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Take in terms, readings or metrics; the next redraw shows them."""
         self.history.update(images, metrics_of(values))
+        self.speed = values.get(SPEED, self.speed)
         self.logged |= {name: value for name, value in values.items() if "/" in name and _shown(name)}
         if metrics_of(values):
             self._live.refresh()
@@ -95,10 +97,10 @@ class LiveView:
 
     def _headline(self, width: int) -> Text:
         run, left = self.run, self.run.seconds_left
-        parts = [f"{run.images:,} of {run.total:,} images", f"{int(100 * run.fraction_done)} %"]
-        parts += [f"{format_rate(run.speed)} images/s"] if run.speed else []
+        parts = [f"{run.images:,} of {run.total:,} images", f"{min(100 * run.images // run.total, 100)} %"]
+        parts += [] if self.speed is None else [f"{format_rate(self.speed)} images/s"]
         if run.images >= run.total:
-            parts.append(f"took {format_duration(run.elapsed)}")
+            parts.append(f"took {format_duration(run.clock() - run.began)}")
         else:
             parts.append("starting" if left is None else f"{format_duration(left)} left")
         return _line(Text(" " * MARGIN + "   ".join(parts), style="bold"), width)
