@@ -64,7 +64,8 @@ def check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     else:
         begin = format_bytes(memory["peak_before_the_first_round"])
         yield f"           at most {format_bytes(memory['peak'])} for the whole process ({begin} before round 1)"
-    rate, mean = format_rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
+    rate, seconds = format_rate(speed["images_per_second"]), speed["seconds_per_round"]
+    mean = f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
     yield f"speed      {rate} images/s, by {speed['rounds_timed']:,} rounds of {mean}"
     time = format_duration(run["seconds"])
     yield f"time       about {time} for {run['images']:,} images; metrics and grids come on top"
@@ -89,7 +90,3 @@ def _player_lines(name: str, player: Mapping[str, Any]) -> Iterator[str]:
     if player["begins_with"]:
         said = textwrap.shorten(f"at the start, {player['begins_with']}", 400, placeholder=" ...")
         yield from textwrap.wrap(said, 79, initial_indent=" " * 11, subsequent_indent=" " * 13)
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"

@@ -36,11 +36,15 @@ def command(as_json: bool, family: str | None, leave_out: tuple[str, ...]) -> No
         click.echo(json.dumps(_as_json(catalogue), indent=2))
         return
     from rich.console import Group
+    from rich.text import Text
 
     from ganforge.cli.terminal.tables import listing_width, render
 
     listed = [_table(plugin, entries) for plugin, entries in by_plugin(catalogue).items()]
-    click.echo("\n".join(render(Group(*listed, *map(_broken, catalogue.broken)), listing_width())))
+    for plugin in catalogue.broken:
+        head = f"{plugin.origin}  plugin '{plugin.name}' is broken and was left out"
+        listed.append(Text.assemble((head, "bold red"), f"\n  {plugin.reason}\n"))
+    click.echo("\n".join(render(Group(*listed), listing_width())))
     if catalogue.broken:
         click.echo("Everything else works. Reinstall what is broken, or leave it out: --no-plugin NAME", err=True)
 
@@ -94,13 +98,6 @@ def _paper_and_fields(entry: CatalogueEntry) -> str:
     parts = [] if paper is None else [" ".join(part for part in (str(paper.year), paper.number) if part)]
     fields = [name for name in entry.cls.model_fields if name != "kind"]
     return "; ".join([*parts, "fields: " + (", ".join(fields) or "none")])
-
-
-def _broken(plugin: Plugin) -> RenderableType:
-    from rich.text import Text
-
-    head = (f"{plugin.origin}  plugin '{plugin.name}' is broken and was left out", "bold red")
-    return Text.assemble(head, f"\n  {plugin.reason}\n")
 
 
 def _as_json(catalogue: Catalogue) -> dict[str, Any]:

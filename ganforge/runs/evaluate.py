@@ -71,16 +71,10 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class EvaluatedSamples:
-    """What was measured of one checkpoint, or of one set of files.
+    """What was measured of one checkpoint, or of one set of files, in the order in which it was asked for."""
 
-    Args:
-        name: of the column: images shown, or "value".
-        images: shown when the checkpoint was saved; None for files.
-        values: by metric, in the order in which they were asked for.
-    """
-
-    name: str
-    images: int | None
+    name: str  # of the column: images shown, or "value"
+    images: int | None  # shown when the checkpoint was saved; None for files
     values: tuple[MetricValue, ...]
 
 

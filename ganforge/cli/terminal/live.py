@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.file_proxy import FileProxy
@@ -51,9 +50,7 @@ class LiveView:
         self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._live.refresh()
         self._live.stop()
         for stream in (sys.stdout, sys.stderr):
@@ -109,26 +106,23 @@ class LiveView:
         groups: dict[str, list[tuple[str, str]]] = {}
         for name in sorted(self.logged, key=lambda name: name.endswith("gradient_norm")):
             group, _, term = name.partition("/")
-            if term.endswith("/gradient_norm"):  # of a lazy turn: no room
-                continue
             groups.setdefault(group, []).append((term.replace("_", " "), format_number(self.logged[name])))
         return dict(sorted(groups.items(), key=lambda item: (item[0] not in ("generator", "discriminator"), item[0])))
 
     def _metric(self, name: str, width: int) -> Text:
         value, images = self.history.newest[name]
-        line = Text.assemble(
-            " " * MARGIN, (f"{name:<{LABEL_WIDTH - 1}} ", "bold"), (format_number(value), "bold green")
-        )
-        line.append(f" at {images:,} images", style="dim")
+        parts = [(f"{name:<{LABEL_WIDTH - 1}} ", "bold"), (format_number(value), "bold green")]
+        parts.append((f" at {images:,} images", "dim"))
         if name in self.history.best:
             best, then = self.history.best[name]
-            line.append(f"   best {format_number(best)}")
-            line.append(f" at {then:,}", style="dim")
-        return _line(line, width)
+            parts += [(f"   best {format_number(best)}", ""), (f" at {then:,}", "dim")]
+        return _line(Text.assemble(" " * MARGIN, *parts), width)
 
 
 def _shown(name: str) -> bool:
-    return name.partition("/")[0] not in HIDDEN_GROUPS and not name.endswith("_score_std")
+    """Whether there is room for a term: the gradient norms of lazy turns have none."""
+    lazy = name.count("/") > 1 and name.endswith("/gradient_norm")
+    return name.partition("/")[0] not in HIDDEN_GROUPS and not name.endswith("_score_std") and not lazy
 
 
 def _rows(group: str, cells: list[tuple[str, str]], width: int) -> Iterator[Text]:
