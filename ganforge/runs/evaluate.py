@@ -24,7 +24,7 @@ from ganforge.evaluation.receipts import describe_data, describe_reference
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
-from ganforge.runs.image_sets import like, named, open_pair
+from ganforge.runs.image_sets import named, open_pair, sized
 from ganforge.runs.sampling import LoadedGame, load_game
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
@@ -44,9 +44,7 @@ class EvaluationRequest:
 
     Args:
         metrics: kinds, tables or components; none = those of the run's recipe, or those usual for such samples.
-        samples: generated samples, for all metrics; None = as each metric says.
-        real: real samples, likewise.
-        features: whose features are compared, likewise.
+        samples: generated samples, for all metrics; None = as each metric says; so `real` samples and `features`.
         against: what samples are compared with: a folder or ZIP of images, a kind of data set, a table or a component;
             None = the recipe's reference, or its data.
         resolution: that files of images are cut and resized to; None = their own.
@@ -266,8 +264,9 @@ class Evaluator:
         """Open what a run's samples are compared with; return it with its name."""
         recipe, against = loaded.recipe, self.request.against
         if against is not None:
-            data = like(named(against, self.catalogue), loaded.spec)
-            return describe_data(data), open_reference(data, loaded.spec, self.cache, argument("against"))
+            data, spec = named(against, self.catalogue), loaded.spec
+            data = sized(data, spec.resolution, spec.channels) if len(spec.shape) == 3 else data
+            return describe_data(data), open_reference(data, spec, self.cache, argument("against"))
         key = "data" if recipe.reference is None else "reference"
         try:
             source = open_reference(recipe.reference or recipe.data, loaded.spec, self.cache, key)

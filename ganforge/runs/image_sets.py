@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.api.component import classes_of
-from ganforge.api.data import DataSpec, Source
+from ganforge.api.data import Source
 from ganforge.api.families import Dataset
 from ganforge.errors import DataError, RecipeError, argument
 from ganforge.plugins.catalogue import Catalogue
@@ -126,8 +126,3 @@ def open_pair(
 
 def _name_of(data: Dataset) -> str:
     return f"'{dict(data).get('path', data.kind)}'"
-
-
-def like(data: Dataset, spec: DataSpec) -> Dataset:
-    """Return data at the size that a game makes, unless they say another."""
-    return sized(data, spec.resolution, spec.channels) if len(spec.shape) == 3 else data

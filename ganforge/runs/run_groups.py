@@ -36,7 +36,8 @@ def group_seeds(runs: Sequence[RunSummary]) -> list[RunGroup]:
     """
     found: list[list[RunSummary]] = []
     for run in runs:
-        alike = (group for group in found if group[0].rules == run.rules)
+        rules = {**run.recipe, "seed": None}
+        alike = (group for group in found if {**group[0].recipe, "seed": None} == rules)
         free = next((group for group in alike if all(other.seed != run.seed for other in group)), None)
         if free is None:
             found.append([run])

@@ -85,11 +85,6 @@ class RunSummary:
             return None
         return max(0.0, float((time.time() if self.status == "running" else end or start) - start))  # clocks go back
 
-    @property
-    def rules(self) -> Mapping[str, Any]:
-        """What all seeds of one recipe share."""
-        return {key: entry for key, entry in self.recipe.items() if key != "seed"}
-
     def to_json(self) -> dict[str, Any]:
         """Return what a comparison tells of it, as JSON takes it; its recipe is left out."""
         return {

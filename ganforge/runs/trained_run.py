@@ -115,8 +115,7 @@ class TrainedRun:
         Raises:
             GanforgeError: the checkpoint is missing, damaged, or of another game.
         """
-        newest = self.checkpoints[-1:]
-        key = (checkpoint, live, device, *newest)
+        key = (checkpoint, live, device, *self.checkpoints[-1:])
         if self._game is None or self._game[0] != key:
             wanted = None if checkpoint is None else str(checkpoint)
             loaded = load_game(self.folder, self.catalogue, choose_device(device), checkpoint=wanted, live=live)
