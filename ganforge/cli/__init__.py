@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import click
 
 from ganforge import __version__
-from ganforge.cli.messages import error_text, show_error
+from ganforge.cli.messages import show_error
 from ganforge.errors import GanforgeError
 
 COMMANDS = {  # command -> (module below ganforge.cli, one line of help)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except GanforgeError as error:
-        show_error(error_text(error))
+        show_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -96,6 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explained = explain(error)
         if explained is None:
             raise
-        show_error(error_text(explained))
+        show_error(explained)
         sys.exit(explained.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

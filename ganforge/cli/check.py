@@ -10,16 +10,18 @@ from typing import Any
 
 import click
 
+from ganforge.cli import options
+from ganforge.cli.messages import say
 from ganforge.cli.terminal.formats import format_duration, format_rate
 from ganforge.errors import format_bytes
 
 
 @click.command("check")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one entry of the recipe.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.recipe_path
+@options.overrides
+@options.device
+@options.leave_out
+@options.as_json
 def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tuple[str, ...], as_json: bool) -> None:
     """Validate RECIPE, build what it describes and play a few rounds, for some seconds.
 
@@ -29,14 +31,15 @@ def command(recipe: Path, overrides: tuple[str, ...], device: str, leave_out: tu
     from ganforge.cli.terminal.view import SilentView
     from ganforge.plugins.loading import load_catalogue
     from ganforge.recipes.recipe import read_recipe
+    from ganforge.runs.replay import left_out_plugins
     from ganforge.storage.layout import recipe_file
     from ganforge.training.check import check_recipe
 
     file = recipe_file(recipe)
     catalogue = load_catalogue(leave_out)
-    read = read_recipe(file, catalogue, overrides, lambda text: click.echo(text, err=True))
-    for plugin in catalogue.broken:
-        click.echo(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}", err=True)
+    read = read_recipe(file, catalogue, overrides, say)
+    for notice in left_out_plugins(catalogue):
+        say(notice)
     facts = check_recipe(read, device, SilentView())
     if as_json:
         click.echo(json.dumps(facts | {"recipe": str(file)}, indent=2))
@@ -61,7 +64,8 @@ def check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     else:
         begin = format_bytes(memory["peak_before_the_first_round"])
         yield f"           at most {format_bytes(memory['peak'])} for the whole process ({begin} before round 1)"
-    rate, mean = format_rate(speed["images_per_second"]), _seconds(speed["seconds_per_round"])
+    rate, seconds = format_rate(speed["images_per_second"]), speed["seconds_per_round"]
+    mean = f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
     yield f"speed      {rate} images/s, by {speed['rounds_timed']:,} rounds of {mean}"
     time = format_duration(run["seconds"])
     yield f"time       about {time} for {run['images']:,} images; metrics and grids come on top"
@@ -86,7 +90,3 @@ def _player_lines(name: str, player: Mapping[str, Any]) -> Iterator[str]:
     if player["begins_with"]:
         said = textwrap.shorten(f"at the start, {player['begins_with']}", 400, placeholder=" ...")
         yield from textwrap.wrap(said, 79, initial_indent=" " * 11, subsequent_indent=" " * 13)
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli import options
 from ganforge.cli.list_plugins import entries_of
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ ARXIV = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5})")
 
 @click.command("describe")
 @click.argument("kind")
-@click.option("--family", metavar="FAMILY", help="Only the component of this family, such as losses.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.family
+@options.leave_out
 def command(kind: str, family: str | None, leave_out: tuple[str, ...]) -> None:
     """Explain the component KIND: its paper, its fields with their bounds and defaults, and who provides it.
 

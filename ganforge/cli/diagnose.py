@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli import options
 from ganforge.cli.terminal.findings import format_finding
 from ganforge.cli.terminal.formats import format_duration, format_number
 from ganforge.cli.terminal.plots import column_of, is_logarithmic, sparkline
@@ -38,10 +39,10 @@ CURVES = (
 
 
 @click.command("diagnose")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one entry of the recipe.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.run_folder
+@options.overrides
+@options.as_json
+@options.leave_out
 def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tuple[str, ...]) -> None:
     """Explain RUN, the folder of a run that is over or still going, again from its log.
 
@@ -69,8 +70,9 @@ def replay_lines(replay: Replay, width: int) -> Iterator[str]:
     for case in replay.cases:
         same = [other for other in replay.cases if other.finding.name == case.finding.name]
         if case is same[0]:  # the others are what happened before roll-backs
+            undone = len(same) - 1
             note = _period(case, replay)
-            note += f", and before {_roll_backs(len(same) - 1)}" if len(same) > 1 else ""
+            note += f", and before {undone} roll-back{'s' if undone > 1 else ''}" if undone else ""
             yield format_finding(case.first, case.finding, width, note).rstrip("\n")
     if not replay.panel.monitors and not replay.cases:
         yield "\n  nobody looked: the recipe wants no monitors, or none is installed"
@@ -111,21 +113,16 @@ def _period(case: Case, replay: Replay) -> str:
     return ", not since" if case.first == case.last else f", until {case.last:,}"
 
 
-def _roll_backs(count: int) -> str:
-    return f"{count} roll-back{'s' if count > 1 else ''}"
-
-
 def _curve_lines(replay: Replay, width: int) -> Iterator[str]:
-    metrics = [name for name in replay.names if "/" not in name]
     labels = [(label, name) for label, name in CURVES if len(replay.values(name)[1]) >= 2]
-    labels += [(name, name) for name in metrics]
+    labels += [(name, name) for name in replay.metric_names]
     label_width = min(max([LABEL_WIDTH, *(len(label) + 2 for label, _ in labels)]), width // 4)
     for label, name in labels:
         yield _curve_line(replay, label, name, width, label_width)
     first = replay.panel.lines[0].values if replay.panel.lines else {}
-    real = {name: first.get(f"real/{name}") for name in ("variance", "distance", "contrast")}
-    if None not in real.values():
-        said = ", ".join(f"{name} {format_number(value)}" for name, value in real.items() if value is not None)
+    real = [name for name in ("variance", "distance", "contrast") if f"real/{name}" in first]
+    if real:
+        said = ", ".join(f"{name} {format_number(first[f'real/{name}'])}" for name in real)
         yield click.style(f"  {'real samples':<{label_width}}{said}", dim=True)
 
 

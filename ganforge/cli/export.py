@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
+from ganforge.cli.messages import say
+
 
 @click.command("export")
-@click.argument("run", type=click.Path(path_type=Path))
+@options.run_folder
 @click.option("--player", default="generator", show_default=True, help="Whose weights.")
-@click.option("--checkpoint", metavar="IMAGES|best|PATH", help="Which checkpoint [default: the newest].")
-@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@options.checkpoint
+@options.live
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="NAME.safetensors [default: PLAYER.safetensors in RUN]."
 )
-@click.option("--force", is_flag=True, help="Replace what --output has.")
+@options.force
 def command(run: Path, player: str, checkpoint: str | None, live: bool, output: Path | None, force: bool) -> None:
     """Write the weights of a player of RUN, the folder of a run, to a safetensors file.
 
@@ -29,8 +32,7 @@ def command(run: Path, player: str, checkpoint: str | None, live: bool, output: 
     """
     from ganforge.runs.export import export_weights
 
-    exported = export_weights(run, player, output, checkpoint=checkpoint, live=live, force=force)
-    for notice in exported.weights.notices:
-        click.echo(notice, err=True)
-    click.echo(f"{len(exported.weights.tensors)} tensors of {exported.weights.origin}", err=True)
-    click.echo(exported.place)
+    place, weights = export_weights(run, player, output, checkpoint=checkpoint, live=live, force=force)
+    for text in (*weights.notices, f"{len(weights.tensors)} tensors of {weights.origin}"):
+        say(text)
+    click.echo(place)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli import options
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="list-plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--family", metavar="FAMILY", help="Only the components of this family, such as losses.")
-@click.option("--no-plugin", multiple=True, metavar="NAME", help="Leave out a plugin or distribution; may be repeated.")
-def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> None:
+@options.as_json
+@options.family
+@options.leave_out
+def command(as_json: bool, family: str | None, leave_out: tuple[str, ...]) -> None:
     """List installed plugins and the components that they offer.
 
     Plugins that could not be used come last, with the reason. `ganforge describe KIND` tells more about a component.
@@ -27,18 +29,22 @@ def command(as_json: bool, family: str | None, no_plugin: tuple[str, ...]) -> No
     from ganforge.plugins.catalogue import Catalogue
     from ganforge.plugins.loading import load_catalogue
 
-    catalogue = load_catalogue(no_plugin)
+    catalogue = load_catalogue(leave_out)
     if family is not None:
         catalogue = Catalogue(entries_of(catalogue, family), catalogue.broken)
     if as_json:
         click.echo(json.dumps(_as_json(catalogue), indent=2))
         return
     from rich.console import Group
+    from rich.text import Text
 
     from ganforge.cli.terminal.tables import listing_width, render
 
     listed = [_table(plugin, entries) for plugin, entries in by_plugin(catalogue).items()]
-    click.echo("\n".join(render(Group(*listed, *map(_broken, catalogue.broken)), listing_width())))
+    for plugin in catalogue.broken:
+        head = f"{plugin.origin}  plugin '{plugin.name}' is broken and was left out"
+        listed.append(Text.assemble((head, "bold red"), f"\n  {plugin.reason}\n"))
+    click.echo("\n".join(render(Group(*listed), listing_width())))
     if catalogue.broken:
         click.echo("Everything else works. Reinstall what is broken, or leave it out: --no-plugin NAME", err=True)
 
@@ -94,18 +100,6 @@ def _paper_and_fields(entry: CatalogueEntry) -> str:
     return "; ".join([*parts, "fields: " + (", ".join(fields) or "none")])
 
 
-def _broken(plugin: Plugin) -> RenderableType:
-    from rich.text import Text
-
-    head = (f"{plugin.origin}  plugin '{plugin.name}' is broken and was left out", "bold red")
-    return Text.assemble(head, f"\n  {plugin.reason}\n")
-
-
-def _paper(entry: CatalogueEntry) -> dict[str, str | int] | None:
-    paper = entry.cls.paper()
-    return None if paper is None else {**paper._asdict(), "link": paper.link}
-
-
 def _as_json(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "plugins": [
@@ -118,7 +112,7 @@ def _as_json(catalogue: Catalogue) -> dict[str, Any]:
                         "family": entry.family,
                         "kind": entry.kind,
                         "summary": entry.cls.summary(),
-                        "paper": _paper(entry),
+                        "paper": (paper := entry.cls.paper()) and {**paper._asdict(), "link": paper.link},
                         "fields": [name for name in entry.cls.model_fields if name != "kind"],
                         "class": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
                     }

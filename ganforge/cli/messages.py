@@ -1,14 +1,25 @@
-"""Errors as a terminal shows them: arguments by their flags, remedies as lines to paste."""
+"""Narration and errors on stderr: arguments by their flags, remedies as lines to paste, no secrets."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from ganforge.errors import GanforgeError, MemoryShortageError
 
 FLAGS = {"folder": "--out", "leave_out": "--no-plugin", "metrics": "--metric", "override": "--set"}  # of other names
+
+
+def say(text: str) -> None:
+    """Tell a person something, on stderr, without secrets."""
+    from ganforge.tracking.redaction import redact  # an error may repeat an address with its password
+
+    click.echo(redact(text), err=True)
 
 
 def flag(name: str, value: str | None = None) -> str:
@@ -29,8 +40,34 @@ def error_text(error: GanforgeError) -> str:
     return "\n".join([*lines, *getattr(error, "__notes__", ())])
 
 
-def show_error(text: str) -> None:
-    """Print the text of an error to stderr, without secrets."""
-    from ganforge.tracking.redaction import redact  # an error may repeat an address with its password
+def show_error(error: GanforgeError, context: str = "") -> None:
+    """Print an error to stderr, after a word of what it is about."""
+    say(f"{click.style('error', fg='red', bold=True)}: {context}{error_text(error)}")
 
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {redact(text)}", err=True)
+
+@contextmanager
+def errors_told_once() -> Iterator[None]:
+    """Tell here what goes wrong inside, unless another process told it already, and leave with the exit code.
+
+    One process alone needs none of this.
+
+    Raises:
+        click.exceptions.Exit: in place of whatever was raised and is told now.
+    """
+    try:
+        yield
+    except (click.exceptions.Exit, click.ClickException, click.exceptions.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("WORLD_SIZE", "1") == "1":
+            raise
+        from ganforge.distributed.error_reports import report_once
+
+        raise click.exceptions.Exit(report_once(error, _tell)) from error
+
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, GanforgeError):
+        show_error(error)
+    else:
+        traceback.print_exception(error)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli import options
+from ganforge.cli.messages import say
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -19,7 +22,7 @@ MANY = 256  # samples from which on a bar on a terminal shows how far it is
 
 
 @click.command("sample")
-@click.argument("run", type=click.Path(path_type=Path))
+@options.run_folder
 @click.option("-n", "--samples", "count", type=click.IntRange(min=1), default=64, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides which samples.")
 @click.option("--truncation", type=float, default=1.0, help="Above 0, at most 1: less variety, more likeness.")
@@ -28,17 +31,17 @@ MANY = 256  # samples from which on a bar on a terminal shows how far it is
     metavar="LABELS",
     help="Used in turn. Classes: 3, or 0,1,2, or their names; continuous conditions: --labels='-0.5,0.1; 0.3,1'.",
 )
-@click.option("--checkpoint", metavar="IMAGES|best|PATH", help="Which checkpoint [default: the newest].")
-@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@options.checkpoint
+@options.live
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="NAME.png, a grid; NAME.zip or a folder, one PNG each; NAME.npy, numbers [default: a grid in RUN/samples].",
 )
-@click.option("--force", is_flag=True, help="Replace what --output has.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.force
+@options.device
+@options.leave_out
 def command(
     run: Path,
     count: int,
@@ -69,15 +72,13 @@ def command(
     catalogue = load_catalogue(leave_out)
     trained = load_game(run, catalogue, choose_device(device), checkpoint=checkpoint, live=live)
     for notice in trained.notices:
-        click.echo(notice, err=True)
+        say(notice)
     classes = None if labels is None else read_labels(labels, trained.spec)
     place = output or _default_place(trained, count, seed, truncation, labels, live)
     check_output(place, trained.spec, force=force or output is None)
     samples = draw_samples(trained, count, seed=seed, labels=classes, truncation=truncation)
-    write_samples(
-        _shown(samples, count), place, trained.spec, trained.recipe, labels=classes, force=force or output is None
-    )
-    click.echo(_what(trained, count, seed, truncation), err=True)
+    write_samples(_shown(samples, count), place, trained, classes)
+    say(_what(trained, count, seed, truncation))
     click.echo(place)
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
+
 
 @click.command("schema")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write it to this file instead.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.leave_out
 def command(output: Path | None, leave_out: tuple[str, ...]) -> None:
     """Print the JSON schema of recipes, with the components of all installed plugins.
 

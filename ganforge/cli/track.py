@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
 from ganforge.errors import GanforgeError
 
 
 @click.command("track")
-@click.argument("run", type=click.Path(path_type=Path))
+@options.run_folder
 @click.option("--uri", metavar="URI", help="Another store than the one that the run was meant for.")
 def command(run: Path, uri: str | None) -> None:
     """Mirror the folder RUN into MLflow: what a dead or slow server missed, or all of it into another store."""

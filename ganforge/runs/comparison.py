@@ -13,9 +13,8 @@ from ganforge.api.plan import Direction
 from ganforge.errors import RecipeError
 from ganforge.evaluation.evaluate import sample_std
 from ganforge.evaluation.receipts import comparable_groups, differing, explain_differences
-from ganforge.runs.recipe_differences import differences
-from ganforge.runs.run import MetricReading, Run
 from ganforge.runs.run_groups import RunGroup, group_seeds, short_names
+from ganforge.runs.summary import MetricReading, RunSummary
 
 ReadingKind = Literal["final", "best", "evaluated"]  # of a metric: the newest, the best, measured afterwards
 
@@ -57,7 +56,7 @@ class MetricComparison:
 class Comparison:
     """Runs side by side; see `compare`."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunSummary, ...]
 
     @cached_property
     def recipes(self) -> list[RunGroup]:
@@ -82,11 +81,6 @@ class Comparison:
             found.pop("seed", None)
         return found
 
-    @cached_property
-    def better(self) -> Mapping[str, Direction]:
-        """Which way metrics get better."""
-        return {name: way for run in self.runs for name, way in run.better.items()}
-
     def metrics(self, kind: ReadingKind) -> Iterator[MetricComparison]:
         """Yield the metrics that any run has; best values only where one is not the newest of its run."""
         for name in dict.fromkeys(name for run in self.runs for name in _readings(run, kind)):
@@ -95,30 +89,20 @@ class Comparison:
                 yield self._metric(name, kind)
 
     def _metric(self, name: str, kind: ReadingKind) -> MetricComparison:
-        readings = tuple(
-            tuple(_readings(run, kind)[name] for run in group.counted if name in _readings(run, kind))
-            for group in self.groups
-        )
-        caveats = iter(explain_differences([reading.receipt for group in readings for reading in group]))
-        of_groups = tuple(tuple(dict.fromkeys(filter(None, (next(caveats) for _ in group)))) for group in readings)
-        better = self.better.get(name)
-        return MetricComparison(name, better, readings, of_groups, self._best(readings, of_groups, better))
-
-    def _best(
-        self,
-        readings: Sequence[Sequence[MetricReading]],
-        caveats: Sequence[Sequence[str]],
-        better: Direction | None,
-    ) -> int | None:
+        found = [[_readings(run, kind).get(name) for run in group.counted] for group in self.groups]
+        readings = tuple(tuple(filter(None, group)) for group in found)
+        said = iter(explain_differences([reading.receipt for group in readings for reading in group]))
+        caveats = tuple(tuple(dict.fromkeys(filter(None, [next(said) for _ in group]))) for group in readings)
+        better = next((run.better[name] for run in reversed(self.runs) if name in run.better), None)
         means = {
             index: statistics.fmean(reading.value for reading in readings[index])
             for index, group in enumerate(self.groups)
             if readings[index] and not caveats[index] and not group.summary
         }
         finite = {index: mean for index, mean in means.items() if math.isfinite(mean)}
-        if better is None or len(finite) < 2:
-            return None
-        return (min if better == "lower" else max)(finite, key=lambda index: finite[index])
+        choose = min if better == "lower" else max
+        best = None if better is None or len(finite) < 2 else choose(finite, key=lambda index: finite[index])
+        return MetricComparison(name, better, readings, caveats, best)
 
     def to_json(self) -> dict[str, Any]:
         """Return all there is to tell, as JSON takes it."""
@@ -142,7 +126,7 @@ class Comparison:
         }
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[RunSummary]) -> Comparison:
     """Set runs side by side.
 
     Raises:
@@ -155,31 +139,45 @@ def compare(runs: Sequence[Run]) -> Comparison:
     return Comparison(tuple(runs))
 
 
+def differences(runs: Sequence[RunSummary]) -> dict[str, list[Any]]:
+    """Return, by key, the entries of recipes that are not the same in all runs; None where a recipe has no such entry.
+
+    The keys of one table, such as game.discriminator, stand together.
+    """
+    keys = dict.fromkeys(key for run in runs for key in run.recipe)
+    tables = list(dict.fromkeys(map(_table, keys)))
+    found = {key: [run.recipe.get(key) for run in runs] for key in sorted(keys, key=lambda k: tables.index(_table(k)))}
+    return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
+
+
+def _table(key: str) -> str:
+    return ".".join(key.split(".")[:-1][:2])
+
+
 def mean_of(values: Sequence[float]) -> Mean:
     """Return the mean of at least one value."""
     return Mean(statistics.fmean(values), sample_std(values), len(values))
 
 
-def _readings(run: Run, kind: ReadingKind) -> Mapping[str, MetricReading]:
+def _readings(run: RunSummary, kind: ReadingKind) -> Mapping[str, MetricReading]:
     return {"final": run.final, "best": run.best, "evaluated": run.evaluated}[kind]
 
 
-def _means(runs: Sequence[Run], name: str) -> dict[str, Any]:
-    kinds: tuple[ReadingKind, ...] = ("final", "best")
-    found = {kind: [_readings(run, kind)[name].value for run in runs if name in _readings(run, kind)] for kind in kinds}
-    return {
-        kind: asdict(mean_of(values)) for kind, values in found.items() if values and all(map(math.isfinite, values))
+def _means(runs: Sequence[RunSummary], name: str) -> dict[str, Any]:
+    values = {
+        "final": [run.final[name].value for run in runs if name in run.final],
+        "best": [run.best[name].value for run in runs if name in run.best],
     }
+    return {kind: asdict(mean_of(some)) for kind, some in values.items() if some and all(map(math.isfinite, some))}
 
 
-def _receipts_that_differ(runs: Sequence[Run], name: str) -> list[dict[str, Any]]:
+def _receipts_that_differ(runs: Sequence[RunSummary], name: str) -> list[dict[str, Any]]:
     """Return whose receipts differ from that of the most runs, and in what."""
-    those = [run for run in runs if name in run.final]
-    receipts = [run.final[name].receipt for run in those]
-    kinds = comparable_groups(receipts)
-    usual = next((receipt for receipt, kind in zip(receipts, kinds, strict=True) if kind == 0), None)
+    receipts = {str(run.folder): run.final[name].receipt for run in runs if name in run.final}
+    kinds = comparable_groups(list(receipts.values()))
+    usual = next((receipt for receipt, kind in zip(receipts.values(), kinds, strict=True) if kind == 0), None)
     return [
-        {"run": str(run.folder), "in": "no receipt" if receipt is None or usual is None else differing(usual, receipt)}
-        for run, receipt, kind in zip(those, receipts, kinds, strict=True)
+        {"run": run, "in": "no receipt" if receipt is None or usual is None else differing(usual, receipt)}
+        for (run, receipt), kind in zip(receipts.items(), kinds, strict=True)
         if kind != 0
     ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ganforge.api.pictures import read_picture
 from ganforge.errors import GanforgeError, RecipeError
-from ganforge.runs.run import Run
 from ganforge.runs.run_groups import short_names
+from ganforge.runs.summary import RunSummary
 from ganforge.storage.layout import images_of
 
 CELL = 512  # pixels of a grid's longer side, at most
@@ -20,7 +20,7 @@ GAP = 12
 FONT_SIZE = 14
 
 
-def write_contact_sheet(runs: Sequence[Run], out: Path) -> None:
+def write_contact_sheet(runs: Sequence[RunSummary], out: Path) -> None:
     """Write the grids side by side, each below the name of its run and the images that were shown.
 
     Raises:
@@ -46,21 +46,17 @@ def write_contact_sheet(runs: Sequence[Run], out: Path) -> None:
         raise GanforgeError(f"{out} cannot be written: {error.strerror or error}") from error
 
 
-def _cell(run: Run, name: str) -> Image.Image:
+def _cell(run: RunSummary, name: str) -> Image.Image:
     """Return a grid, enlarged by a whole factor or reduced to fit, below its title."""
     assert run.grid is not None
     grid = read_picture(run.grid)
-    longest = max(grid.size)
-    if longest > CELL:
-        size = (max(1, grid.width * CELL // longest), max(1, grid.height * CELL // longest))
-        grid = grid.resize(size, Image.Resampling.LANCZOS)
+    if max(grid.size) > CELL:
+        grid = ImageOps.contain(grid, (CELL, CELL), Image.Resampling.LANCZOS)
     else:
-        factor = CELL // longest
-        grid = grid.resize((grid.width * factor, grid.height * factor), Image.Resampling.NEAREST)
-    shown = images_of(run.grid)
+        grid = ImageOps.scale(grid, CELL // max(grid.size), Image.Resampling.NEAREST)
     cell = Image.new("RGB", (CELL, grid.height + 2 * LINE_HEIGHT), "white")
     draw, font = ImageDraw.Draw(cell), ImageFont.load_default(size=FONT_SIZE)
     draw.text((0, 0), name, fill="black", font=font)
-    draw.text((0, LINE_HEIGHT), f"{run.status}, {shown:,} images shown", fill="grey", font=font)
+    draw.text((0, LINE_HEIGHT), f"{run.status}, {images_of(run.grid):,} images shown", fill="grey", font=font)
     cell.paste(grid, (0, 2 * LINE_HEIGHT))
     return cell

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,14 @@ from ganforge.api.data import Source
 from ganforge.api.families import Dataset, Metric
 from ganforge.api.metric import Receipt
 from ganforge.distributed.world import World
-from ganforge.errors import GanforgeError, RecipeError, argument
+from ganforge.errors import GanforgeError, OnLeftOut, RecipeError, argument
 from ganforge.evaluation.batch import FeatureNetworks
 from ganforge.evaluation.evaluate import MetricValue, evaluate
 from ganforge.evaluation.receipts import describe_data, describe_reference
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
-from ganforge.runs.image_sets import like, named, open_pair
+from ganforge.runs.image_sets import named, open_pair, sized
 from ganforge.runs.sampling import LoadedGame, load_game
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
@@ -42,9 +44,7 @@ class EvaluationRequest:
 
     Args:
         metrics: kinds, tables or components; none = those of the run's recipe, or those usual for such samples.
-        samples: generated samples, for all metrics; None = as each metric says.
-        real: real samples, likewise.
-        features: whose features are compared, likewise.
+        samples: generated samples, for all metrics; None = as each metric says; so `real` samples and `features`.
         against: what samples are compared with: a folder or ZIP of images, a kind of data set, a table or a component;
             None = the recipe's reference, or its data.
         resolution: that files of images are cut and resized to; None = their own.
@@ -69,29 +69,16 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class EvaluatedSamples:
-    """What was measured of one checkpoint, or of one set of files.
+    """What was measured of one checkpoint, or of one set of files, in the order in which it was asked for."""
 
-    Args:
-        name: of the column: images shown, or "value".
-        images: shown when the checkpoint was saved; None for files.
-        values: by metric, in the order in which they were asked for.
-    """
-
-    name: str
-    images: int | None
+    name: str  # of the column: images shown, or "value"
+    images: int | None  # shown when the checkpoint was saved; None for files
     values: tuple[MetricValue, ...]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured.
-
-    Args:
-        samples: whose.
-        reference: what they are compared with.
-        seeds: that they were drawn with.
-        columns: one for each checkpoint.
-    """
+    """All that was measured: of whose samples, against which, with which seeds, and a column for each checkpoint."""
 
     samples: str
     reference: str
@@ -119,7 +106,7 @@ class Evaluation:
                     "better": value.better,
                     "values": [_finite(single) for single in value.values],
                     "mean": _finite(value.mean),
-                    "std": None if value.std is None else _finite(value.std),
+                    "std": _finite(value.std),
                     "receipt": dict(value.receipt),
                 }
                 for column in self.columns
@@ -135,26 +122,20 @@ class Evaluation:
         """
         place = RunLayout(run).evaluations
         log = JsonlFile(place)
-        for column in self.columns:
-            for index, seed in enumerate(self.seeds):
-                log.append(
-                    {
-                        "images": column.images,
-                        "time": time.time(),
-                        "seed": seed,
-                        "values": {value.name: value.values[index] for value in column.values},
-                        "better": {value.name: value.better for value in column.values if value.better is not None},
-                        "receipts": {value.name: value.receipts[index] for value in column.values},
-                    }
-                )
+        for column, (index, seed) in product(self.columns, enumerate(self.seeds)):
+            line: dict[str, Any] = {"images": column.images, "time": time.time(), "seed": seed}
+            line["values"] = {value.name: value.values[index] for value in column.values}
+            line["better"] = {value.name: value.better for value in column.values if value.better is not None}
+            line["receipts"] = {value.name: value.receipts[index] for value in column.values}
+            log.append(line)
         log.close()
         if log.problem:
             raise GanforgeError(log.problem)
         return place
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Evaluator:
@@ -202,7 +183,6 @@ class Evaluator:
                 f"{argument('resolution')}: a run's samples are as large as its generator makes them; leave it out"
             )
         columns: list[EvaluatedSamples] = []
-        compared, seeds = "", self.request.seeds(0)
         wanted: list[str | None] = [*_every(run, checkpoints)]
         for checkpoint in wanted or [None]:
             loaded = load_game(run, self.catalogue, self.device, checkpoint=checkpoint, live=live)
@@ -210,16 +190,13 @@ class Evaluator:
                 self.notify(notice)
             compared, reference = self._reference(loaded)
             seeds = self.request.seeds(loaded.recipe.seed)
-
-            def subject(seed: int, loaded: LoadedGame = loaded) -> Subject:
-                averaged = bool(loaded.averaged)
-                return GameSubject(loaded.game, loaded.spec, self.networks, seed, truncation=truncation, ema=averaged)
-
-            more: Receipt = {"images_shown": loaded.images, "reference-data": compared}
-            what = f"{run} after {loaded.images:,} images"
+            ema = bool(loaded.averaged)
+            subject = partial(GameSubject, loaded.game, loaded.spec, self.networks, truncation=truncation, ema=ema)
             metrics = self._metrics(loaded.recipe.metrics, reference)
-            named_by_anyone = bool(self.request.metrics or loaded.recipe.metrics)
-            values = self._measure(what, subject, reference, seeds, metrics, more, all_needed=named_by_anyone)
+            more: Receipt = {"images_shown": loaded.images, "reference-data": compared}
+            on_left_out = None if self.request.metrics or loaded.recipe.metrics else self._leave_out
+            what = f"{run} after {loaded.images:,} images"
+            values = self._measure(what, subject, reference, seeds, metrics, more, on_left_out)
             name = f"{loaded.images:,}" + (f" ({checkpoint})" if checkpoint == "best" else "")
             columns.append(EvaluatedSamples(name, loaded.images, values))
         return Evaluation(str(run), compared, seeds, tuple(columns))
@@ -230,33 +207,28 @@ class Evaluator:
         Raises:
             GanforgeError: one side cannot be read, they are not alike, or a metric cannot be measured of files.
         """
-        if self.request.against is None:
+        against = self.request.against
+        if against is None:
             raise _nothing_to_compare_with(samples)
-        data, source, real, reference = open_pair(
-            named(samples, self.catalogue),
-            named(self.request.against, self.catalogue),
-            self.request.resolution,
-            self.cache,
-            self.notify,
-        )
+        ours, theirs = (named(entry, self.catalogue) for entry in (samples, against))
+        data, source, real, reference = open_pair(ours, theirs, self.request.resolution, self.cache, self.notify)
         if source.fingerprint == reference.fingerprint:
             self.notify("both sides hold the very same images")
-        compared, seeds = describe_data(real), self.request.seeds(0)
-        more: Receipt = {"samples-data": describe_data(data), "reference-data": compared}
-
-        def subject(seed: int) -> Subject:
-            return SourceSubject(source, self.networks, seed, order=seed)
-
+        what, compared, seeds = describe_data(data), describe_data(real), self.request.seeds(0)
         metrics = self._metrics((), reference)
         if len(seeds) > 1 and all(dict(metric).get("samples", 0) >= len(source) for metric in metrics):
             self.notify(
                 f"all {len(source):,} images are looked at with every seed: values differ only by what metrics draw at "
                 "random; fewer samples take others each time"
             )
-        values = self._measure(
-            describe_data(data), subject, reference, seeds, metrics, more, all_needed=bool(self.request.metrics)
-        )
-        return Evaluation(describe_data(data), compared, seeds, (EvaluatedSamples("value", None, values),))
+
+        def subject(seed: int) -> Subject:
+            return SourceSubject(source, self.networks, seed, order=seed)
+
+        more: Receipt = {"samples-data": what, "reference-data": compared}
+        on_left_out = None if self.request.metrics else self._leave_out
+        values = self._measure(what, subject, reference, seeds, metrics, more, on_left_out)
+        return Evaluation(what, compared, seeds, (EvaluatedSamples("value", None, values),))
 
     def _measure(
         self,
@@ -266,34 +238,24 @@ class Evaluator:
         seeds: Sequence[int],
         metrics: Sequence[Metric],
         more: Receipt,
-        *,
-        all_needed: bool,
+        on_left_out: OnLeftOut | None,
     ) -> tuple[MetricValue, ...]:
-        progress = self.progress
-        return tuple(
-            evaluate(
-                subject,
-                reference,
-                metrics,
-                seeds,
-                self.networks,
-                self.cache,
-                more=more,
-                tell=None if progress is None else lambda side, done, most: progress(what, side, done, most),
-                on_left_out=None if all_needed else self._leave_out,
-                world=self.world,
-            )
-        )
+        tell = None if self.progress is None else partial(self.progress, what)
+        found = evaluate(
+            subject, reference, metrics, seeds, self.networks, self.cache,
+            more=more, tell=tell, on_left_out=on_left_out, world=self.world,
+        )  # fmt: skip
+        return tuple(found)
 
     def _metrics(self, of_recipe: Sequence[Metric], reference: Source) -> tuple[Metric, ...]:
         """Return the metrics: those asked for, or else the recipe's, or else what is usual for such samples."""
         asked = self.request
         metrics = tuple(read_metric(entry, self.catalogue) for entry in asked.metrics) or tuple(of_recipe)
         features = None if asked.features is None else read_features(asked.features, self.catalogue)
-        changes: dict[str, Any] = {"samples": asked.samples, "real": asked.real, "features": features}
-        if metrics:
-            return adjusted(metrics, self.catalogue, **changes)
-        return adjusted(usual_metrics(reference, self.catalogue), self.catalogue, self._leave_out, **changes)
+        on_left_out = None if metrics else self._leave_out
+        metrics = metrics or usual_metrics(reference, self.catalogue)
+        said, real = asked.samples, asked.real
+        return adjusted(metrics, self.catalogue, on_left_out, samples=said, real=real, features=features)
 
     def _leave_out(self, reason: str) -> None:
         self.notify(f"left out: {reason}")
@@ -302,14 +264,15 @@ class Evaluator:
         """Open what a run's samples are compared with; return it with its name."""
         recipe, against = loaded.recipe, self.request.against
         if against is not None:
-            data = like(named(against, self.catalogue), loaded.spec)
-            return describe_data(data), open_reference(data, loaded.spec, self.cache, argument("against"))
+            data, spec = named(against, self.catalogue), loaded.spec
+            data = sized(data, spec.resolution, spec.channels) if len(spec.shape) == 3 else data
+            return describe_data(data), open_reference(data, spec, self.cache, argument("against"))
         key = "data" if recipe.reference is None else "reference"
         try:
             source = open_reference(recipe.reference or recipe.data, loaded.spec, self.cache, key)
         except GanforgeError as error:
-            record: Mapping[str, Any] = read_run_json(loaded.run)
-            place = f" ({record['working_folder']})" if record.get("working_folder") else ""
+            folder = read_run_json(loaded.run).get("working_folder")
+            place = f" ({folder})" if folder else ""
             raise RecipeError(
                 f"{loaded.run}: the real samples that it is compared with cannot be opened: {error.text}; go to the "
                 f"folder where it was trained{place}, or name others with {argument('against')}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from ganforge.storage.weights import PlayerWeights, weights_of_run
 from ganforge.tracking import read_run_json
 
 
-@dataclass(frozen=True)
-class Exported:
-    """A file of weights, and the weights in it."""
-
-    place: Path
-    weights: PlayerWeights
-
-
 def export_weights(
     run: Path,
     player: str,
@@ -35,8 +26,10 @@ def export_weights(
     checkpoint: str | None = None,
     live: bool = False,
     force: bool = False,
-) -> Exported:
-    """Write a player's weights as safetensors, with metadata that say which run, recipe and network they are of.
+) -> tuple[Path, PlayerWeights]:
+    """Write a player's weights as safetensors, whole or not at all; return the file and what is in it.
+
+    Its metadata say which run, recipe and network the weights are of.
 
     Args:
         run: its folder.
@@ -51,8 +44,24 @@ def export_weights(
     """
     weights = weights_of_run(run, player, checkpoint, averaged=not live)
     place = output or run / f"{player}.safetensors"
-    write_weights(weights, place, weights_metadata(weights, run, player), force=force)
-    return Exported(place, weights)
+    if place.suffix != ".safetensors":
+        raise RecipeError(f"{argument('output', place)}: expected a name that ends in .safetensors")
+    if place.exists() and not force:
+        raise GanforgeError(
+            f"{place} is there already; replace it with {argument('force')}, or give another name with "
+            f"{argument('output')}"
+        )
+    tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+    aside = place.with_name(f".{place.name}.tmp")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, aside, weights_metadata(weights, run, player))
+        aside.replace(place)
+    except (OSError, SafetensorError) as error:
+        if aside.is_file():
+            aside.unlink()
+        raise GanforgeError(f"{argument('output', place)} could not be written ({error})") from error
+    return place, weights
 
 
 def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str, str]:
@@ -76,33 +85,3 @@ def weights_metadata(weights: PlayerWeights, run: Path, player: str) -> dict[str
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = table.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def write_weights(weights: PlayerWeights, place: Path, label: Mapping[str, str], *, force: bool = False) -> None:
-    """Write weights as safetensors, whole or not at all.
-
-    Args:
-        weights: to write.
-        place: of the file; its name ends in .safetensors.
-        label: what the file says of itself.
-        force: replace what is there.
-
-    Raises:
-        GanforgeError: the file is there already, has another suffix, or cannot be written.
-    """
-    if place.suffix != ".safetensors":
-        raise RecipeError(f"{argument('output', place)}: expected a name that ends in .safetensors")
-    if place.exists() and not force:
-        raise GanforgeError(
-            f"{place} is there already; replace it with {argument('force')}, or give another name with "
-            f"{argument('output')}"
-        )
-    aside = place.with_name(f".{place.name}.tmp")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in weights.tensors.items()}, aside, dict(label))
-        aside.replace(place)
-    except (OSError, SafetensorError) as error:
-        if aside.is_file():
-            aside.unlink()
-        raise GanforgeError(f"{argument('output', place)} could not be written ({error})") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.api.component import classes_of
-from ganforge.api.data import DataSpec, Source
+from ganforge.api.data import Source
 from ganforge.api.families import Dataset
 from ganforge.errors import DataError, RecipeError, argument
 from ganforge.plugins.catalogue import Catalogue
@@ -23,38 +23,33 @@ def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     """
     if not isinstance(entry, str):
         return read_data(entry, catalogue)
-    text, path = entry, Path(entry).expanduser()
+    path, classes = Path(entry).expanduser(), classes_of(catalogue, Dataset)
+    kinds = ", ".join(sorted(classes))
     if RunLayout(path).recipe.is_file():
         raise RecipeError(
-            f"{text} is the folder of a run, and samples are compared with real ones or with files; write its samples "
-            f"first: ganforge sample {text} -n 10000 -o samples.zip"
+            f"{entry} is the folder of a run, and samples are compared with real ones or with files; write its samples "
+            f"first: ganforge sample {entry} -n 10000 -o samples.zip"
         )
-    if text.lstrip().startswith("{") or (not path.exists() and text in catalogue.family("datasets")):
-        return read_data(text, catalogue)
-    if not path.exists() and "/" not in text and not path.suffix:
-        kinds = ", ".join(sorted(catalogue.family("datasets")))
-        raise RecipeError(f"there is no folder or ZIP '{text}', and no data set of that kind (kinds: {kinds})")
-    classes = classes_of(catalogue, Dataset)
-    found = next((data for cls in classes.values() if (data := cls.of_path(text)) is not None), None)
+    if entry.lstrip().startswith("{") or (not path.exists() and entry in classes):
+        return read_data(entry, catalogue)
+    if not path.exists() and "/" not in entry and not path.suffix:
+        raise RecipeError(f"there is no folder or ZIP '{entry}', and no data set of that kind (kinds: {kinds})")
+    found = next((data for cls in classes.values() if (data := cls.of_path(entry)) is not None), None)
     if found is None:
-        raise RecipeError(f"no installed kind of data set reads '{text}' (kinds: {', '.join(sorted(classes))})")
+        raise RecipeError(f"no installed kind of data set reads '{entry}' (kinds: {kinds})")
     return found
 
 
 def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
     """Return data at a resolution, and with so many channels, unless they say another."""
     wanted: dict[str, Any] = {"resolution": resolution, "channels": channels}
-    said = data.model_fields_set
-    new = {
-        name: value
-        for name, value in wanted.items()
-        if value is not None and name in type(data).model_fields and name not in said
-    }
-    return type(data).model_validate({**{name: getattr(data, name) for name in said}, **new}) if new else data
+    said = {name: getattr(data, name) for name in data.model_fields_set}
+    free = {name: value for name, value in wanted.items() if value is not None and name in type(data).model_fields}
+    return type(data).model_validate({**free, **said})
 
 
 def resolution_of(data: Dataset, sizes: Mapping[tuple[int, int], int] | None) -> tuple[int | None, str]:
-    """Return the resolution of data, and its size in words; None where nothing says one.
+    """Return the resolution of data (None where nothing says one), and its size in words.
 
     Args:
         data: an image set.
@@ -120,20 +115,14 @@ def open_pair(
     if sorted(shape[0] for shape in shapes) == [1, 3] and all(len(shape) == 3 for shape in shapes):
         sides = [sized(data, shapes[0][1], 3) for data in sides]
         sources = [data.open(cache) for data in sides]
-    for notice in (notice for source in sources for notice in source.notices):
-        notify(notice)
-    if sources[0].spec.shape != sources[1].spec.shape:
-        one, other_shape = (list(source.spec.shape) for source in sources)
-        raise DataError(f"samples of shape {one} cannot be compared with others of {other_shape}")
+    for source in sources:
+        for notice in source.notices:
+            notify(notice)
+    one, two = (list(source.spec.shape) for source in sources)
+    if one != two:
+        raise DataError(f"samples of shape {one} cannot be compared with others of {two}")
     return sides[0], sources[0], sides[1], sources[1]
 
 
 def _name_of(data: Dataset) -> str:
     return f"'{dict(data).get('path', data.kind)}'"
-
-
-def like(data: Dataset, spec: DataSpec) -> Dataset:
-    """Return data at the size that a game makes, unless they say another."""
-    if len(spec.shape) != 3:
-        return data
-    return sized(data, spec.resolution, spec.channels)

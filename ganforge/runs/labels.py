@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 
 from ganforge.api.data import DataSpec
-from ganforge.errors import RecipeError, argument
+from ganforge.errors import RecipeError, argument, did_you_mean
 
 Label = int | tuple[float, ...]  # a class, or a continuous condition
 
@@ -53,7 +52,6 @@ def _label(text: str, spec: DataSpec) -> int:
     wanted = f"0 to {spec.classes - 1}"
     if not spec.class_names:
         raise RecipeError(f"there is no class {text!r}: expected {wanted}")
-    near = [] if text.isdecimal() else difflib.get_close_matches(text, spec.class_names, 1, 0.5)
+    hint = "" if text.isdecimal() else did_you_mean(text, spec.class_names)
     some = ", ".join(spec.class_names[:10]) + (", ..." if spec.classes > 10 else "")
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise RecipeError(f"there is no class {text!r}{hint}; expected {wanted}, or a name of: {some}")

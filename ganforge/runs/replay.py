@@ -13,12 +13,15 @@ from ganforge.api.families import Monitor
 from ganforge.api.monitor import Finding, log_lines
 from ganforge.api.plan import Plan
 from ganforge.diagnosis.panel import Case, Panel, replay_log
-from ganforge.errors import GanforgeError, RecipeError
+from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
 from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
 from ganforge.storage.layout import RunLayout
+from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines
+
+CASE_FIELDS = ("monitor", "first", "last", "holds", "rollbacks")  # that are told of a case as JSON
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Replay:
         log: every line of `metrics.jsonl`, those that a roll-back has undone among them.
         panel: of monitors that were shown its whole log; `panel.lines` is the log without what was rolled back.
         cases: everything that was found, what holds first; what only the run itself could find is as it was said then.
-        events: what `events.jsonl` says.
         notices: what a person should know of this reading.
     """
 
@@ -42,7 +44,6 @@ class Replay:
     log: Sequence[Mapping[str, Any]]
     panel: Panel
     cases: tuple[Case, ...]
-    events: Sequence[Mapping[str, Any]]
     notices: tuple[str, ...] = ()
 
     @property
@@ -54,6 +55,11 @@ class Replay:
     def names(self) -> list[str]:
         """The names of what was logged, in the order in which they came."""
         return list(dict.fromkeys(name for line in self.panel.lines for name in line.values))
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The names of metrics among them; terms and readings have a slash in theirs."""
+        return [name for name in self.names if "/" not in name]
 
     def values(self, name: str) -> tuple[list[int], list[float]]:
         """Return images and values of one name, line by line, NaN where it was not finite."""
@@ -83,15 +89,7 @@ class Replay:
             "budget": self.plan.images,
             "roll_backs": self.panel.rollbacks,
             "findings": [
-                {
-                    **asdict(case.finding),
-                    "monitor": case.monitor,
-                    "first": case.first,
-                    "last": case.last,
-                    "holds": case.holds,
-                    "rollbacks": case.rollbacks,
-                }
-                for case in self.cases
+                asdict(case.finding) | {name: getattr(case, name) for name in CASE_FIELDS} for case in self.cases
             ],
             "readings": readings,
             "notices": list(self.notices),
@@ -108,44 +106,44 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
         overrides: of the recipe, `a.b.c=VALUE`.
 
     Raises:
-        GanforgeError: the folder holds no run.
-        RecipeError: an override cannot be used.
+        RecipeError: the folder holds no run, or an override cannot be used.
     """
     layout = RunLayout(folder)
-    path = layout.recipe
-    if not path.is_file():
-        raise GanforgeError(f"{folder} holds no run: there is no {path.name} in it; expected the folder of a run")
-    notices = [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
+    if not layout.recipe.is_file():
+        raise RecipeError(explain_no_run(folder))
+    notices = left_out_plugins(catalogue)
     monitors: Sequence[Monitor]
     try:
-        recipe = read_recipe(path, catalogue, overrides)
+        recipe = read_recipe(layout.recipe, catalogue, overrides)
         plan, monitors, action = plan_of(recipe, catalogue), monitors_of(recipe, catalogue), recipe.diagnosis.action
     except RecipeError as error:
         if overrides:
             raise
-        mistakes = str(error).splitlines()
-        first = mistakes[min(1, len(mistakes) - 1)].strip()
+        first = str(error).splitlines()[:2][-1].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
-        plan, monitors, action = Plan(read_table(path), installed=catalogue), _standard(catalogue), "warn"
+        plan, monitors, action = Plan(read_table(layout.recipe), installed=catalogue), _standard(catalogue), "warn"
     log = read_log(layout.metrics)
-    lines = list(log_lines(log))
     damaged = len(whole_lines(layout.metrics)) - len(log)
     if damaged:
         notices.append(
             f"{layout.metrics.name} is damaged: {damaged:,} of its lines are no lines of a log, and are left out"
         )
-    elif not lines:
+    elif not log:
         notices.append("nothing was logged yet")
-    panel = replay_log(lines, Panel(monitors, plan, action))
-    events = read_log(layout.events, EventLine)
+    panel = replay_log(list(log_lines(log)), Panel(monitors, plan, action))
     logged = [*panel.cases, *panel.undone]
-    said = _said_then(events, {case.finding.name for case in logged})
+    said = _said_then(read_log(layout.events, EventLine), {case.finding.name for case in logged})
     for case in said:
         case.holds = case.rollbacks == panel.rollbacks
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
-    return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), events, tuple(notices))
+    return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), tuple(notices))
+
+
+def left_out_plugins(catalogue: Catalogue) -> list[str]:
+    """Return which plugins are broken and were left out, and why."""
+    return [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
 
 
 def _standard(catalogue: Catalogue) -> list[Monitor]:
@@ -165,8 +163,7 @@ def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Cas
             continue
         finding = Finding(**{name: details[name] for name in names if name in details})
         images = int(event["images"])
-        case = Case(
-            finding, details.get("monitor", ""), "warn", images, images, rollbacks=int(details.get("rollbacks", 0))
-        )
+        rollbacks = int(details.get("rollbacks", 0))
+        case = Case(finding, details.get("monitor", ""), "warn", images, images, rollbacks=rollbacks)
         cases.setdefault(finding.name, case).last = images
     return list(cases.values())

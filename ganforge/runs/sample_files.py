@@ -7,19 +7,19 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from ganforge.api.data import DataSpec
 from ganforge.api.pictures import have_pictures, picture_grid, to_picture, to_pixels
 from ganforge.errors import GanforgeError, RecipeError, argument
-from ganforge.recipes.recipe import Recipe
 from ganforge.runs.labels import Label
+from ganforge.runs.sampling import LoadedGame
 from ganforge.storage.folders import cache_folder
 
 LABELS = "dataset.json"  # {"labels": [["000000.png", 3], ...]}, as the data kind `images` reads it
@@ -28,62 +28,54 @@ STRANGE = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tar", ".
 _OURS = re.compile(r"\d{6,}\.png")
 
 
-class SampleTarget(Protocol):
-    """Where files of a set are put."""
-
-    def put(self, name: str, content: bytes) -> None:
-        """Write one file."""
-
-
 def write_samples(
-    samples: Iterable[Tensor],
-    output: Path,
-    spec: DataSpec,
-    recipe: Recipe,
-    *,
-    labels: Sequence[Label] | None = None,
-    force: bool = False,
+    samples: Iterable[Tensor], output: Path, trained: LoadedGame, labels: Sequence[Label] | None = None
 ) -> None:
     """Write samples in the form that the name of `output` asks for, whole or not at all where that is one file.
+
+    What is there is replaced: `check_output` says before whether anything is.
 
     Args:
         samples: batches [b, *shape]; images in [-1, 1].
         output: `NAME.png` for one picture of all, `NAME.zip` or any other name for a ZIP or folder of PNGs, `NAME.npy`
             for an array float32 [N, *shape].
-        spec: of the data.
-        recipe: of the run; its data are opened to draw a picture of samples that are no images.
+        trained: what drew them.
         labels: written to `dataset.json` of a ZIP or folder: sample i is of `labels[i % len(labels)]`.
-        force: replace what is there.
 
     Raises:
-        GanforgeError: something is there already, or it cannot be written.
+        GanforgeError: it cannot be written.
     """
-    check_output(output, spec, force=force)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix not in FILES:
             output.mkdir(exist_ok=True)
             for stale in [path for path in output.iterdir() if _OURS.fullmatch(path.name) or path.name == LABELS]:
                 stale.unlink()
-            _write_set(samples, _Folder(output), labels)
+            _write_set(samples, labels, lambda name, png: (output / name).write_bytes(png))
             return
         aside = output.with_name(f".{output.name}.tmp")
         try:
             if output.suffix == ".zip":
                 with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
-                    _write_set(samples, _Zip(archive), labels)
+                    # A ZipInfo is of a fixed date: the same samples, the same file.
+                    _write_set(samples, labels, lambda name, png: archive.writestr(zipfile.ZipInfo(name), png))
             elif output.suffix == ".npy":
                 with aside.open("wb") as file:
                     np.save(file, torch.cat(list(samples)).numpy(), allow_pickle=False)
             else:
-                whole = torch.cat(list(samples))
-                shown = picture_grid(whole) if have_pictures(spec) else recipe.data.open(cache_folder()).show(whole)
-                shown.save(aside, "PNG")
+                picture_of(torch.cat(list(samples)), trained).save(aside, "PNG")
             os.replace(aside, output)
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
         raise GanforgeError(f"{output} cannot be written: {error.strerror or error}") from error
+
+
+def picture_of(samples: Tensor, trained: LoadedGame) -> Image:
+    """Return a picture of samples [N, *shape]: a grid of images, or as the data of the recipe show themselves."""
+    if have_pictures(trained.spec):
+        return picture_grid(samples)
+    return trained.recipe.data.open(cache_folder()).show(samples)
 
 
 def check_output(output: Path, spec: DataSpec, *, force: bool) -> None:
@@ -113,30 +105,15 @@ def check_output(output: Path, spec: DataSpec, *, force: bool) -> None:
         )
 
 
-class _Folder:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def put(self, name: str, content: bytes) -> None:
-        (self.folder / name).write_bytes(content)
-
-
-class _Zip:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
-
-    def put(self, name: str, content: bytes) -> None:
-        self.archive.writestr(zipfile.ZipInfo(name), content)  # of a fixed date: the same samples, the same file
-
-
-def _write_set(samples: Iterable[Tensor], place: SampleTarget, labels: Sequence[Label] | None) -> None:
+def _write_set(samples: Iterable[Tensor], labels: Sequence[Label] | None, put: Callable[[str, bytes], object]) -> None:
+    """Have each sample written by `put`, which takes a file's name and content, and then the labels."""
     tags: list[tuple[str, Label]] = []
     for batch in samples:
         for pixels in to_pixels(batch):
             name = f"{len(tags):06d}.png"
             file = io.BytesIO()
             to_picture(pixels).save(file, "PNG")
-            place.put(name, file.getvalue())
+            put(name, file.getvalue())
             tags.append((name, labels[len(tags) % len(labels)] if labels else 0))
     if labels:
-        place.put(LABELS, json.dumps({"labels": tags}).encode())
+        put(LABELS, json.dumps({"labels": tags}).encode())

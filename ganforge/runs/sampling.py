@@ -67,12 +67,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_game(
-    run: Path,
-    catalogue: Catalogue,
-    device: torch.device,
-    *,
-    checkpoint: str | None = None,
-    live: bool = False,
+    run: Path, catalogue: Catalogue, device: torch.device, *, checkpoint: str | None = None, live: bool = False
 ) -> LoadedGame:
     """Build the game of a run and give it the weights of one of its checkpoints.
 
@@ -86,10 +81,11 @@ def load_game(
     Raises:
         GanforgeError: the folder is of no run, or the checkpoint is missing, damaged or of another game.
     """
-    if not (RunLayout(run).recipe).is_file():
+    file = RunLayout(run).recipe
+    if not file.is_file():
         raise RecipeError(explain_no_run(run))
     notices: list[str] = []
-    recipe = read_recipe(RunLayout(run).recipe, catalogue, (), notices.append)
+    recipe = read_recipe(file, catalogue, (), notices.append)
     content, place, passed_over = choose_checkpoint(run, checkpoint)
     notices += [f"passed over: {reason}" for reason in passed_over]
     try:
@@ -103,8 +99,7 @@ def load_game(
     except (RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{place} does not fit {RunLayout(run).recipe} ({reason[:300]}); was the recipe changed, or a plugin "
-            "updated?"
+            f"{place} does not fit {file} ({reason[:300]}); was the recipe changed, or a plugin updated?"
         ) from error
     game.eval().requires_grad_(False)
     images = int(content.facts["images"])

@@ -33,8 +33,7 @@ class SeedGroup:
     def is_over(self, seed: int, images: int) -> bool:
         """Whether the run of a seed has finished, and showed as many images as its recipe asks for now."""
         folder = self.folders[seed]
-        places = list_checkpoints(RunLayout(folder).checkpoints)
-        shown = images_of(places[-1]) if places else -1
+        shown = max(map(images_of, list_checkpoints(RunLayout(folder).checkpoints)), default=-1)
         return read_run_json(folder).get("status") == "finished" and shown >= images
 
 
@@ -51,17 +50,13 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
     Raises:
         GanforgeError: there is nothing to resume, or a folder is taken.
     """
-    numbers = _numbers(name)
-    if out is not None:
-        base = out
-    elif resume:
-        if not numbers:
-            raise GanforgeError(
-                f"there are no seeds of {name} in {RUNS}/ to resume; start them without {argument('resume')}"
-            )
-        base = RUNS / _numbered(name, max(numbers))
-    else:
-        base = RUNS / _numbered(name, max(numbers, default=0) + 1)
+    newest = _newest_group(name)
+    if out is None and resume and not newest:
+        raise GanforgeError(
+            f"there are no seeds of {name} in {RUNS}/ to resume; start them without {argument('resume')}"
+        )
+    number = newest if resume else newest + 1
+    base = out or RUNS / (name if number == 1 else f"{name}-{number}")
     folders = {seed: base.with_name(f"{base.name}-seed{seed}") for seed in range(first, first + seeds)}
     begun = [folder for folder in folders.values() if read_run_json(folder)]
     if begun and not resume:
@@ -69,16 +64,12 @@ def plan_seeds(name: str, first: int, seeds: int, *, resume: bool = False, out: 
             f"{', '.join(map(str, begun))} already hold runs; go on with them by {argument('resume')}, or give another "
             f"{argument('folder')}"
         )
-    known = [str(record["seed_group"]) for folder in begun if (record := read_run_json(folder)).get("seed_group")]
-    return SeedGroup(known[0] if known else f"{base.name} {uuid.uuid4().hex[:8]}", folders)
+    known = next(filter(None, (read_run_json(folder).get("seed_group") for folder in begun)), None)
+    return SeedGroup(known or f"{base.name} {uuid.uuid4().hex[:8]}", folders)
 
 
-def _numbers(name: str) -> set[int]:
-    """Return the numbers of the groups of seeds of a recipe in `runs/`: 1 for NAME-seed0, 2 for NAME-2-seed0."""
+def _newest_group(name: str) -> int:
+    """Return the number of the newest seeds of a recipe in `runs/`: 1 of NAME-seed0, 2 of NAME-2-seed0, 0 of none."""
     form = re.compile(rf"{re.escape(name)}(?:-(\d+))?-seed\d+")
-    found = [form.fullmatch(path.name) for path in RUNS.iterdir()] if RUNS.is_dir() else []
-    return {int(match[1] or 1) for match in found if match}
-
-
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}-{number}"
+    found = [form.fullmatch(path.name) for path in RUNS.glob("*")]
+    return max((int(match[1] or 1) for match in found if match), default=0)

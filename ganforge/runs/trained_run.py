@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ganforge.api.families import Metric
-from ganforge.api.pictures import have_pictures, picture_grid
 from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
@@ -20,10 +19,10 @@ from ganforge.runs.evaluate import Evaluation, EvaluationRequest, Evaluator, Not
 from ganforge.runs.export import export_weights
 from ganforge.runs.labels import Label, read_labels
 from ganforge.runs.replay import Replay, replay_run
-from ganforge.runs.run import Run, read_run
+from ganforge.runs.sample_files import picture_of
 from ganforge.runs.sampling import LoadedGame, choose_device, draw_samples, load_game
+from ganforge.runs.summary import RunSummary, summarise_run
 from ganforge.storage.checkpoint import list_checkpoints
-from ganforge.storage.folders import cache_folder
 from ganforge.storage.layout import RunLayout, images_of
 from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_log, read_run_json
@@ -116,8 +115,7 @@ class TrainedRun:
         Raises:
             GanforgeError: the checkpoint is missing, damaged, or of another game.
         """
-        newest = self.checkpoints[-1:]
-        key = (checkpoint, live, device, *newest)
+        key = (checkpoint, live, device, *self.checkpoints[-1:])
         if self._game is None or self._game[0] != key:
             wanted = None if checkpoint is None else str(checkpoint)
             loaded = load_game(self.folder, self.catalogue, choose_device(device), checkpoint=wanted, live=live)
@@ -146,9 +144,7 @@ class TrainedRun:
             seed: decides which samples.
             labels: used in turn: classes or conditions, or as the command line writes them; None draws them evenly.
             truncation: in (0, 1]; less variety, more likeness.
-            checkpoint: see `game`.
-            live: see `game`.
-            device: see `game`.
+            checkpoint, live, device: see `game`.
         """
         loaded = self.game(checkpoint=checkpoint, live=live, device=device)
         given = read_labels(labels, loaded.spec) if isinstance(labels, str) else labels
@@ -156,9 +152,7 @@ class TrainedRun:
 
     def picture(self, samples: Tensor) -> Image:
         """Return a picture of samples [N, *shape]: a grid of images, or as the data show themselves."""
-        if have_pictures(self.game().spec):
-            return picture_grid(samples)
-        return self.recipe.data.open(cache_folder()).show(samples)
+        return picture_of(samples, self.game())
 
     def evaluate(
         self,
@@ -182,8 +176,7 @@ class TrainedRun:
             seed: decides which samples; None = the recipe's.
             repeat: with so many seeds.
             truncation: in (0, 1].
-            live: the weights as trained, without their average.
-            device: "auto", "cpu" or "cuda".
+            live, device: see `game`.
 
         Raises:
             GanforgeError: a checkpoint, the data or a metric cannot be had.
@@ -207,23 +200,22 @@ class TrainedRun:
         Args:
             player: whose weights.
             output: NAME.safetensors; None = PLAYER.safetensors in the run's folder.
-            checkpoint: see `game`.
-            live: see `game`.
+            checkpoint, live: see `game`.
             force: replace what is there.
 
         Raises:
             GanforgeError: there is no such player or checkpoint, or the file cannot be written.
         """
         wanted = None if checkpoint is None else str(checkpoint)
-        place = None if output is None else Path(output)
-        exported = export_weights(self.folder, player, place, checkpoint=wanted, live=live, force=force)
-        for notice in exported.weights.notices:
+        asked = None if output is None else Path(output)
+        place, weights = export_weights(self.folder, player, asked, checkpoint=wanted, live=live, force=force)
+        for notice in weights.notices:
             self.notify(notice)
-        return exported.place
+        return place
 
-    def summary(self) -> Run:
+    def summary(self) -> RunSummary:
         """Return what it came to, for comparisons: recipe by keys, metrics with receipts, findings, speed."""
-        return read_run(self.folder, self.catalogue)
+        return summarise_run(self.folder, self.catalogue)
 
     def diagnose(self, overrides: Sequence[str] = ()) -> Replay:
         """Show the log to the monitors again: what they find, since when, and whether it still holds."""

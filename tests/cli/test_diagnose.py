@@ -135,7 +135,7 @@ def test_thresholds_can_be_tried(tmp_path: Path):
 
 def test_no_run(tmp_path: Path):
     result = CliRunner().invoke(command, [str(tmp_path)], env={"GANFORGE_PLUGINS": ""})
-    assert "holds no run" in str(result.exception)
+    assert "is not the folder of a run" in str(result.exception)
 
 
 @pytest.mark.parametrize(

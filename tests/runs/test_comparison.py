@@ -12,10 +12,9 @@ from support.run_folders import write_run
 from support.toys import gan_table
 
 from ganforge.errors import RecipeError
-from ganforge.runs.comparison import Comparison, compare, mean_of
-from ganforge.runs.recipe_differences import differences, merge_orders
-from ganforge.runs.run import read_run
+from ganforge.runs.comparison import Comparison, compare, differences, mean_of
 from ganforge.runs.run_groups import group_seeds
+from ganforge.runs.summary import summarise_run
 from ganforge.tracking.reading import flatten
 
 
@@ -25,7 +24,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compared(*folders: Path) -> Comparison:
-    return compare([read_run(folder, catalogue()) for folder in folders])
+    return compare([summarise_run(folder, catalogue()) for folder in folders])
 
 
 def test_the_best_is_among_those_that_may_be_compared():
@@ -73,33 +72,39 @@ def test_a_run_is_not_compared_with_itself():
 
 def test_what_a_roll_back_has_undone_does_not_count():
     write_run(Path("a"), [(100, 0.5), (200, 0.1), (150, 0.4), (200, 0.3)])
-    assert read_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
+    assert summarise_run(Path("a"), catalogue()).best["reverse-kl"].value == 0.3
     log = [json.loads(line) for line in (Path("a") / "metrics.jsonl").read_text().splitlines()]
     del log[-1]["receipts"]
     (Path("a") / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    assert read_run(Path("a"), catalogue()).best["reverse-kl"].receipt is None, "that of 0.1 is undone with it"
+    assert summarise_run(Path("a"), catalogue()).best["reverse-kl"].receipt is None, "that of 0.1 is undone with it"
     write_run(Path("b"), [(100, None), (200, 0.3)])
-    assert read_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
+    assert summarise_run(Path("b"), catalogue()).best["reverse-kl"].images == 200, "not a number is never best"
 
 
 def test_where_a_run_is_tracked_makes_no_difference():
     one = write_run(Path("a"), [(200, 0.5)])
     two = write_run(Path("b"), [(200, 0.5)], seed=1, tracking={"kind": "none", "name": "second"})
-    runs = [read_run(folder, catalogue()) for folder in (one, two)]
+    runs = [summarise_run(folder, catalogue()) for folder in (one, two)]
     assert [len(group.runs) for group in group_seeds(runs)] == [2]
     assert differences(runs) == {"seed": [0, 1]}
 
 
-def test_recipes_are_flattened_and_their_keys_merged():
+def test_recipes_are_flattened():
     assert dict(flatten({"a": {"b": 1}, "c": [{"d": 2}, {"d": 3}], "e": [1, 2]})) == {
         "a.b": 1,
         "c.0.d": 2,
         "c.1.d": 3,
         "e": [1, 2],
     }
-    assert merge_orders([["g.x.a", "g.x.c", "m.0.a"], ["g.x.a", "g.x.b", "g.x.c", "m.0.z", "g.x.y"]]) == [
-        "g.x.a", "g.x.b", "g.x.c", "g.x.y", "m.0.z", "m.0.a",
-    ]  # fmt: skip
+
+
+def test_keys_of_one_table_stand_together():
+    one = write_run(Path("a"), [(200, 0.5)])
+    other = gan_table(loss={"kind": "least-squares"}, generator__network__width=64)
+    two = write_run(Path("b"), [(200, 0.5)], game=other)
+    keys = list(differences([summarise_run(folder, catalogue()) for folder in (one, two)]))
+    loss = [f"game.loss.{name}" for name in ("kind", "smoothing", "a", "b", "c")]
+    assert keys == [*loss, "game.generator.network.width"], "those that only the second has, too"
 
 
 def test_means_of_samples():

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.png: write the newest grids side by side.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.as_json
+@options.leave_out
 def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: tuple[str, ...]) -> None:
     """Line up runs, each by its folder: what differs in their recipes, metrics, speed, findings and grids.
 
@@ -29,10 +31,10 @@ def command(runs: tuple[Path, ...], out: Path | None, as_json: bool, leave_out: 
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.comparison import compare
     from ganforge.runs.contact_sheet import write_contact_sheet
-    from ganforge.runs.run import read_run
+    from ganforge.runs.summary import summarise_run
 
     catalogue = load_catalogue(leave_out)
-    comparison = compare([read_run(run, catalogue) for run in runs])
+    comparison = compare([summarise_run(run, catalogue) for run in runs])
     if out is not None:
         write_contact_sheet(comparison.runs, out)
         click.echo(f"wrote {out}", err=True)

@@ -39,7 +39,7 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[str]:
     if left_out:
         yield from wrapped(f"means are of finished runs; not among them: {', '.join(left_out)}", width, "  ", "    ")
     for run in comparison.runs:
-        for notice in run.notices:
+        for notice in run.replay.notices:
             yield from wrapped(f"{run.folder}: {notice}", width, "  ", "    ")
     yield from (f"  grid  {run.grid}" for run in comparison.runs if run.grid is not None)
 
@@ -55,10 +55,9 @@ def _run_rows(comparison: Comparison) -> Iterator[Row]:
     yield row("images", lambda group: _range([run.images for run in group.runs]))
     yield row("time", lambda group: _average([run.seconds for run in group.runs], format_duration))
     yield row("images/s", lambda group: _average([run.speed for run in group.runs], format_rate))
-    if len({run.run_json.get("device") for run in comparison.runs}) > 1:
-        yield row(
-            "device", lambda group: ", ".join(dict.fromkeys(str(run.run_json.get("device")) for run in group.runs))
-        )
+    devices = {run.folder: str(run.replay.run.get("device")) for run in comparison.runs}
+    if len(set(devices.values())) > 1:
+        yield row("device", lambda group: ", ".join(dict.fromkeys(devices[run.folder] for run in group.runs)))
 
 
 def _recipe_rows(comparison: Comparison) -> Iterator[Row]:
@@ -84,12 +83,12 @@ def _metric_rows(
 
 
 def _finding_rows(comparison: Comparison) -> Iterator[Row]:
-    names = dict.fromkeys(finding.name for run in comparison.runs for finding in run.findings)
+    names = dict.fromkeys(case.finding.name for run in comparison.runs for case in run.replay.cases)
     yield from [Row("findings, by images when first seen")] if names else []
     for name in names:
         cells = []
         for group in comparison.groups:
-            seen = [finding.images for run in group.runs for finding in run.findings if finding.name == name]
+            seen = [case.first for run in group.runs for case in run.replay.cases if case.finding.name == name]
             count = f"{len(seen)}: " if seen and len(group.runs) > 1 else ""
             cells.append("" if group.summary else f"{count}{_range(seen) or '-'}")
         yield Row(name, tuple(cells))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli import options
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -38,13 +40,12 @@ if TYPE_CHECKING:
               help="Measure with so many seeds, and tell mean and standard deviation.")  # fmt: skip
 @click.option("--truncation", type=click.FloatRange(0, 1, min_open=True), default=1.0,
               help="Above 0, at most 1: less variety, more likeness.")  # fmt: skip
-@click.option("--live", is_flag=True, help="The weights as trained, without their average.")
+@options.live
 @click.option("--save", is_flag=True, help="Append what was measured to RUN/evaluations.jsonl, for `ganforge compare`.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--processes", type=click.IntRange(min=1),
-              help="Processes to start here, or how many a launcher was to start [default: 1].")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole receipts.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.device
+@options.processes
+@options.as_json
+@options.leave_out
 def command(
     samples: str,
     checkpoints: tuple[str, ...],
@@ -80,10 +81,11 @@ def command(
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.distributed_errors import errors_told_once
     from ganforge.cli.evaluate.report import evaluation_lines
+    from ganforge.cli.messages import errors_told_once, say
     from ganforge.cli.terminal.tables import terminal_width
     from ganforge.distributed.world import World
+    from ganforge.errors import RecipeError
     from ganforge.plugins.loading import load_catalogue
     from ganforge.runs.evaluate import EvaluationRequest, Evaluator
     from ganforge.runs.sampling import choose_device
@@ -92,43 +94,28 @@ def command(
     request = EvaluationRequest(metrics, count, real, features, against, resolution, seed, repeat)
     run = Path(samples)
     of_run = RunLayout(run).recipe.is_file()
-    if not of_run:
-        _check_files(samples, run.exists() or against is not None, checkpoints, live, save, truncation)
-    with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team), _progress() as progress:
-        evaluator = Evaluator(
-            request,
-            load_catalogue(leave_out),
-            choose_device(device) if team is None else team.device,
-            world=World(team),
-            notify=lambda text: click.echo(text, err=True),
-            progress=progress,
+    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
+    wrong = [name for name, value in given.items() if value]
+    if wrong and not of_run and (run.exists() or against is not None):
+        raise RecipeError(
+            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
         )
+    with errors_told_once(), _team(device, world) as team, errors_told_once(), _hushed(team), _progress() as progress:
+        catalogue, place = load_catalogue(leave_out), choose_device(device) if team is None else team.device
+        evaluator = Evaluator(request, catalogue, place, world=World(team), notify=say, progress=progress)
         if of_run:
             found = evaluator.evaluate_run(run, checkpoints, truncation=truncation, live=live)
         else:
             found = evaluator.evaluate_files(samples)
-        if team is None or team.is_main_process:
-            if save:
-                click.echo(f"appended to {found.save(run)}", err=True)
-            if as_json:
-                click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
-            else:
-                click.echo("\n".join(evaluation_lines(found, terminal_width())))
+        if team is not None and not team.is_main_process:
+            return 0
+        if save:
+            say(f"appended to {found.save(run)}")
+        if as_json:
+            click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        else:
+            click.echo("\n".join(evaluation_lines(found, terminal_width())))
     return 0
-
-
-def _check_files(
-    samples: str, named: bool, checkpoints: tuple[str, ...], live: bool, save: bool, truncation: float
-) -> None:
-    """Refuse options that only runs have, where something else than a run was named."""
-    from ganforge.errors import RecipeError
-
-    given = {"--checkpoint": checkpoints, "--live": live, "--save": save, "--truncation": truncation != 1}
-    wrong = [name for name, value in given.items() if value]
-    if wrong and named:
-        raise RecipeError(
-            f"{samples} is not the folder of a run, and only runs have {' and '.join(wrong)}; leave it out"
-        )
 
 
 @contextmanager
@@ -159,11 +146,9 @@ def _progress() -> Iterator[Progress | None]:
     if not sys.stderr.isatty():
         yield None
         return
-
-    def tell(what: str, side: str, done: int, most: int) -> None:
-        click.echo(f"\r\x1b[K  {what}: {done:,} of {most:,} {side} samples", nl=False, err=True)
-
     try:
-        yield tell
+        yield lambda what, side, done, most: click.echo(
+            f"\r\x1b[K  {what}: {done:,} of {most:,} {side} samples", nl=False, err=True
+        )
     finally:
         click.echo("\r\x1b[K", nl=False, err=True)

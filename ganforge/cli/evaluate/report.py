@@ -15,15 +15,8 @@ from ganforge.runs.evaluate import Evaluation
 
 FEW_SAMPLES = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network
-TOLD_ELSEWHERE = (  # entries of receipts
-    "metric",
-    "images_shown",
-    "seed",
-    "warning",
-    "reference",
-    "reference-data",
-    "reference-samples",
-)
+# Entries of receipts that the report tells elsewhere.
+TOLD_ELSEWHERE = ("metric", "images_shown", "seed", "warning", "reference", "reference-data", "reference-samples")
 
 
 def evaluation_lines(found: Evaluation, width: int) -> Iterator[str]:
@@ -68,11 +61,9 @@ def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> I
     yield from wrapped(f"receipt: {', '.join(shared)}", width, "  ", "    ")
     seen: list[tuple[list[str], Mapping[str, Any]]] = []
     for value in values:
-        same = next((names for names, receipt in seen if not differing(receipt, value.receipt)), None)
-        if same is None:
-            seen.append(([value.name], value.receipt))
-        else:
-            same.append(value.name)
+        same = next((names for names, receipt in seen if not differing(receipt, value.receipt)), [])
+        seen += [] if same else [(same, value.receipt)]
+        same.append(value.name)
     networks = dict.fromkeys(tuple(receipt.get(name) for name in NETWORK) for _, receipt in seen)
     for network in networks if len(networks) > 1 else ():
         if network[0] is not None:
@@ -88,12 +79,10 @@ def _receipts(values: Sequence[MetricValue], found: Evaluation, width: int) -> I
 
 def _warnings(receipts: Sequence[Mapping[str, Any]], width: int) -> Iterator[str]:
     said = [str(receipt["warning"]) for receipt in receipts if receipt.get("warning")]
-    few = [
-        receipt["fake"]
-        for receipt in receipts
-        if not receipt.get("warning") and receipt.get("fake", FEW_SAMPLES) < FEW_SAMPLES
-    ]
-    if few:
-        said.append(f"{min(few):,} samples are fewer than {FEW_SAMPLES:,}: compare at equal counts only")
+    fewest = min(
+        [FEW_SAMPLES, *(receipt.get("fake", FEW_SAMPLES) for receipt in receipts if not receipt.get("warning"))]
+    )
+    if fewest < FEW_SAMPLES:
+        said.append(f"{fewest:,} samples are fewer than {FEW_SAMPLES:,}: compare at equal counts only")
     for text in dict.fromkeys(said):
         yield from (click.style(line, fg="yellow") for line in wrapped(f"! {text}", width, "  ", "    "))

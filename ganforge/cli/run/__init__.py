@@ -8,28 +8,23 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli import options
+
 
 @click.command("run")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override an entry of the recipe; none: leave out.",
-)
+@options.recipe_path
+@options.overrides
 @click.option("--resume", is_flag=True, help="Go on with the newest run of this recipe (or with --out FOLDER).")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/RECIPE].")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--processes", type=click.IntRange(min=1),
-              help="Processes to start here; or how many a launcher was to start [default: 1].")  # fmt: skip
+@options.device
+@options.processes
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Play so many seeds, in runs/RECIPE-seed0 and so on, and compare them."
 )
 @click.option("--dry-run", is_flag=True, help="Read and build everything, train nothing, write nothing.")
 @click.option("--quiet", is_flag=True, help="Say only what must be read.")
 @click.option("--seed-group", hidden=True, help="What several seeds have in common, for MLflow.")
-@click.option("--no-plugin", "leave_out", multiple=True, metavar="NAME", help="Leave a plugin out.")
+@options.leave_out
 def command(
     recipe: Path,
     overrides: tuple[str, ...],
@@ -55,22 +50,20 @@ def command(
       ganforge run runs/stylegan2_faces --resume
       ganforge run recipes/dcgan_digits.toml --seeds 3
     """
+    from ganforge.cli.run.options import RunOptions
     from ganforge.distributed.launch import end_with_launcher, launch, launched_world_size
 
+    asked = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, seed_group)
     world = launched_world_size(os.environ, processes)
     if seeds is not None:
-        from ganforge.cli.run.options import RunOptions
         from ganforge.cli.run.seeds import play_seeds
 
-        options = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes)
-        return play_seeds(options, seeds)
+        return play_seeds(asked, seeds)
     if world is None and processes is not None and processes > 1:
         return launch(sys.argv[1:], processes, os.environ)
     end_with_launcher(os.environ)
-    from ganforge.cli.distributed_errors import errors_told_once
-    from ganforge.cli.run.options import RunOptions
+    from ganforge.cli.messages import errors_told_once
     from ganforge.cli.run.train import run_training
 
-    options = RunOptions(recipe, overrides, resume, out, device, dry_run, quiet, leave_out, processes, seed_group)
     with errors_told_once():
-        return run_training(options)
+        return run_training(asked)

@@ -42,19 +42,12 @@ def choose_folder(options: RunOptions) -> tuple[Path, Path | None]:
     Raises:
         GanforgeError: there is nothing to resume, or no folder can be made.
     """
+    newest = next(reversed(runs_of(options.name)), None)
     if options.out is None and not options.resume:
-        earlier = runs_of(options.name)
-        return new_run(options.name), earlier[-1] if earlier else None
-    folder = options.out
+        return new_run(options.name), newest
+    folder = options.out or (options.recipe if options.recipe.is_dir() else newest)
     if folder is None:
-        folder = options.recipe if options.recipe.is_dir() else _newest(options.name)
+        raise GanforgeError(f"there is no run of {options.name} in runs/ to resume; start one without --resume")
     if options.resume and not folder.is_dir():
         raise GanforgeError(f"there is no run in {folder} to resume; start one without --resume")
     return folder, None
-
-
-def _newest(name: str) -> Path:
-    earlier = runs_of(name)
-    if not earlier:
-        raise GanforgeError(f"there is no run of {name} in runs/ to resume; start one without --resume")
-    return earlier[-1]

@@ -14,18 +14,17 @@ import click
 import torch
 
 from ganforge.cli.compare.report import comparison_lines
-from ganforge.cli.messages import error_text
+from ganforge.cli.messages import say, show_error
 from ganforge.cli.run.options import RunOptions
 from ganforge.cli.run.train import run_training
-from ganforge.cli.terminal.console import say
 from ganforge.cli.terminal.tables import terminal_width
 from ganforge.distributed.launch import launch
 from ganforge.errors import GanforgeError, RecipeError
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.comparison import compare
-from ganforge.runs.run import read_run
 from ganforge.runs.seeds import SeedGroup, plan_seeds
+from ganforge.runs.summary import summarise_run
 from ganforge.storage.layout import RunLayout
 
 SIGNALLED = 128  # exit codes above it are of processes that a signal ended
@@ -80,7 +79,7 @@ def _play_one(options: RunOptions, recipe: Recipe, seed_group: SeedGroup, seed: 
     except GanforgeError as error:
         if first and isinstance(error, RecipeError):  # all others would say the same
             raise
-        say(f"{click.style('error', fg='red', bold=True)}: seed {seed}: {error_text(error)}")
+        show_error(error, f"seed {seed}: ")
         return error.exit_code
     except Exception:  # noqa: BLE001 - one seed that breaks is told, and does not keep the others from being played
         say(traceback.format_exc())
@@ -92,7 +91,7 @@ def _play_one(options: RunOptions, recipe: Recipe, seed_group: SeedGroup, seed: 
 
 
 def arguments(options: RunOptions) -> list[str]:
-    """Return the command line that an options was made from."""
+    """Return the command line that options were made from."""
     found = ["run", str(options.recipe)]
     found += ["--device", options.device] if options.device != "auto" else []
     found += ["--processes", str(options.processes)] if (options.processes or 1) > 1 else []
@@ -105,9 +104,7 @@ def arguments(options: RunOptions) -> list[str]:
 
 def _summarise(options: RunOptions, folders: Sequence[Path]) -> None:
     catalogue = load_catalogue(options.leave_out)
-    runs = [read_run(folder, catalogue) for folder in folders if RunLayout(folder).recipe.is_file()]
+    runs = [summarise_run(folder, catalogue) for folder in folders if RunLayout(folder).recipe.is_file()]
     if runs:
-        say("")
-        for line in comparison_lines(compare(runs), terminal_width()):
-            say(line)
+        say("\n".join(["", *comparison_lines(compare(runs), terminal_width())]))
         say(f"\n  again: ganforge compare {' '.join(str(run.folder) for run in runs)}")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli.messages import say
 from ganforge.cli.run.options import RunOptions
-from ganforge.cli.terminal.console import say
+from ganforge.cli.terminal.formats import format_duration, format_rate
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.layout import RunLayout
 from ganforge.tracking import Store
@@ -21,14 +22,13 @@ def summarise(options: RunOptions, outcome: Outcome) -> None:
     session, seconds = outcome.session, outcome.seconds
     if not options.quiet:
         shown = session.images - (outcome.resumed_at or 0)
-        rate = f", {shown / seconds:,.0f} images/s" if seconds > 1 else ""
-        say("")
+        rate = f", {format_rate(shown / seconds)} images/s" if seconds > 1 else ""
         word: str = "stopped" if outcome.status == "killed" else outcome.status
         if session.decision is not None:
             rolled = f", after {session.rollbacks} roll-backs" if session.rollbacks else ""
             word = f"ended because of {session.decision.name}{rolled}"
-        say(click.style(f"{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
-        say(f"  {shown:,} of them here, in {_clock(seconds)}{rate}")
+        say(click.style(f"\n{word}: {session.images:,} of {session.recipe.run.images:,} images shown", bold=True))
+        say(f"  {shown:,} of them here, in {format_duration(seconds)}{rate}")
         for name, value in session.metrics.items():
             say(f"  {name} {value:.4g}")
         for label, place in _places(session, outcome.store):
@@ -71,9 +71,3 @@ def _next_steps(options: RunOptions, session: Session, status: str) -> list[tupl
         steps.append((f"ganforge run {folder} --resume", "go on, exactly where it stopped"))
     steps.append((f"ganforge recipe show {RunLayout(folder).recipe}", "all that can be changed, with --set"))
     return steps
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -7,14 +7,14 @@ import torch
 from accelerate import Accelerator
 
 from ganforge.api.families import metric_directions
-from ganforge.cli.distributed_errors import errors_told_once
+from ganforge.cli.messages import errors_told_once, say
 from ganforge.cli.run.options import RunOptions, choose_folder
 from ganforge.cli.run.summary import summarise
-from ganforge.cli.terminal.console import say
 from ganforge.cli.terminal.view import make_view
 from ganforge.distributed.world import World
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
+from ganforge.runs.replay import left_out_plugins
 from ganforge.training.build import make_accelerator
 from ganforge.training.reporter import SilentReporter
 from ganforge.training.run import dry_run, train_run
@@ -34,11 +34,9 @@ def run_training(options: RunOptions) -> int:
     recipe = read_recipe(options.file, catalogue, options.overrides, notices.append)
     accelerator = make_accelerator(options.device, recipe.run.precision, options.processes)
     main = accelerator.is_main_process
-    if main and not options.quiet:
-        for plugin in catalogue.broken:
-            notices.append(f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}")
-        for notice in notices:
-            say(notice)
+    notices += left_out_plugins(catalogue)
+    for notice in notices if main and not options.quiet else ():
+        say(notice)
     if options.dry_run:
         return _dry_run(options, recipe, accelerator)
     folder, earlier = World(accelerator).from_main(lambda: choose_folder(options))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.file_proxy import FileProxy
@@ -16,7 +15,7 @@ from rich.text import Text
 from ganforge.api.monitor import Finding
 from ganforge.cli.terminal.findings import format_finding
 from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
-from ganforge.cli.terminal.progress import HIDDEN_GROUPS, MetricHistory, RunProgress, metrics_of
+from ganforge.cli.terminal.progress import HIDDEN_GROUPS, SPEED, MetricHistory, RunProgress, metrics_of
 
 MARGIN, LABEL_WIDTH, CELL_WIDTH = 2, 15, 26  # columns
 
@@ -39,6 +38,7 @@ class LiveView:
     def __init__(self, console: Console, run: RunProgress, history: MetricHistory) -> None:
         self.console, self.run, self.history = console, run, history
         self.logged: dict[str, float] = {}
+        self.speed: float | None = None  # images per second, since the log line before
         self._live = Live(self, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._streams = sys.stdout, sys.stderr
 
@@ -50,9 +50,7 @@ class LiveView:
         self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._live.refresh()
         self._live.stop()
         for stream in (sys.stdout, sys.stderr):
@@ -67,6 +65,7 @@ class LiveView:
     def values(self, images: int, values: Mapping[str, float]) -> None:
         """Take in terms, readings or metrics; the next redraw shows them."""
         self.history.update(images, metrics_of(values))
+        self.speed = values.get(SPEED, self.speed)
         self.logged |= {name: value for name, value in values.items() if "/" in name and _shown(name)}
         if metrics_of(values):
             self._live.refresh()
@@ -95,10 +94,10 @@ class LiveView:
 
     def _headline(self, width: int) -> Text:
         run, left = self.run, self.run.seconds_left
-        parts = [f"{run.images:,} of {run.total:,} images", f"{int(100 * run.fraction_done)} %"]
-        parts += [f"{format_rate(run.speed)} images/s"] if run.speed else []
+        parts = [f"{run.images:,} of {run.total:,} images", f"{min(100 * run.images // run.total, 100)} %"]
+        parts += [] if self.speed is None else [f"{format_rate(self.speed)} images/s"]
         if run.images >= run.total:
-            parts.append(f"took {format_duration(run.elapsed)}")
+            parts.append(f"took {format_duration(run.clock() - run.began)}")
         else:
             parts.append("starting" if left is None else f"{format_duration(left)} left")
         return _line(Text(" " * MARGIN + "   ".join(parts), style="bold"), width)
@@ -107,26 +106,23 @@ class LiveView:
         groups: dict[str, list[tuple[str, str]]] = {}
         for name in sorted(self.logged, key=lambda name: name.endswith("gradient_norm")):
             group, _, term = name.partition("/")
-            if term.endswith("/gradient_norm"):  # of a lazy turn: no room
-                continue
             groups.setdefault(group, []).append((term.replace("_", " "), format_number(self.logged[name])))
         return dict(sorted(groups.items(), key=lambda item: (item[0] not in ("generator", "discriminator"), item[0])))
 
     def _metric(self, name: str, width: int) -> Text:
         value, images = self.history.newest[name]
-        line = Text.assemble(
-            " " * MARGIN, (f"{name:<{LABEL_WIDTH - 1}} ", "bold"), (format_number(value), "bold green")
-        )
-        line.append(f" at {images:,} images", style="dim")
+        parts = [(f"{name:<{LABEL_WIDTH - 1}} ", "bold"), (format_number(value), "bold green")]
+        parts.append((f" at {images:,} images", "dim"))
         if name in self.history.best:
             best, then = self.history.best[name]
-            line.append(f"   best {format_number(best)}")
-            line.append(f" at {then:,}", style="dim")
-        return _line(line, width)
+            parts += [(f"   best {format_number(best)}", ""), (f" at {then:,}", "dim")]
+        return _line(Text.assemble(" " * MARGIN, *parts), width)
 
 
 def _shown(name: str) -> bool:
-    return name.partition("/")[0] not in HIDDEN_GROUPS and not name.endswith("_score_std")
+    """Whether there is room for a term: the gradient norms of lazy turns have none."""
+    lazy = name.count("/") > 1 and name.endswith("/gradient_norm")
+    return name.partition("/")[0] not in HIDDEN_GROUPS and not name.endswith("_score_std") and not lazy
 
 
 def _rows(group: str, cells: list[tuple[str, str]], width: int) -> Iterator[Text]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections.abc import Sequence
 
-LEVELS, ASCII_LEVELS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
+LEVELS = "▁▂▃▄▅▆▇█"
 LOGARITHMIC_FROM = 100.0  # largest over smallest value, from which on heights are logarithms
 
 
@@ -24,11 +23,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return " " * len(heights)
     scale = math.log10 if is_logarithmic(values) else float
     low, high = scale(min(finite)), scale(max(finite))
-    levels = LEVELS if _can_draw_blocks() else ASCII_LEVELS
-    step = (high - low) / (len(levels) - 1)
-    if step == 0:
-        return "".join(levels[0] if math.isfinite(value) else " " for value in heights)
-    return "".join(levels[round((scale(value) - low) / step)] if math.isfinite(value) else " " for value in heights)
+    step = (high - low) / (len(LEVELS) - 1) or 1.0
+    return "".join(LEVELS[round((scale(value) - low) / step)] if math.isfinite(value) else " " for value in heights)
 
 
 def resample(values: Sequence[float], width: int) -> list[float]:
@@ -53,11 +49,3 @@ def is_logarithmic(values: Sequence[float]) -> bool:
     """Whether a curve's heights are logarithms: values are positive and differ by a factor of 100 or more."""
     finite = [value for value in values if math.isfinite(value)]
     return bool(finite) and min(finite) > 0 and max(finite) / min(finite) >= LOGARITHMIC_FROM
-
-
-def _can_draw_blocks() -> bool:
-    try:
-        LEVELS.encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

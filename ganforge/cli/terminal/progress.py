@@ -1,4 +1,4 @@
-"""Progress of a run: how fast it goes, how long it will take, the newest and the best metrics."""
+"""Progress of a run: how long it will take, the newest and the best metrics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ganforge.api.plan import Direction
 
-SMOOTHING_SECONDS = 10.0  # of the speed
 REDRAW_SECONDS = 0.25
+SPEED = "speed/images_per_second"  # a reading of the log, as views show it
 HIDDEN_GROUPS = ("speed", "grid", "real", "data", "weights", "run")  # readings that are there for monitors to read
 
 
@@ -26,34 +26,17 @@ class RunProgress:
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.total, self.images = total, 0
         self.clock, self.began = clock, clock()
-        self.speed = 0.0  # images per second, smoothed
         self._first: tuple[float, int] | None = None  # after the first round, which also warms up
-        self._last = (self.began, 0)
+        self._drawn = -math.inf
 
     def update(self, images: int) -> bool:
         """Take in how many images were shown; return whether to redraw, which is at most four times a second."""
-        self.images = images
-        now = self.clock()
-        if self._first is None:
-            self._first = self._last = (now, images)
-            return True
-        then, before = self._last
-        if now - then < REDRAW_SECONDS:
+        self.images, now = images, self.clock()
+        self._first = self._first or (now, images)
+        if now - self._drawn < REDRAW_SECONDS:
             return False
-        weight = 1 - math.exp((then - now) / SMOOTHING_SECONDS) if self.speed else 1.0
-        self.speed += weight * ((images - before) / (now - then) - self.speed)
-        self._last = (now, images)
+        self._drawn = now
         return True
-
-    @property
-    def fraction_done(self) -> float:
-        """What was done of the run, from 0 to 1."""
-        return min(self.images / self.total, 1.0)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since this process began to play."""
-        return self.clock() - self.began
 
     @property
     def seconds_left(self) -> float | None:

@@ -11,7 +11,7 @@ import click
 
 from ganforge.cli.terminal.findings import format_finding
 from ganforge.cli.terminal.formats import format_duration, format_number, format_rate
-from ganforge.cli.terminal.progress import HIDDEN_GROUPS, MetricHistory, RunProgress, metrics_of
+from ganforge.cli.terminal.progress import HIDDEN_GROUPS, SPEED, MetricHistory, RunProgress, metrics_of
 from ganforge.training.reporter import SilentReporter
 
 if TYPE_CHECKING:
@@ -25,11 +25,7 @@ HIDDEN_TERMS = ("gradient_norm", "_score", "_score_std", "separation", "overfit"
 
 @contextmanager
 def make_view(
-    total_images: int,
-    quiet: bool,
-    *,
-    mute: bool = False,
-    better: Mapping[str, Direction] | None = None,
+    total_images: int, quiet: bool, *, mute: bool = False, better: Mapping[str, Direction] | None = None
 ) -> Iterator[Reporter]:
     """Open a view on stderr for the length of the context.
 
@@ -88,9 +84,9 @@ class PlainView(SilentView):
         elif not shown:
             return
         else:
-            speed = values.get("speed/images_per_second", self.run.speed)
-            left = self.run.seconds_left
-            parts += [f"{format_rate(speed):>5} img/s", f"{'?' if left is None else format_duration(left):>7} left"]
+            speed, left = values.get(SPEED), self.run.seconds_left
+            parts.append(f"{'?' if speed is None else format_rate(speed):>5} img/s")
+            parts.append(f"{'?' if left is None else format_duration(left):>7} left")
             parts += [f"{label} {value}" for label, value in shown]
         click.echo(f"  {'  '.join(parts)}", err=True)
 
