@@ -87,16 +87,22 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def public_names(facade: str) -> Sequence[PublicName]:
-    """Return the names that a facade lists in `__all__`, each with the module that it imports the name from."""
+    """Return the names that a facade offers, each with the module that it imports the name from.
+
+    Those in its literal `__all__`; without one, those that it imports as themselves (`from x import X as X`).
+    """
     body = Module(facade).tree.body
-    sources = {
-        alias.name: node.module
+    imported = [
+        (alias, node.module)
         for node in body
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
-    }
-    (listed,) = (node for node in body if isinstance(node, ast.Assign) and _defined(node) == ["__all__"])
-    return [PublicName(name, sources.get(name, facade)) for name in ast.literal_eval(listed.value)]
+    ]
+    for node in body:
+        if isinstance(node, ast.Assign) and _defined(node) == ["__all__"]:
+            sources = {alias.name: module for alias, module in imported}
+            return [PublicName(name, sources.get(name, facade)) for name in ast.literal_eval(node.value)]
+    return [PublicName(alias.name, module) for alias, module in imported if alias.asname == alias.name]
 
 
 def reference_page() -> Iterator[str]:
