@@ -19,6 +19,8 @@ else:
     _LISTS = ("ganforge.api", "ganforge.runs.python_api")
 
     def __getattr__(name: str) -> object:
+        if name == "__all__":  # for `from ganforge import *`
+            return [name for listed in map(importlib.import_module, _LISTS) for name in listed.__all__]
         if not name.startswith("__"):
             for listed in map(importlib.import_module, _LISTS):
                 if name in listed.__all__:

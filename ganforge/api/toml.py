@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import numbers
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -38,10 +39,11 @@ def toml_value(value: Any) -> str:
             return f"[{', '.join(map(toml_value, value))}]"
         case bool():
             return str(value).lower()
-        case int():
-            return f"{value:_}" if abs(value) >= _LONG_NUMBER else str(value)
-        case float():
-            return repr(value)
+        case numbers.Integral():  # NumPy's are numbers too
+            whole = int(value)
+            return f"{whole:_}" if abs(whole) >= _LONG_NUMBER else str(whole)
+        case numbers.Real():
+            return repr(float(value))
         case datetime.date() | datetime.time(tzinfo=None):
             return value.isoformat()
     plain = to_jsonable_python(value, fallback=str)

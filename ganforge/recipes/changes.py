@@ -17,7 +17,7 @@ def change_recipe(recipe: Recipe, changes: Mapping[str, object], catalogue: Cata
     Args:
         recipe: to begin with; it stays as it is.
         changes: values by dotted key, such as `{"run.images": 2_000, "game.loss": "hinge"}`; tables are mappings, and
-            None leaves an entry out.
+            None leaves out what is none by default, such as a player's `ema`.
         catalogue: the installed components; None = as they are now.
 
     Raises:

@@ -25,7 +25,7 @@ from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
 from ganforge.runs.image_sets import named, open_pair, sized
-from ganforge.runs.sampling import LoadedGame, load_game
+from ganforge.runs.sampling import LoadedGame, check_truncation, load_game
 from ganforge.storage.checkpoint import list_checkpoints
 from ganforge.storage.folders import cache_folder
 from ganforge.storage.layout import RunLayout, images_of
@@ -50,6 +50,9 @@ class EvaluationRequest:
         resolution: that files of images are cut and resized to; None = their own.
         seed: decides which samples are drawn; None = the recipe's.
         repeat: with so many seeds, from `seed` on.
+
+    Raises:
+        RecipeError: a number is out of range.
     """
 
     metrics: Sequence[Fragment | Metric] = ()
@@ -60,6 +63,13 @@ class EvaluationRequest:
     resolution: int | None = None
     seed: int | None = None
     repeat: int = 1
+
+    def __post_init__(self) -> None:
+        least = {"samples": 1, "real": 1, "resolution": 1, "seed": 0, "repeat": 1}
+        for name, lowest in least.items():
+            given = getattr(self, name)
+            if given is not None and given < lowest:
+                raise RecipeError(f"{argument(name, given)} is out of range: expected {lowest} or more")
 
     def seeds(self, usual: int) -> tuple[int, ...]:
         """Return the seeds that samples are drawn with."""
@@ -182,6 +192,7 @@ class Evaluator:
             raise RecipeError(
                 f"{argument('resolution')}: a run's samples are as large as its generator makes them; leave it out"
             )
+        check_truncation(truncation)
         columns: list[EvaluatedSamples] = []
         wanted: list[str | None] = [*_every(run, checkpoints)]
         for checkpoint in wanted or [None]:

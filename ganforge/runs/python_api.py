@@ -9,6 +9,16 @@ from pathlib import Path
 import torch
 
 from ganforge.distributed.world import World
+from ganforge.errors import (
+    BrokenPluginError,
+    CheckpointError,
+    DivergedError,
+    LostError,
+    MemoryShortageError,
+    PluginError,
+    RecipeError,
+    argument,
+)
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.changes import change_recipe
@@ -26,11 +36,17 @@ from ganforge.training.session import Session
 from ganforge.training.signals import Signals
 
 __all__ = [
+    "BrokenPluginError",
     "Callback",
     "Catalogue",
+    "CheckpointError",
+    "DivergedError",
     "Evaluation",
     "EvaluationRequest",
     "Evaluator",
+    "LostError",
+    "MemoryShortageError",
+    "PluginError",
     "ProgressBar",
     "Recipe",
     "Reporter",
@@ -75,6 +91,8 @@ def train(
     Raises:
         GanforgeError: whatever keeps it from training, or ended it, in words.
     """
+    if resume and folder is None:
+        raise RecipeError(f"{argument('resume', True)} goes on with a run: name it with {argument('folder')}")
     components = load_catalogue() if catalogue is None else catalogue
     name = recipe.game.kind if isinstance(recipe, Recipe) else Path(recipe).stem
     played = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, components)

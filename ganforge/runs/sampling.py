@@ -20,7 +20,7 @@ from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs.labels import Label
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.lookup import choose_checkpoint, explain_no_run
-from ganforge.training.build import build_game
+from ganforge.training.build import build_game, require_device
 from ganforge.training.runner import strip_prefix
 
 BATCH = 64  # samples made at a time
@@ -55,15 +55,10 @@ def choose_device(name: str) -> torch.device:
     """Return the device called "auto", "cpu" or "cuda".
 
     Raises:
-        GanforgeError: it is not there.
+        GanforgeError: no device has that name, or it is not there.
     """
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise GanforgeError(
-            f"{argument('device', 'cuda')}: PyTorch sees no CUDA device here; use {argument('device', 'cpu')}, or "
-            "check the driver"
-        )
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
+    require_device(name)
+    return torch.device("cuda" if torch.cuda.is_available() and name != "cpu" else "cpu")
 
 
 def load_game(
@@ -107,6 +102,12 @@ def load_game(
     return LoadedGame(run, recipe, game, spec, images, tuple(averaged), device, tuple(notices))
 
 
+def check_truncation(truncation: float) -> None:
+    """Refuse, by a `RecipeError`, what is no truncation: expected in (0, 1]."""
+    if not 0 < truncation <= 1:
+        raise RecipeError(f"truncation {truncation} is out of range: expected above 0 and at most 1 (1 = none)")
+
+
 def draw_samples(
     trained: LoadedGame, count: int, *, seed: int = 0, labels: Sequence[Label] | None = None, truncation: float = 1.0
 ) -> Iterator[Tensor]:
@@ -123,8 +124,7 @@ def draw_samples(
         RecipeError: an argument is out of its range.
         GanforgeError: a sample is NaN or infinite.
     """
-    if not 0 < truncation <= 1:
-        raise RecipeError(f"truncation {truncation} is out of range: expected above 0 and at most 1 (1 = none)")
+    check_truncation(truncation)
     if count < 1:
         raise RecipeError(f"{count} samples were asked for; expected 1 or more")
     if labels is not None and not trained.game.draws_labels:

@@ -22,6 +22,26 @@ from ganforge.training.player import Player, main_step_fraction
 from ganforge.training.reporter import Reporter
 from ganforge.training.runner import Runner
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def require_device(name: str) -> None:
+    """Refuse a device that has no such name, or that is not there.
+
+    Args:
+        name: "auto", "cpu" or "cuda".
+
+    Raises:
+        GanforgeError: it says what there is instead.
+    """
+    if name not in DEVICES:
+        raise GanforgeError(f"{argument('device', name)}: expected one of {', '.join(DEVICES)}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise GanforgeError(
+            f"{argument('device', name)}: PyTorch sees no CUDA device here; use {argument('device', 'cpu')}, or "
+            "check the driver"
+        )
+
 
 def make_accelerator(device: str, precision: str, processes: int | None = None) -> Accelerator:
     """Make Accelerate's view of the devices and processes of this run.
@@ -33,11 +53,7 @@ def make_accelerator(device: str, precision: str, processes: int | None = None) 
     Raises:
         GanforgeError: the device is not there, or not as many processes came as were started.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise GanforgeError(
-            f"{argument('device', 'cuda')}: PyTorch sees no CUDA device here; use {argument('device', 'cpu')}, or "
-            "check the driver"
-        )
+    require_device(device)
     wanted = launched_world_size(os.environ, processes) or 1
     # Without this Accelerate takes several processes on a machine without CUDA for so many runs of one.
     on_cpu = device == "cpu" or (wanted > 1 and not torch.cuda.is_available())

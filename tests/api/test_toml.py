@@ -7,6 +7,7 @@ import math
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,3 +88,10 @@ def test_overrides_are_escaped():
     key, _, value = override.partition("=")
     assert (key, tomllib.loads(f"v = {value}")["v"]) == ("data.path", 'a "b"\\c')
     assert plan.added("metrics", "fid", note='"') == r'metrics.0={ kind = "fid", note = "\"" }'
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(1e-3), np.int64(12_000), np.uint8(7)])
+def test_numbers_of_numpy_are_numbers(number):
+    read = tomllib.loads(f"value = {toml_value(number)}")["value"]
+    assert read == number.item()
+    assert type(read) is type(number.item())

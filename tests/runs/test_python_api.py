@@ -1,0 +1,53 @@
+"""What Python callers are told when an argument cannot be, and which names they find."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import ganforge
+from ganforge.errors import GanforgeError
+from ganforge.runs.sampling import choose_device
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:7", ""])
+def test_a_device_of_no_known_name_is_refused(name):
+    with pytest.raises(GanforgeError, match="expected one of auto, cpu, cuda"):
+        choose_device(name)
+    with pytest.raises(GanforgeError, match="expected one of auto, cpu, cuda"):
+        ganforge.train("recipes/vanilla_ring.toml", device=name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "least"),
+    [("samples", 0, 1), ("real", -1, 1), ("resolution", 0, 1), ("seed", -1, 0), ("repeat", 0, 1)],
+)
+def test_an_evaluation_out_of_range_is_refused(field, value, least):
+    with pytest.raises(ganforge.RecipeError, match=rf"{field} .*expected {least} or more"):
+        ganforge.EvaluationRequest(**{field: value})
+
+
+def test_resuming_needs_the_folder_of_a_run():
+    with pytest.raises(ganforge.RecipeError, match="folder"):
+        ganforge.train("recipes/vanilla_ring.toml", resume=True)
+
+
+def test_every_error_that_training_raises_can_be_named():
+    for name in (
+        "PluginError",
+        "BrokenPluginError",
+        "MemoryShortageError",
+        "CheckpointError",
+        "DivergedError",
+        "LostError",
+    ):
+        assert issubclass(getattr(ganforge, name), ganforge.GanforgeError)
+
+
+def test_a_star_brings_every_name():
+    code = "from ganforge import *; print(train.__module__, Generator.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["ganforge.runs.python_api", "ganforge.api.families"]
