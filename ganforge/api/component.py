@@ -98,6 +98,11 @@ def classes_of(kinds: KindLookup, base: type[C]) -> dict[str, type[C]]:
     return {kind: cls for kind, cls in kinds.family(base.family).items() if issubclass(cls, base)}
 
 
+def is_meant_by_default(cls: type[Component]) -> bool:
+    """Whether a class, and not only one that it extends, says that it is meant where a table names no kind."""
+    return bool(vars(cls).get("is_default", False))
+
+
 def default_kind(kinds: KindLookup, family: str) -> str | None:
     """Return the kind that is meant where a table of a family names none; None where it must."""
-    return next((kind for kind, cls in kinds.family(family).items() if cls.is_default), None)
+    return next((kind for kind, cls in kinds.family(family).items() if is_meant_by_default(cls)), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ganforge.api import families
-from ganforge.api.component import Component
+from ganforge.api.component import Component, is_meant_by_default
 from ganforge.api.game import GameComponent
 from ganforge.errors import PluginError, argument
 
@@ -69,7 +69,7 @@ class Catalogue:
                 raise _collision(f"two {entry.family} are called '{entry.kind}'", other, entry)
         defaults: dict[str, CatalogueEntry] = {}
         for entry in self._entries.values():
-            other = defaults.setdefault(entry.family, entry) if entry.cls.is_default else entry
+            other = defaults.setdefault(entry.family, entry) if is_meant_by_default(entry.cls) else entry
             if other is not entry:
                 raise _collision(f"two {entry.family} say that they are meant where no kind is named", other, entry)
 

@@ -85,7 +85,8 @@ def load_game(
     notices += [f"passed over: {reason}" for reason in passed_over]
     try:
         spec = DataSpec.from_json(content.facts["spec"])
-        game = build_game(recipe.game, spec, recipe.seed, device)
+        with torch.random.fork_rng(devices=[]):  # who samples keeps the global generator as it was
+            game = build_game(recipe.game, spec, recipe.seed, device)
         game.load_state_dict(strip_prefix("game/", content.tensors))
         averages = {name: strip_prefix(f"player/{name}/ema/", content.tensors) for name in recipe.game.players()}
         averaged = [name for name, average in averages.items() if average and not live]

@@ -112,3 +112,12 @@ def test_what_a_table_without_a_kind_means_is_said_by_one_component_only():
 def test_our_own_can_be_left_out_by_name_only():
     assert load_catalogue(only=[]).family("losses")
     assert load_catalogue(leave_out=["builtin"], only=[]).family("losses") == {}
+
+
+def test_who_extends_the_default_is_not_another_default():
+    class Amsgrad(Adam):
+        kind: Literal["amsgrad"] = "amsgrad"
+
+    plugin = Plugin("amsgrad", "ganforge-amsgrad", "1")
+    entries = [*catalogue().entries, CatalogueEntry("optimizers", "amsgrad", Amsgrad, plugin)]
+    assert default_kind(Catalogue(entries), "optimizers") == "adam"

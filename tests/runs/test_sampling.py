@@ -166,3 +166,9 @@ def test_device_that_is_not_there():
     assert choose_device("auto") == CPU
     with pytest.raises(GanforgeError, match="no CUDA device"):
         choose_device("cuda")
+
+
+def test_sampling_leaves_the_global_generator_as_it_was(session):
+    before = torch.random.get_rng_state()
+    drawn(session, 3)
+    assert torch.equal(torch.random.get_rng_state(), before)
