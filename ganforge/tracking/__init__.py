@@ -2,6 +2,13 @@
 
 It knows files of JSON lines and MLflow. It must not know torch, games or recipes; the training process only appends to
 files, never imports mlflow and never waits for a store.
+
+Public: what is imported below, and
+
+- `jsonl`: JsonlFile
+- `reading`: flatten
+- `redaction`: MASK
+- `sidecar_process`: SidecarProcess
 """
 
 from __future__ import annotations

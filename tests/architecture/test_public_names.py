@@ -46,3 +46,32 @@ def test_code_in_pages_imports_public_names_only(page: Path) -> None:
                 assert {alias.name for alias in node.names} <= set(dir(ganforge)), page.name
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ganforge":
                 assert node.attr in dir(ganforge), f"{page.name} shows ganforge.{node.attr}"
+
+
+def _offered(package: str) -> set[str]:
+    """Return the names that a package's own page lists: in its docstring behind `module`, or imported as themselves."""
+    tree = ast.parse((ROOT / "ganforge" / package / "__init__.py").read_text(encoding="utf-8"))
+    listed = (ast.get_docstring(tree) or "").partition("Public:")[2]
+    names = {name for line in re.findall(r"- `[\w.]+`: ([^-]+)", listed) for name in re.findall(r"\w+", line)}
+    imported = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
+    return names | {alias.name for alias in imported if alias.asname == alias.name}
+
+
+def _used(package: str) -> set[str]:
+    """Return the names that other packages of ganforge import from a package."""
+    found = set()
+    for path in (ROOT / "ganforge").rglob("*.py"):
+        if path.relative_to(ROOT / "ganforge").parts[0] != package:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"ganforge.{package}."):
+                    found |= {alias.name for alias in node.names if alias.name != "*"}
+    return found
+
+
+@pytest.mark.parametrize("package", [path.parent.name for path in sorted((ROOT / "ganforge").glob("*/__init__.py"))])
+def test_a_package_says_which_of_its_names_are_for_others(package: str) -> None:
+    if package not in ("api", "builtin", "cli"):  # the facade, what only the hook offers, what nobody imports
+        assert _used(package) <= _offered(package), "add them below Public: in the package's docstring"
+    if package not in ("api", "builtin", "cli", "tracking"):
+        extra = _offered(package) - _used(package) - set(python_api.__all__)
+        assert not extra, "nobody imports these"
