@@ -1,7 +1,7 @@
 """Runs that were played: read again, compared, sampled, measured, exported.
 
-It knows runs' folders and how a game is built. It must not know rounds and gradients, nor a terminal. `python_api` lists
-what programs use.
+It knows runs' folders and how a game is built. It must not know rounds and gradients, nor a terminal. `python_api`
+lists what programs use.
 
 Public:
 
