@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ganforge.api.data import DataSpec
 from ganforge.errors import RecipeError, argument, did_you_mean
@@ -21,13 +22,34 @@ def read_labels(text: str, spec: DataSpec) -> list[Label]:
     """
     if spec.conditions:
         return [_condition(part, spec.conditions) for part in text.split(";")]
-    if not spec.classes:
-        raise RecipeError(
-            f"labels were asked for, and this run was trained on data without labels; leave {argument('labels')} out"
-        )
+    _check_labelled(spec)
     if text.strip() in spec.class_names:  # a name may hold commas
         return [spec.class_names.index(text.strip())]
     return [_label(part.strip(), spec) for part in text.split(",")]
+
+
+def check_labels(labels: Sequence[Label | str], spec: DataSpec) -> list[Label]:
+    """Return labels given one by one, which may be names of classes, checked as those in a text are.
+
+    Raises:
+        RecipeError: there are none, the data have no labels, or none such.
+    """
+    if not len(labels):
+        raise RecipeError(f"{argument('labels')} is empty; leave it out for all classes evenly")
+    if not spec.conditions:
+        _check_labelled(spec)
+        return [_label(str(label), spec) for label in labels]
+    return [
+        _condition(",".join(map(str, label)) if isinstance(label, tuple | list) else str(label), spec.conditions)
+        for label in labels
+    ]
+
+
+def _check_labelled(spec: DataSpec) -> None:
+    if not spec.classes and not spec.conditions:
+        raise RecipeError(
+            f"labels were asked for, and this run was trained on data without labels; leave {argument('labels')} out"
+        )
 
 
 def _condition(text: str, size: int) -> tuple[float, ...]:

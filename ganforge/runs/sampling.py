@@ -17,7 +17,7 @@ from ganforge.errors import CheckpointError, GanforgeError, RecipeError, argumen
 from ganforge.evaluation.subject import evaluation_mode
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.recipe import Recipe, read_recipe
-from ganforge.runs.labels import Label
+from ganforge.runs.labels import Label, check_labels
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.lookup import choose_checkpoint, explain_no_run
 from ganforge.training.build import build_game, require_device
@@ -132,12 +132,13 @@ def draw_samples(
         raise RecipeError(
             f"game '{trained.recipe.game.kind}' makes samples of no given label; leave {argument('labels')} out"
         )
+    wanted = None if labels is None else check_labels(labels, trained.spec)
     total = -(-count // BLOCK) * BLOCK
     for start in range(0, count, BATCH):
         rows = min(BATCH, count - start)
         given = None
-        if labels is not None:
-            taken = [labels[index % len(labels)] for index in range(start, start + rows)]
+        if wanted is not None:
+            taken = [wanted[index % len(wanted)] for index in range(start, start + rows)]
             given = torch.tensor(taken, device=trained.device)
         with evaluation_mode(trained.game), torch.no_grad():
             roll_dice(trained.game, Roll(seed, "sample", start=start, rows=rows, total=total))
