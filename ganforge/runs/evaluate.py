@@ -102,6 +102,10 @@ class Evaluation:
             raise KeyError(f"no value is called '{name}'; there are: {', '.join(known)}")
         return known[name]
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the first checkpoint's values, as a mapping does."""
+        return (value.name for value in self.columns[0].values)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON takes it: what is not finite becomes null."""
         return {

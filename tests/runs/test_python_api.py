@@ -9,6 +9,8 @@ import pytest
 
 import ganforge
 from ganforge.errors import GanforgeError
+from ganforge.evaluation.evaluate import MetricValue
+from ganforge.runs.evaluate import EvaluatedSamples
 from ganforge.runs.sampling import choose_device
 
 
@@ -51,3 +53,13 @@ def test_a_star_brings_every_name():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["ganforge.runs.python_api", "ganforge.api.families"]
+
+
+def test_an_evaluation_is_read_by_the_names_that_it_yields():
+    values = tuple(
+        MetricValue(name, "fid", "lower", (0,), (value,), ({},)) for name, value in [("fid", 2.0), ("kid", 3.0)]
+    )
+    evaluation = ganforge.Evaluation("a", "b", (0,), (EvaluatedSamples("value", None, values),))
+    assert {name: evaluation[name].mean for name in evaluation} == {"fid": 2.0, "kid": 3.0}
+    with pytest.raises(KeyError, match="there are: fid, kid"):
+        _ = evaluation["is"]
