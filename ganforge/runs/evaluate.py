@@ -65,11 +65,15 @@ class EvaluationRequest:
     repeat: int = 1
 
     def __post_init__(self) -> None:
-        least = {"samples": 1, "real": 1, "resolution": 1, "seed": 0, "repeat": 1}
-        for name, lowest in least.items():
-            given = getattr(self, name)
+        for given, lowest, spoken in (
+            (self.samples, 1, argument("samples", self.samples)),
+            (self.real, 1, argument("real", self.real)),
+            (self.resolution, 1, argument("resolution", self.resolution)),
+            (self.seed, 0, argument("seed", self.seed)),
+            (self.repeat, 1, argument("repeat", self.repeat)),
+        ):
             if given is not None and given < lowest:
-                raise RecipeError(f"{argument(name, given)} is out of range: expected {lowest} or more")
+                raise RecipeError(f"{spoken} is out of range: expected {lowest} or more")
 
     def seeds(self, usual: int) -> tuple[int, ...]:
         """Return the seeds that samples are drawn with."""
