@@ -1,4 +1,4 @@
-"""What checkpoints cost: seconds for one, as a share of a run's time, and whether a thread would make them cheaper.
+"""Cost of checkpoints: seconds for one, as a share of a run's time, and whether a thread would make them cheaper.
 
     python benchmarks/checkpoints.py [--repeats 9] [RECIPE.toml ...]
 

@@ -1,4 +1,4 @@
-"""How many modes of a known mixture do GANs cover? A table over seeds.
+"""Modes of a known mixture that GANs cover: a table over seeds.
 
     python benchmarks/modes.py [RECIPE...] [--data ring,grid] [--seeds 0,1,2] [--set KEY=VALUE]... [--json FILE]
 

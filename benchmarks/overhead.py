@@ -142,11 +142,11 @@ def by_hand(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callab
 
 def by_runner(recipe: Recipe, spec: DataSpec, batches: Sequence[Tensor]) -> Callable[[], None]:
     """Return our own loop over the batches, with what a session adds to it."""
-    runner, ledger = build_runner(recipe, spec, Accelerator(cpu=True)), RunningMeans()
+    runner, means = build_runner(recipe, spec, Accelerator(cpu=True)), RunningMeans()
 
     def play() -> None:
         for real in batches:
-            ledger.note(runner.play_round({"image": real}))
+            means.note(runner.play_round({"image": real}))
 
     return play
 
@@ -181,17 +181,19 @@ def by_session(recipe: Recipe, catalogue: Catalogue, source: Source, batches: Se
         reporter=SilentReporter(),
         monitors=monitors_of(recipe, catalogue),
     )
-    callbacks = [task for task in callbacks if isinstance(task, ProbeCallback | LogCallback | WatchCallback)]
-    for task in callbacks:
-        task.begin(session)
+    callbacks = [
+        callback for callback in callbacks if isinstance(callback, ProbeCallback | LogCallback | WatchCallback)
+    ]
+    for callback in callbacks:
+        callback.begin(session)
 
     def play() -> None:
         for real in batches:
             before = session.images
             session.running_means.note(session.runner.play_round({"image": real}))
-            for task in callbacks:
-                if task.due(session, before):
-                    task.run(session)
+            for callback in callbacks:
+                if callback.due(session, before):
+                    callback.run(session)
 
     return play
 

@@ -1,4 +1,4 @@
-"""What a plugin offers: components, one class for each recipe entry."""
+"""Components: what a plugin offers, one class for each recipe entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What data look like to networks, and where they come from."""
+"""Data: what they look like to networks, and where they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How samples are examined: what a metric may ask for, and what it answers."""
+"""Examination of samples: what a metric may ask for, and what it answers."""
 
 from __future__ import annotations
 

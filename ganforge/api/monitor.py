@@ -1,4 +1,4 @@
-"""What monitors see, which is numbers in the log, and what they say.
+"""Watchers and findings: what monitors see, which is numbers in the log, and what they say.
 
 Watchers look at lines of `metrics.jsonl` and at nothing else, so that a run can be explained again from its folder.
 """

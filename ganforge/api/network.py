@@ -1,4 +1,4 @@
-"""What networks promise: interfaces with one meaning each, so that nothing need be guessed."""
+"""Networks: what they promise, interfaces with one meaning each, so that nothing need be guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which real samples are shown when: a pure function of the seed and of the images shown."""
+"""Order in which real samples are shown: a pure function of the seed and of the images shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong in a turn: the first thing that became NaN or infinite."""
+"""Divergence: the first thing that became NaN or infinite."""
 
 from __future__ import annotations
 

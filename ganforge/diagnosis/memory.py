@@ -1,4 +1,4 @@
-"""What it looks like to run out of memory, and how to refuse what would not fit."""
+"""Memory: what it looks like to run out of it, and how to refuse what would not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read off a handful of samples without any network: numbers that tell grey, alike or noisy ones."""
+"""Readings of a handful of samples, without any network: numbers that tell grey, alike or noisy ones."""
 
 from __future__ import annotations
 

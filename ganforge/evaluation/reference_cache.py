@@ -1,4 +1,4 @@
-"""What was found out about real samples, kept on disk under all that it depends on."""
+"""Cache of what was found out about real samples, kept on disk under all that it depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is examined: a game that draws samples, or a data set that has them."""
+"""Subject of an examination: a game that draws samples, or a data set that has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What plugins offer: installed component classes by family and kind."""
+"""Catalogue: installed component classes by family and kind."""
 
 from __future__ import annotations
 

@@ -9,6 +9,6 @@ Public:
 - `fragments`: Fragment, adjusted, read_data, read_features, read_metric, usual_metrics
 - `json_schema`: recipe_schema
 - `parsing`: read_table
-- `recipe`: Recipe, monitors_of, plan_of, read_recipe, recipe_digest
+- `recipe`: Recipe, monitors_of, plan_of, read_recipe, recipe_digest, standard_monitors
 - `toml_writer`: recipe_to_toml
 """

@@ -230,5 +230,14 @@ def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
             raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
     listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
     known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)
-    more = [cls() for kind, cls in sorted(installed.items()) if cls.standard and kind not in known_kinds]  # type: ignore[call-arg]
-    return tuple(sorted([*listed, *(more if wanted.standard else [])], key=lambda monitor: monitor.rank))
+    more = (
+        [monitor for monitor in standard_monitors(kinds) if monitor.kind not in known_kinds] if wanted.standard else []
+    )
+    return tuple(sorted([*listed, *more], key=lambda monitor: monitor.rank))
+
+
+def standard_monitors(kinds: KindLookup) -> tuple[Monitor, ...]:
+    """Return the installed monitors that watch unless a recipe says otherwise, with their defaults, by rank."""
+    classes = sorted(classes_of(kinds, Monitor).items())
+    made = [cls.model_validate({}) for _, cls in classes if cls.standard]
+    return tuple(sorted(made, key=lambda monitor: monitor.rank))

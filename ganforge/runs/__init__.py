@@ -7,7 +7,8 @@ Public:
 
 - `comparison`: Comparison, MetricComparison, ReadingKind, compare
 - `contact_sheet`: write_contact_sheet
-- `evaluate`: Evaluation, EvaluationRequest, Evaluator, Progress
+- `evaluation`: Evaluation, EvaluationRequest
+- `evaluator`: Evaluator, Progress
 - `export`: export_weights
 - `labels`: read_labels
 - `replay`: Replay, left_out_plugins, replay_run

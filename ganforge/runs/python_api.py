@@ -24,7 +24,8 @@ from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.changes import change_recipe
 from ganforge.recipes.recipe import Recipe, read_recipe
 from ganforge.runs import comparison
-from ganforge.runs.evaluate import Evaluation, EvaluationRequest, Evaluator
+from ganforge.runs.evaluation import Evaluation, EvaluationRequest
+from ganforge.runs.evaluator import Evaluator
 from ganforge.runs.progress_bar import ProgressBar
 from ganforge.runs.trained_run import TrainedRun
 from ganforge.storage.folders import new_run

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ganforge.api.component import classes_of
 from ganforge.api.families import Monitor
 from ganforge.api.monitor import Finding, log_lines
 from ganforge.api.plan import Plan
@@ -16,7 +15,7 @@ from ganforge.diagnosis.panel import Case, Panel, replay_log
 from ganforge.errors import RecipeError
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
-from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe
+from ganforge.recipes.recipe import monitors_of, plan_of, read_recipe, standard_monitors
 from ganforge.storage.layout import RunLayout
 from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import EventLine, read_log, read_run_json, whole_lines
@@ -121,7 +120,11 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
             raise
         first = str(error).splitlines()[:2][-1].strip()
         notices.append(f"its recipe is not one of today, monitors watch with their defaults ({first})")
-        plan, monitors, action = Plan(read_table(layout.recipe), installed=catalogue), _standard(catalogue), "warn"
+        plan, monitors, action = (
+            Plan(read_table(layout.recipe), installed=catalogue),
+            standard_monitors(catalogue),
+            "warn",
+        )
     log = read_log(layout.metrics)
     damaged = len(whole_lines(layout.metrics)) - len(log)
     if damaged:
@@ -144,11 +147,6 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
 def left_out_plugins(catalogue: Catalogue) -> list[str]:
     """Return which plugins are broken and were left out, and why."""
     return [f"plugin {plugin.name} of {plugin.origin} was left out: {plugin.reason}" for plugin in catalogue.broken]
-
-
-def _standard(catalogue: Catalogue) -> list[Monitor]:
-    made = [cls() for _, cls in sorted(classes_of(catalogue, Monitor).items()) if cls.standard]  # type: ignore[call-arg]
-    return sorted(made, key=lambda monitor: monitor.rank)
 
 
 def _said_then(events: Sequence[Mapping[str, Any]], known: set[str]) -> list[Case]:

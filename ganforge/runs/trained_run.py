@@ -15,7 +15,8 @@ from ganforge.plugins.catalogue import Catalogue
 from ganforge.plugins.loading import load_catalogue
 from ganforge.recipes.fragments import Fragment
 from ganforge.recipes.recipe import Recipe, read_recipe
-from ganforge.runs.evaluate import Evaluation, EvaluationRequest, Evaluator, Notify
+from ganforge.runs.evaluation import Evaluation, EvaluationRequest
+from ganforge.runs.evaluator import Evaluator, Notify
 from ganforge.runs.export import export_weights
 from ganforge.runs.labels import Label, read_labels
 from ganforge.runs.replay import Replay, replay_run

@@ -45,12 +45,18 @@ def assemble(
     installed: KindLookup | None = None,
     fresh: bool = True,
 ) -> tuple[Session, list[Callback]]:
-    """Build a session and its tasks, in the order in which they run between rounds.
+    """Build a session and its callbacks, in the order in which they run between rounds.
 
-    `monitors` watch it, see `monitors_of`; None = only those that the recipe lists. What is
-    `installed` tells what may help where it fails. A `fresh` one begins at the
-    beginning: its players take over the weights that the recipe names (`start`). One that goes on from a checkpoint has
-    them already, and where they came from need not be there any more.
+    Args:
+        folder: of the run.
+        cache: where decoded images and statistics of real samples lie.
+        monitors: that watch it, see `monitors_of`; None = only those that the recipe lists.
+        installed: components, which tell what may help where it fails.
+        fresh: it begins at the beginning: its players take over the weights that the recipe names (`start`). One that
+            goes on from a checkpoint has them already, and where they came from need not be there any more.
+
+    Raises:
+        RecipeError: a component does not fit the data, or another.
     """
     runner = build_runner(recipe, source.spec, accelerator)
     missing = sorted(runner.game.reads - set(source.batch(np.zeros(1, np.int64))))

@@ -1,4 +1,4 @@
-"""The loop: rounds, and between them the tasks."""
+"""The loop: rounds, and between them the callbacks."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _play_round(session: Session, callbacks: Sequence[Callback]) -> bool:
 
 
 def _between(session: Session, callbacks: Sequence[Callback], before: int) -> bool:
-    """Run the tasks that are due; return whether a checkpoint was among them, which knows of what was cut short."""
+    """Run the callbacks that are due; return whether a checkpoint was among them, which knows of what was cut short."""
     saved = False
     for callback in callbacks:
         if session.decision is None and callback.due(session, before):

@@ -1,4 +1,4 @@
-"""What helps where memory ran out: which of micro-batches, batch, resolution, widths and samples, as overrides."""
+"""Remedies where memory ran out: which of micro-batches, batch, resolution, widths and samples, as overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run consists of while it plays: shared by the training loop and the tasks between rounds."""
+"""Session: what a run consists of while it plays, shared by the training loop and the callbacks between rounds."""
 
 from __future__ import annotations
 

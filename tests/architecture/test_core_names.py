@@ -1,4 +1,4 @@
-"""The core names no component by its kind, and no flag of the command line. Read from the source."""
+"""The core names no component by its kind and no flag; docstrings of modules begin with a noun."""
 
 from __future__ import annotations
 
@@ -87,3 +87,13 @@ def test_the_command_line_takes_components_from_the_catalogue():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("ganforge.builtin"), f"{path}:{node.lineno}"
+
+
+MODULES = sorted(path for top in ("ganforge", "plugins", "benchmarks") for path in (ROOT / top).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_docstring_of_a_module_begins_with_a_noun(path: Path):
+    first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition(" ")[0]
+    assert first, "it has no docstring"
+    assert first not in {"What", "How", "When", "Where", "Which", "Who", "Why", "This", "It"}

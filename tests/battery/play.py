@@ -147,7 +147,7 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
             monitors=monitors_of(recipe, _components()),
             installed=_components(),
         )
-        (panel,) = (task.panel for task in callbacks if isinstance(task, WatchCallback))
+        (panel,) = (callback.panel for callback in callbacks if isinstance(callback, WatchCallback))
 
         def enough() -> bool:
             since = [found.first for found in panel.cases if found.finding.name in case.names]
@@ -158,7 +158,9 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
         ended = None
         try:
             train(
-                session, [task for task in callbacks if not isinstance(task, CheckpointCallback | GridCallback)], enough
+                session,
+                [one for one in callbacks if not isinstance(one, CheckpointCallback | GridCallback)],
+                enough,
             )
         except DivergedError as error:
             ended = {**notebook.said[-1], "term": error.term, "layer": error.layer}

@@ -20,7 +20,7 @@ from ganforge.evaluation.evaluate import MetricValue
 from ganforge.evaluation.receipts import differing
 from ganforge.plugins import loading as plugins
 from ganforge.recipes.fragments import adjusted, read_metric, usual_metrics
-from ganforge.runs.evaluate import EvaluatedSamples, Evaluation
+from ganforge.runs.evaluation import EvaluatedSamples, Evaluation
 
 RECIPE = """
 seed = 3

@@ -10,7 +10,7 @@ import pytest
 import ganforge
 from ganforge.errors import GanforgeError
 from ganforge.evaluation.evaluate import MetricValue
-from ganforge.runs.evaluate import EvaluatedSamples
+from ganforge.runs.evaluation import EvaluatedSamples
 from ganforge.runs.sampling import choose_device
 
 

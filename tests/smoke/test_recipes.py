@@ -1,4 +1,4 @@
-"""Every recipe that we ship parses, builds and plays three rounds with all its tasks, to the last checkpoint."""
+"""Every recipe that we ship parses, builds and plays three rounds with all its callbacks, to the last checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run consists of: its place in the data, its ledger, and when tasks are due."""
+"""What a run consists of: its place in the data, its running means, and when callbacks are due."""
 
 from __future__ import annotations
 
@@ -160,12 +160,12 @@ def test_place():
 
 
 def test_the_ledger_means_what_each_name_was_reported_as():
-    ledger = RunningMeans()
-    ledger.note({"always": torch.tensor(1.0), "seldom": torch.tensor(5.0)})
-    ledger.note({"always": torch.tensor(2.0)})
-    ledger.note({})
-    ledger.note({"always": torch.tensor(6.0)})
-    assert {name: value.item() for name, value in ledger.means().items()} == {"always": 3.0, "seldom": 5.0}
+    running = RunningMeans()
+    running.note({"always": torch.tensor(1.0), "seldom": torch.tensor(5.0)})
+    running.note({"always": torch.tensor(2.0)})
+    running.note({})
+    running.note({"always": torch.tensor(6.0)})
+    assert {name: value.item() for name, value in running.means().items()} == {"always": 3.0, "seldom": 5.0}
 
 
 def test_state_and_restore(tmp_path: Path):

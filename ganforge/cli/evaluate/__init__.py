@@ -18,7 +18,7 @@ from ganforge.cli import options
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ganforge.runs.evaluate import Progress
+    from ganforge.runs.evaluator import Progress
 
 
 @click.command("evaluate")
@@ -87,7 +87,8 @@ def command(
     from ganforge.distributed.world import World
     from ganforge.errors import RecipeError
     from ganforge.plugins.loading import load_catalogue
-    from ganforge.runs.evaluate import EvaluationRequest, Evaluator
+    from ganforge.runs.evaluation import EvaluationRequest
+    from ganforge.runs.evaluator import Evaluator
     from ganforge.runs.sampling import choose_device
     from ganforge.storage.layout import RunLayout
 

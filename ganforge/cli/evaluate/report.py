@@ -11,7 +11,7 @@ from ganforge.cli.terminal.formats import format_mean, wrapped
 from ganforge.cli.terminal.tables import Footnotes, Row, explain_arrows, table_lines, with_arrow
 from ganforge.evaluation.evaluate import MetricValue
 from ganforge.evaluation.receipts import describe_entry, differing, explain_differences
-from ganforge.runs.evaluate import Evaluation
+from ganforge.runs.evaluation import Evaluation
 
 FEW_SAMPLES = 10_000  # generated samples below which a value is told with a warning
 NETWORK = ("features", "weights-sha256", "resizer")  # what receipts say of a feature network

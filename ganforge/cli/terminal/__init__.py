@@ -1,1 +1,1 @@
-"""What a person sees: tables, curves, progress, findings."""
+"""Terminal: what a person sees, tables, curves, progress, findings."""

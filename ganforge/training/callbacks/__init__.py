@@ -1,1 +1,1 @@
-"""What happens between rounds: tasks look at the game and never touch a gradient."""
+"""Callbacks, run between rounds: they look at the game and never touch a gradient."""

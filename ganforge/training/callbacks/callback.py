@@ -1,4 +1,4 @@
-"""What is done between rounds."""
+"""Callback: the base of what is done between rounds."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class CheckpointCallback(Callback):
         self.keep, self.best, self.for_good = keep, best, for_good
 
     def due(self, session: Session, before: int) -> bool:
-        """As every task, and also when the best value was just found, or one is to be kept for good."""
+        """As every callback, and also when the best value was just found, or one is to be kept for good."""
         just_found = self.best is not None and session.best is not None and session.best[1] == session.images
         return just_found or super().due(session, before) or is_due(session.images, before, self.for_good)
 

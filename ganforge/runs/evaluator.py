@@ -1,15 +1,10 @@
-"""Evaluation after training: any metric of any checkpoint of a run, or of files of images."""
+"""Evaluator: measures any metric of any checkpoint of a run, or of files of images."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,6 +19,7 @@ from ganforge.evaluation.receipts import describe_data, describe_reference
 from ganforge.evaluation.subject import GameSubject, SourceSubject, Subject
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.fragments import Fragment, adjusted, read_features, read_metric, usual_metrics
+from ganforge.runs.evaluation import EvaluatedSamples, Evaluation, EvaluationRequest
 from ganforge.runs.image_sets import named, open_pair, sized
 from ganforge.runs.sampling import LoadedGame, check_truncation, load_game
 from ganforge.storage.checkpoint import list_checkpoints
@@ -31,129 +27,10 @@ from ganforge.storage.folders import cache_folder
 from ganforge.storage.layout import RunLayout, images_of
 from ganforge.storage.lookup import explain_no_run
 from ganforge.tracking import read_run_json
-from ganforge.tracking.jsonl import JsonlFile
 from ganforge.training.assemble import open_reference
 
 Notify = Callable[[str], None]  # is told what a person should know
 Progress = Callable[[str, str, int, int], None]  # is told of whose samples, which side, how many, of how many
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """What is to be measured, and how, whoever's samples.
-
-    Args:
-        metrics: kinds, tables or components; none = those of the run's recipe, or those usual for such samples.
-        samples: generated samples, for all metrics; None = as each metric says; so `real` samples and `features`.
-        against: what samples are compared with: a folder or ZIP of images, a kind of data set, a table or a component;
-            None = the recipe's reference, or its data.
-        resolution: that files of images are cut and resized to; None = their own.
-        seed: decides which samples are drawn; None = the recipe's.
-        repeat: with so many seeds, from `seed` on.
-
-    Raises:
-        RecipeError: a number is out of range.
-    """
-
-    metrics: Sequence[Fragment | Metric] = ()
-    samples: int | None = None
-    real: int | None = None
-    features: Fragment | None = None
-    against: Fragment | Dataset | None = None
-    resolution: int | None = None
-    seed: int | None = None
-    repeat: int = 1
-
-    def __post_init__(self) -> None:
-        for given, lowest, spoken in (
-            (self.samples, 1, argument("samples", self.samples)),
-            (self.real, 1, argument("real", self.real)),
-            (self.resolution, 1, argument("resolution", self.resolution)),
-            (self.seed, 0, argument("seed", self.seed)),
-            (self.repeat, 1, argument("repeat", self.repeat)),
-        ):
-            if given is not None and given < lowest:
-                raise RecipeError(f"{spoken} is out of range: expected {lowest} or more")
-
-    def seeds(self, usual: int) -> tuple[int, ...]:
-        """Return the seeds that samples are drawn with."""
-        first = usual if self.seed is None else self.seed
-        return tuple(range(first, first + self.repeat))
-
-
-@dataclass(frozen=True)
-class EvaluatedSamples:
-    """What was measured of one checkpoint, or of one set of files, in the order in which it was asked for."""
-
-    name: str  # of the column: images shown, or "value"
-    images: int | None  # shown when the checkpoint was saved; None for files
-    values: tuple[MetricValue, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All that was measured: of whose samples, against which, with which seeds, and a column for each checkpoint."""
-
-    samples: str
-    reference: str
-    seeds: tuple[int, ...]
-    columns: tuple[EvaluatedSamples, ...]
-
-    def __getitem__(self, name: str) -> MetricValue:
-        """Return a value of the first checkpoint by its name; a KeyError names those that there are."""
-        known = {value.name: value for value in self.columns[0].values}
-        if name not in known:
-            raise KeyError(f"no value is called '{name}'; there are: {', '.join(known)}")
-        return known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the names of the first checkpoint's values, as a mapping does."""
-        return (value.name for value in self.columns[0].values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON takes it: what is not finite becomes null."""
-        return {
-            "samples": self.samples,
-            "reference": self.reference,
-            "seeds": list(self.seeds),
-            "results": [
-                {
-                    "images": column.images,
-                    "metric": value.metric,
-                    "name": value.name,
-                    "better": value.better,
-                    "values": [_finite(single) for single in value.values],
-                    "mean": _finite(value.mean),
-                    "std": _finite(value.std),
-                    "receipt": dict(value.receipt),
-                }
-                for column in self.columns
-                for value in column.values
-            ],
-        }
-
-    def save(self, run: Path) -> Path:
-        """Append a line for each checkpoint and seed beside a run's log, for comparisons; return the file.
-
-        Raises:
-            GanforgeError: it cannot be written.
-        """
-        place = RunLayout(run).evaluations
-        log = JsonlFile(place)
-        for column, (index, seed) in product(self.columns, enumerate(self.seeds)):
-            line: dict[str, Any] = {"images": column.images, "time": time.time(), "seed": seed}
-            line["values"] = {value.name: value.values[index] for value in column.values}
-            line["better"] = {value.name: value.better for value in column.values if value.better is not None}
-            line["receipts"] = {value.name: value.receipts[index] for value in column.values}
-            log.append(line)
-        log.close()
-        if log.problem:
-            raise GanforgeError(log.problem)
-        return place
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 class Evaluator:
@@ -202,12 +79,14 @@ class Evaluator:
             )
         check_truncation(truncation)
         columns: list[EvaluatedSamples] = []
+        reference: Source | None = None
         wanted: list[str | None] = [*_every(run, checkpoints)]
         for checkpoint in wanted or [None]:
             loaded = load_game(run, self.catalogue, self.device, checkpoint=checkpoint, live=live)
             for notice in loaded.notices if not columns else ():
                 self.notify(notice)
-            compared, reference = self._reference(loaded)
+            if reference is None:
+                compared, reference = self._reference(loaded)
             seeds = self.request.seeds(loaded.recipe.seed)
             ema = bool(loaded.averaged)
             subject = partial(GameSubject, loaded.game, loaded.spec, self.networks, truncation=truncation, ema=ema)
