@@ -4,8 +4,8 @@
 
 Every installed game is played with every network and every augmentation that the contracts try, and so are the
 installed plugins' networks and losses, each as a session with its callbacks: log, grids, metrics, checkpoints. The same
-must be: the last checkpoint, byte for byte (weights, optimizers, averages, pools, tallies, facts), every line of the log
-but for the speed, and every grid. Cuts are between rounds, and some in the middle of an evaluation.
+must be: the last checkpoint, byte for byte (weights, optimizers, averages, pools, tallies, facts), every line of the
+log but for the speed, and every grid. Cuts are between rounds, and some in the middle of an evaluation.
 """
 
 from __future__ import annotations
