@@ -230,9 +230,8 @@ def monitors_of(recipe: Recipe, kinds: KindLookup) -> tuple[Monitor, ...]:
             raise RecipeError(f"diagnosis.ignore: there is no monitor '{kind}'{hint} (installed: {known})")
     listed = [monitor for monitor in recipe.monitors if monitor.kind not in wanted.ignore]
     known_kinds = {monitor.kind for monitor in recipe.monitors} | set(wanted.ignore)
-    more = (
-        [monitor for monitor in standard_monitors(kinds) if monitor.kind not in known_kinds] if wanted.standard else []
-    )
+    standard = standard_monitors(kinds) if wanted.standard else ()
+    more = [monitor for monitor in standard if monitor.kind not in known_kinds]
     return tuple(sorted([*listed, *more], key=lambda monitor: monitor.rank))
 
 

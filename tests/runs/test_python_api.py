@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from support.installed import catalogue
+from support.paths import ROOT
 
 import ganforge
 from ganforge.errors import GanforgeError
@@ -13,13 +16,15 @@ from ganforge.evaluation.evaluate import MetricValue
 from ganforge.runs.evaluation import EvaluatedSamples
 from ganforge.runs.sampling import choose_device
 
+RING = ROOT / "recipes" / "vanilla_ring.toml"
+
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:7", ""])
 def test_a_device_of_no_known_name_is_refused(name):
     with pytest.raises(GanforgeError, match="expected one of auto, cpu, cuda"):
         choose_device(name)
     with pytest.raises(GanforgeError, match="expected one of auto, cpu, cuda"):
-        ganforge.train("recipes/vanilla_ring.toml", device=name)
+        ganforge.train(RING, device=name)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +36,16 @@ def test_an_evaluation_out_of_range_is_refused(field, value, least):
         ganforge.EvaluationRequest(**{field: value})
 
 
+@pytest.mark.parametrize("truncation", [0.0, -1.0, 1.5, float("nan")])
+def test_an_evaluation_of_a_run_wants_a_truncation_in_its_range(tmp_path, truncation):
+    evaluator = ganforge.Evaluator(ganforge.EvaluationRequest(), catalogue(), torch.device("cpu"), notify=print)
+    with pytest.raises(ganforge.RecipeError, match=r"truncation .* is out of range"):
+        evaluator.evaluate_run(tmp_path, truncation=truncation)
+
+
 def test_resuming_needs_the_folder_of_a_run():
     with pytest.raises(ganforge.RecipeError, match="folder"):
-        ganforge.train("recipes/vanilla_ring.toml", resume=True)
+        ganforge.train(RING, resume=True)
 
 
 def test_every_error_that_training_raises_can_be_named():

@@ -1,3 +1,5 @@
+"""Samples of a run: which weights, seeds, labels and checkpoints they are of."""
+
 from __future__ import annotations
 
 import pytest
@@ -63,6 +65,12 @@ def test_labels_are_used_in_turn(session):
     torch.testing.assert_close(mixed[::2], threes[::2], rtol=0, atol=1e-6)
     torch.testing.assert_close(mixed[1::2], eights[1::2], rtol=0, atol=1e-6)
     assert not torch.allclose(threes, eights)
+
+
+@pytest.mark.parametrize("labels", [[10], [-1], ["threes"], []])
+def test_labels_that_the_data_do_not_have_are_refused(session, labels):
+    with pytest.raises(RecipeError, match=r"there is no class|is empty"):
+        drawn(session, 2, labels=labels)
 
 
 def test_checkpoint_is_chosen_by_images_best_or_place(session):
