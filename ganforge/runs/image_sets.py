@@ -28,7 +28,7 @@ def named(entry: Fragment | Dataset, catalogue: Catalogue) -> Dataset:
     if RunLayout(path).recipe.is_file():
         raise RecipeError(
             f"{entry} is the folder of a run, and samples are compared with real ones or with files; write its samples "
-            f"first: ganforge sample {entry} -n 10000 -o samples.zip"
+            f"to files first, with `ganforge sample {entry}`"
         )
     if entry.lstrip().startswith("{") or (not path.exists() and entry in classes):
         return read_data(entry, catalogue)
