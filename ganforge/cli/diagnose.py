@@ -19,7 +19,7 @@ from ganforge.cli.terminal.plots import column_of, is_logarithmic, sparkline
 
 if TYPE_CHECKING:
     from ganforge.diagnosis.panel import Case
-    from ganforge.runs.replay import Replay
+    from ganforge.runs.replay import RunReplay
 
 LABEL_WIDTH, NUMBERS_WIDTH = 14, 24  # columns: of a curve's name, and of what is said behind its newest value
 CURVES = (
@@ -64,7 +64,7 @@ def command(run: Path, overrides: tuple[str, ...], as_json: bool, leave_out: tup
         click.echo("\n".join(replay_lines(replay, min(shutil.get_terminal_size().columns, 100))))
 
 
-def replay_lines(replay: Replay, width: int) -> Iterator[str]:
+def replay_lines(replay: RunReplay, width: int) -> Iterator[str]:
     """Yield the report, line by line."""
     yield from _run_lines(replay, width)
     for case in replay.cases:
@@ -83,7 +83,7 @@ def replay_lines(replay: Replay, width: int) -> Iterator[str]:
     yield from _curve_lines(replay, width)
 
 
-def _run_lines(replay: Replay, width: int) -> Iterator[str]:
+def _run_lines(replay: RunReplay, width: int) -> Iterator[str]:
     run, budget = replay.run, replay.plan.images
     percent = f" ({100 * replay.images / budget:.0f} %)" if budget else ""
     status = str(run.get("status", "unknown"))
@@ -105,7 +105,7 @@ def _times(run: Mapping[str, Any]) -> str:
     return f"begun {began}{' and resumed' if run.get('resumed') else ''}{took}, on {run.get('device', 'cpu')}"
 
 
-def _period(case: Case, replay: Replay) -> str:
+def _period(case: Case, replay: RunReplay) -> str:
     if case.rollbacks < replay.panel.rollbacks and not case.holds:
         return f", before roll-back {case.rollbacks + 1}"
     if case.holds:
@@ -113,7 +113,7 @@ def _period(case: Case, replay: Replay) -> str:
     return ", not since" if case.first == case.last else f", until {case.last:,}"
 
 
-def _curve_lines(replay: Replay, width: int) -> Iterator[str]:
+def _curve_lines(replay: RunReplay, width: int) -> Iterator[str]:
     labels = [(label, name) for label, name in CURVES if len(replay.values(name)[1]) >= 2]
     labels += [(name, name) for name in replay.metric_names]
     label_width = min(max([LABEL_WIDTH, *(len(label) + 2 for label, _ in labels)]), width // 4)
@@ -126,7 +126,7 @@ def _curve_lines(replay: Replay, width: int) -> Iterator[str]:
         yield click.style(f"  {'real samples':<{label_width}}{said}", dim=True)
 
 
-def _curve_line(replay: Replay, label: str, name: str, width: int, label_width: int) -> str:
+def _curve_line(replay: RunReplay, label: str, name: str, width: int, label_width: int) -> str:
     images, values = replay.values(name)
     room = max(width - label_width - NUMBERS_WIDTH - 13, 8)
     label = f"{label[: label_width - 2]}…" if len(label) >= label_width else label

@@ -11,7 +11,7 @@ Public:
 - `evaluator`: Evaluator, Progress
 - `export`: export_weights
 - `labels`: read_labels
-- `replay`: Replay, left_out_plugins, replay_run
+- `replay`: RunReplay, left_out_plugins, replay_run
 - `run_groups`: RunGroup
 - `sample_files`: check_output, write_samples
 - `sampling`: LoadedGame, choose_device, draw_samples, load_game

@@ -48,7 +48,7 @@ def sized(data: Dataset, resolution: int, channels: int | None) -> Dataset:
     return type(data).model_validate({**free, **said})
 
 
-def resolution_of(data: Dataset, sizes: Mapping[tuple[int, int], int] | None) -> tuple[int | None, str]:
+def describe_resolution(data: Dataset, sizes: Mapping[tuple[int, int], int] | None) -> tuple[int | None, str]:
     """Return the resolution of data (None where nothing says one), and its size in words.
 
     Args:
@@ -100,8 +100,8 @@ def open_pair(
         own_sizes, other_sizes = (
             None if "resolution" in data.model_fields_set else data.image_sizes(cache) for data in (samples, against)
         )
-        own, said = resolution_of(samples, own_sizes)
-        other, said_other = resolution_of(against, other_sizes)
+        own, said = describe_resolution(samples, own_sizes)
+        other, said_other = describe_resolution(against, other_sizes)
         free = other_sizes is None and "resolution" not in against.model_fields_set  # it comes in any size
         if own is not None and other is not None and own != other and not free:
             raise DataError(

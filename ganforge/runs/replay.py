@@ -24,7 +24,7 @@ CASE_FIELDS = ("monitor", "first", "last", "holds", "rollbacks")  # that are tol
 
 
 @dataclass(frozen=True)
-class Replay:
+class RunReplay:
     """What a run's folder tells.
 
     Args:
@@ -95,7 +95,7 @@ class Replay:
         }
 
 
-def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> Replay:
+def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()) -> RunReplay:
     """Read a run, finished or not, and show its log to the monitors of its recipe.
 
     Args:
@@ -141,7 +141,7 @@ def replay_run(folder: Path, catalogue: Catalogue, overrides: Sequence[str] = ()
     by_run = {case.finding.name for case in said}  # which knows more than the log: the layer, say
     cases = [*(case for case in logged if case.finding.name not in by_run), *said]
     cases.sort(key=lambda case: (not case.holds, case.finding.severity != "failure", case.rollbacks, case.first))
-    return Replay(folder, read_run_json(folder), plan, log, panel, tuple(cases), tuple(notices))
+    return RunReplay(folder, read_run_json(folder), plan, log, panel, tuple(cases), tuple(notices))
 
 
 def left_out_plugins(catalogue: Catalogue) -> list[str]:

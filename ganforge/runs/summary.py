@@ -14,7 +14,7 @@ from ganforge.api.plan import Direction
 from ganforge.evaluation.receipts import differing
 from ganforge.plugins.catalogue import Catalogue
 from ganforge.recipes.parsing import read_table
-from ganforge.runs.replay import Replay, replay_run
+from ganforge.runs.replay import RunReplay, replay_run
 from ganforge.storage.layout import RunLayout
 from ganforge.tracking import read_log
 from ganforge.tracking.reading import flatten
@@ -53,7 +53,7 @@ class RunSummary:
     """
 
     folder: Path
-    replay: Replay
+    replay: RunReplay
     recipe: Mapping[str, Any]
     final: Mapping[str, MetricReading]
     best: Mapping[str, MetricReading]

@@ -19,7 +19,7 @@ from ganforge.runs.evaluation import Evaluation, EvaluationRequest
 from ganforge.runs.evaluator import Evaluator, Notify
 from ganforge.runs.export import export_weights
 from ganforge.runs.labels import Label, read_labels
-from ganforge.runs.replay import Replay, replay_run
+from ganforge.runs.replay import RunReplay, replay_run
 from ganforge.runs.sample_files import picture_of
 from ganforge.runs.sampling import LoadedGame, choose_device, draw_samples, load_game
 from ganforge.runs.summary import RunSummary, summarise_run
@@ -218,6 +218,6 @@ class TrainedRun:
         """Return what it came to, for comparisons: recipe by keys, metrics with receipts, findings, speed."""
         return summarise_run(self.folder, self.catalogue)
 
-    def diagnose(self, overrides: Sequence[str] = ()) -> Replay:
+    def diagnose(self, overrides: Sequence[str] = ()) -> RunReplay:
         """Show the log to the monitors again: what they find, since when, and whether it still holds."""
         return replay_run(self.folder, self.catalogue, overrides)

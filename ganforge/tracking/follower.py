@@ -12,7 +12,7 @@ from ganforge.storage.layout import RunLayout
 from ganforge.tracking.reading import EventLine, MetricsLine, checked_line, flatten
 
 if TYPE_CHECKING:
-    from ganforge.tracking.mirror import Mirror  # seconds of imports
+    from ganforge.tracking.mlflow_mirror import MlflowMirror  # seconds of imports
 
 ROLLBACKS = "run/rollbacks"  # of the line that is written where the run was rolled back to
 CHUNK_BYTES = 1 << 18  # bytes read at a time: bounds the memory, not what is mirrored
@@ -66,12 +66,12 @@ class Follower:
         self._metrics = Tail(self.layout.metrics, MetricsLine)
         self._events = Tail(self.layout.events, EventLine)
 
-    def begin(self, target: Mirror, tags: Mapping[str, str]) -> None:
+    def begin(self, target: MlflowMirror, tags: Mapping[str, str]) -> None:
         """Mirror what is known from the start: the recipe as parameters, and tags."""
         recipe = tomllib.loads(self.layout.recipe.read_text(encoding="utf-8"))
         target.begin(recipe_params(recipe), tags)
 
-    def follow(self, target: Mirror) -> None:
+    def follow(self, target: MlflowMirror) -> None:
         """Mirror all that is new.
 
         Not `Panel.lines`: MLflow forgets no point; what was undone stays there, and what is played again follows it.
@@ -114,7 +114,7 @@ class Follower:
             self._saved()
         self._files(target)
 
-    def _files(self, target: Mirror) -> None:
+    def _files(self, target: MlflowMirror) -> None:
         seen: dict[str, int] = self._done.setdefault("files", {})
         for path in [self.layout.recipe, *sorted(self.layout.grids.glob("[!.]*"))]:
             name = str(path.relative_to(self.folder))

@@ -21,7 +21,7 @@ from ganforge.tracking.reading import read_json, read_run_json
 from ganforge.tracking.store import Store
 
 if TYPE_CHECKING:
-    from ganforge.tracking.mirror import Mirror
+    from ganforge.tracking.mlflow_mirror import MlflowMirror
 
 POLL_SECONDS = 1.0  # seconds between two looks at the folder
 MAX_PAUSE_SECONDS = 30.0  # seconds between two attempts at a store that fails
@@ -53,17 +53,17 @@ class Sidecar:
         self._state = read_json(self.layout.mlflow) | {"pid": os.getpid(), "phase": "connecting", "error": None}
         self._state["store"] = self.store.name
         self._save()
-        from ganforge.tracking import mirror as mirroring  # seconds of imports
+        from ganforge.tracking import mlflow_mirror as mirroring  # seconds of imports
 
         done = self._state.setdefault("runs", {}).setdefault(self.store.name, {})
-        target: Mirror | None = None
+        target: MlflowMirror | None = None
         pause = POLL_SECONDS
         while True:
             over = self.trainer_ended.is_set()
             try:
                 if target is None:
                     run = read_run_json(self.folder)
-                    new = mirroring.Mirror(self.store, run, done.get("run_id"))
+                    new = mirroring.MlflowMirror(self.store, run, done.get("run_id"))
                     if new.run_id != done.get("run_id"):
                         done.clear()  # nothing was sent to this one
                     done["run_id"] = new.run_id
@@ -114,7 +114,7 @@ class Sidecar:
                 write_json(self.layout.run_json, run | ending)
         return True
 
-    def _end(self, target: Mirror) -> None:
+    def _end(self, target: MlflowMirror) -> None:
         run = read_run_json(self.folder)
         if run["status"] == "running":
             return  # it goes on in another process

@@ -16,7 +16,7 @@ from ganforge.training.rollback import roll_back
 from ganforge.training.session import Decision, Session
 
 
-def train(
+def play_session(
     session: Session,
     callbacks: Sequence[Callback],
     stop: Callable[[], bool],

@@ -24,7 +24,7 @@ from ganforge.training.assemble import assemble
 from ganforge.training.build import keep_freed_memory
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.crash_report import explain, keep_traceback
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.out_of_memory import explain_memory_shortage
 from ganforge.training.reporter import Reporter
 from ganforge.training.session import Session
@@ -165,7 +165,7 @@ def _play(
     status: Status = "failed"
     reason: str | None = "it was ended by an error"
     try:
-        if train(session, callbacks, lambda: signals.asked, signals.interruptible):
+        if play_session(session, callbacks, lambda: signals.asked, signals.interruptible):
             status, reason = "finished", None
         elif session.decision is not None:
             reason = f"{session.decision.name}: {session.decision.text}"

@@ -97,3 +97,22 @@ def test_the_docstring_of_a_module_begins_with_a_noun(path: Path):
     first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition(" ")[0]
     assert first, "it has no docstring"
     assert first not in {"What", "How", "When", "Where", "Which", "Who", "Why", "This", "It"}
+
+
+ONE_THING = {  # functions that several modules define, and that are one thing
+    "main": "where a process of its own begins",
+    "command": "of the command line, a module each",
+    "ganforge_components": "the hook, and who implements it",
+    "compare": "for programs, which hands it on",
+}
+
+
+def test_no_two_classes_or_functions_have_one_name():
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    several = {name: found for name, found in places.items() if len(found) > 1 and name not in ONE_THING}
+    kinds = {name: found for name, found in several.items() if not all(file.startswith("builtin/") for file in found)}
+    assert kinds == {}

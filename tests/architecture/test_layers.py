@@ -172,7 +172,7 @@ def test_plugins_import_the_facade_only(path: Path):
 @EACH
 def test_who_may_import_what(name: str):
     outside = {target.split(".")[0] for target in imports(MODULES[name])}
-    if name not in {"ganforge.tracking.sidecar", "ganforge.tracking.mirror"}:
+    if name not in {"ganforge.tracking.sidecar", "ganforge.tracking.mlflow_mirror"}:
         assert "mlflow" not in outside, f"{name}: only the sidecar's process imports mlflow"
     if layer(name) != "cli":
         assert not outside & {"click", "rich"}, f"{name}: only the command line talks to a terminal"

@@ -29,7 +29,7 @@ from ganforge.training.assemble import assemble
 from ganforge.training.callbacks.checkpoint import CheckpointCallback
 from ganforge.training.callbacks.grid import GridCallback
 from ganforge.training.callbacks.watch import WatchCallback
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.reporter import SilentReporter
 
 PATIENCE = 4  # lines of the log that a run goes on after what was planted was found
@@ -157,7 +157,7 @@ def play(case: Case, seed: int, remedies: Sequence[str] = ()) -> Log:
 
         ended = None
         try:
-            train(
+            play_session(
                 session,
                 [one for one in callbacks if not isinstance(one, CheckpointCallback | GridCallback)],
                 enough,

@@ -24,7 +24,7 @@ from ganforge.plugins import loading as plugins
 from ganforge.recipes.parsing import read_text
 from ganforge.runs.seeds import plan_seeds
 from ganforge.storage.checkpoint import load_newest
-from ganforge.tracking.mirror import run_tags
+from ganforge.tracking.mlflow_mirror import run_tags
 from ganforge.training import run as played
 
 RECIPE = ring_recipe(
@@ -113,20 +113,20 @@ def test_a_seed_of_many_is_the_same_as_alone_and_resumed_ones_go_on(capsys):
 
 
 def test_a_signal_ends_all_and_says_how_to_go_on(capsys, monkeypatch):
-    train = played.train
+    play_session = played.play_session
 
     def interrupted(session, callbacks, *stop):
         if session.recipe.seed == 5:
             os.kill(os.getpid(), signal.SIGINT)
-        return train(session, callbacks, *stop)
+        return play_session(session, callbacks, *stop)
 
-    monkeypatch.setattr(played, "train", interrupted)
+    monkeypatch.setattr(played, "play_session", interrupted)
     assert ganforge("--seeds", "3", "--set", "metrics=[]") == 130
     again = "go on: ganforge run ring.toml --device cpu --set 'metrics=[]' --resume --seeds 3\n"
     assert f"stopped at seed 5; {again}" in capsys.readouterr().err
     assert record("runs/ring-seed5")["status"] == "killed"
     assert not Path("runs/ring-seed6").exists()
-    monkeypatch.setattr(played, "train", train)
+    monkeypatch.setattr(played, "play_session", play_session)
     assert ganforge("--seeds", "3", "--resume", "--quiet") == 0
     assert [record(f"runs/ring-seed{seed}")["status"] for seed in (4, 5, 6)] == ["finished"] * 3
 

@@ -29,7 +29,7 @@ from ganforge.decoding.image import BadImageError
 from ganforge.errors import DataError, DivergedError, GanforgeError
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.session import Session
 
 
@@ -210,7 +210,7 @@ def test_nan_in_the_data_ends_the_run_before_a_weight_is_touched(tmp_path: Path)
     source = Poisoned(DataSpec((2,)), 64)
     session, callbacks = session_of(source, tmp_path, Heard(), run={"images": 128, "batch": 16, "log_every_images": 16})
     with pytest.raises(GanforgeError) as ended:
-        train(session, callbacks, lambda: False)  # type: ignore[arg-type]
+        play_session(session, callbacks, lambda: False)  # type: ignore[arg-type]
     assert isinstance(ended.value, DivergedError)
     assert "the batch itself: 'image' holds NaN or infinity in 1 of 16 samples" in str(ended.value)
     assert all(torch.isfinite(weight).all() for weight in session.runner.game.parameters())

@@ -33,7 +33,7 @@ from ganforge.recipes.recipe import Recipe
 from ganforge.storage.checkpoint import checkpoint_path, list_checkpoints, load_checkpoint, load_newest
 from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 
 BATCH, ROUNDS = 8, 12
 Line = tuple[int, dict[str, float]]
@@ -112,7 +112,7 @@ def play(recipe: Recipe, folder: Path, stop: Callable[[], bool] = lambda: False)
         content, _, passed_over = load_newest(folder / "checkpoints")
         assert passed_over == []
         session.restore(content.tensors, content.facts)
-    return train(session, callbacks, stop), tracker.lines
+    return play_session(session, callbacks, stop), tracker.lines
 
 
 def differences(whole: Path, cut: Path, expected: Sequence[Line], lines: Sequence[Line]) -> list[str]:

@@ -26,7 +26,7 @@ from ganforge.recipes.recipe import monitors_of, read_recipe, recipe_digest
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.tracking import RunFolder, run_record
 from ganforge.training.assemble import assemble
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 
 NOISE = np.random.Generator(np.random.PCG64(7)).standard_normal(60)
 HOURS = np.arange(60) / 60
@@ -165,7 +165,7 @@ def test_nothing_grows_in_forty_rounds(tmp_path: Path):
             seen[session.images] = (tensors, descriptors, threading.active_count(), files, len(objects))
         return session.images >= 2_400
 
-    train(session, callbacks, stop)
+    play_session(session, callbacks, stop)
     folder.finish("finished")
     before, after = seen[1_120], seen[2_400]
     assert after[:4] == before[:4]

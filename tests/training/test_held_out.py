@@ -15,7 +15,7 @@ from ganforge.recipes.recipe import Recipe, parse_recipe
 from ganforge.recipes.toml_writer import recipe_to_toml
 from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.reporter import SilentReporter
 from ganforge.training.session import Session
 
@@ -41,7 +41,7 @@ def test_it_is_measured(tmp_path: Path):
     for player in session.runner.players.values():
         player.step = lambda *_: None
     session.runner.game.discriminator.requires_grad_(False)
-    train(session, callbacks, lambda: False)
+    play_session(session, callbacks, lambda: False)
     lines = read_lines(tmp_path / "metrics.jsonl")[1:]
     assert all(abs(line["values"].get("discriminator/overfit", 0.0)) < 100 for line in lines)
 

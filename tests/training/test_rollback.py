@@ -22,7 +22,7 @@ from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.callbacks.watch import WatchCallback
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.reporter import SilentReporter
 from ganforge.training.rollback import MOST
 from ganforge.training.session import Session
@@ -96,7 +96,7 @@ def logged(folder: Path) -> list[tuple[int, float | None]]:
 
 def test_a_warning_is_told_once_and_written_whole(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, Fail(lives=9))
-    assert train(session, callbacks, lambda: False) is True
+    assert play_session(session, callbacks, lambda: False) is True
     (event,) = findings_of(tmp_path)
     assert (event["images"], event["text"]) == (64, "it fails")
     told = {"name": "failed", "evidence": "at 64", "cause": "a test", "remedies": ["seed=4"], "severity": "failure"}
@@ -108,7 +108,7 @@ def test_a_warning_is_told_once_and_written_whole(tmp_path: Path):
 
 def test_a_stop_saves_and_says_why(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, Fail(action="stop"), checkpoints__every_images=1_000)
-    assert train(session, callbacks, lambda: False) is False
+    assert play_session(session, callbacks, lambda: False) is False
     assert session.decision is not None
     assert (session.decision.name, session.decision.images, session.decision.remedies) == ("failed", 64, ("seed=4",))
     assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["images-000000000064"]
@@ -116,10 +116,10 @@ def test_a_stop_saves_and_says_why(tmp_path: Path):
 
 def test_what_was_said_is_not_said_or_done_again_when_resumed(tmp_path: Path):
     session, callbacks, tracker = session_of(tmp_path, Fail(action="stop"))
-    train(session, callbacks, lambda: False)
+    play_session(session, callbacks, lambda: False)
     tracker.close()
     session, callbacks, _ = resumed(tmp_path, Fail(action="stop"))
-    assert train(session, callbacks, lambda: False) is True, "who resumes it wants it to go on"
+    assert play_session(session, callbacks, lambda: False) is True, "who resumes it wants it to go on"
     assert [event["images"] for event in findings_of(tmp_path)] == [64]
     watch = next(callback for callback in callbacks if isinstance(callback, WatchCallback))
     assert [(case.first, case.last) for case in watch.panel.cases] == [(64, 128)], "the log of before was looked at"
@@ -127,10 +127,10 @@ def test_what_was_said_is_not_said_or_done_again_when_resumed(tmp_path: Path):
 
 def test_a_monitor_that_is_new_when_resumed_looks_at_what_was_logged_before(tmp_path: Path):
     session, callbacks, tracker = session_of(tmp_path)
-    train(session, callbacks, lambda: session.images >= 96)
+    play_session(session, callbacks, lambda: session.images >= 96)
     tracker.close()
     session, callbacks, _ = resumed(tmp_path, Fail())
-    train(session, callbacks, lambda: True)
+    play_session(session, callbacks, lambda: True)
     (event,) = findings_of(tmp_path)
     assert event["details"]["first"] == 64
 
@@ -138,7 +138,7 @@ def test_a_monitor_that_is_new_when_resumed_looks_at_what_was_logged_before(tmp_
 def test_a_roll_back_goes_to_before_the_symptom_and_draws_anew(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, Fail(action="roll-back", images=96))
     note = Note()
-    train(session, [*callbacks, note], lambda: False)
+    play_session(session, [*callbacks, note], lambda: False)
     assert session.rollbacks == 1
     assert logged(tmp_path)[-4:] == [(96, None), (64, 1.0), (96, None), (128, None)]
     assert [images for images, _ in note.rates] == [16, 32, 48, 64, 80, 80, 96, 112, 128]
@@ -174,13 +174,13 @@ def test_after_a_roll_back_draws_are_others(tmp_path: Path):
 
 def test_a_resume_after_a_roll_back_is_exact(tmp_path: Path):
     whole, callbacks, _ = session_of(tmp_path / "whole", Fail(action="roll-back"))
-    assert train(whole, callbacks, lambda: False) is True
+    assert play_session(whole, callbacks, lambda: False) is True
     cut, callbacks, tracker = session_of(tmp_path / "cut", Fail(action="roll-back"))
-    assert train(cut, callbacks, lambda: cut.rollbacks == 1 and cut.images >= 80) is False
+    assert play_session(cut, callbacks, lambda: cut.rollbacks == 1 and cut.images >= 80) is False
     tracker.close()
     cut, callbacks, _ = resumed(tmp_path / "cut", Fail(action="roll-back"))
     assert (cut.images, cut.rollbacks) == (80, 1)
-    assert train(cut, callbacks, lambda: False) is True
+    assert play_session(cut, callbacks, lambda: False) is True
     left, right = state_of(whole), state_of(cut)
     assert all(torch.equal(left[name], right[name]) for name in left)
     assert logged(tmp_path / "whole") == logged(tmp_path / "cut"), "a resumed run keeps what was rolled back, too"
@@ -188,7 +188,7 @@ def test_a_resume_after_a_roll_back_is_exact(tmp_path: Path):
 
 def test_it_is_rolled_back_so_often_and_then_ended(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, Fail(action="roll-back", lives=99))
-    assert train(session, callbacks, lambda: False) is False
+    assert play_session(session, callbacks, lambda: False) is False
     assert session.decision is not None
     assert session.decision.action == "roll-back"
     assert session.rollbacks == MOST
@@ -201,14 +201,14 @@ def test_it_is_rolled_back_so_often_and_then_ended(tmp_path: Path):
 def test_the_best_checkpoint_is_gone_back_to(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, Fail(action="roll-back", images=128), run__images=160)
     session.best = (1.0, 32)
-    train(session, callbacks, lambda: False)
+    play_session(session, callbacks, lambda: False)
     (event,) = [event for event in read_lines(tmp_path / "events.jsonl") if event["kind"] == "rolled-back"]
     assert event["details"]["to"] == 32
 
 
 def test_there_is_always_something_to_go_back_to(tmp_path: Path):
     session, callbacks, _ = session_of(tmp_path, diagnosis__action="roll-back", checkpoints__every_images=1_000)
-    train(session, callbacks, lambda: session.images >= 32)
+    play_session(session, callbacks, lambda: session.images >= 32)
     assert list_checkpoints(tmp_path / "checkpoints")[0].name == "images-000000000000"
 
 
@@ -225,9 +225,9 @@ def test_a_gradient_that_is_not_finite(tmp_path: Path, action: str, monkeypatch:
     monkeypatch.setattr(session.runner.game, "discriminator_terms", judge)
     if action == "warn":
         with pytest.raises(DivergedError, match=r"try game\.discriminator\.optimizer\.lr=0\.0005"):
-            train(session, callbacks, lambda: False)
+            play_session(session, callbacks, lambda: False)
     else:
-        assert train(session, callbacks, lambda: False) is True
+        assert play_session(session, callbacks, lambda: False) is True
         assert session.rollbacks == 1
         assert all(tally.pending.abs().sum() == 0 for tally in session.runner._tallies)
     (event,) = findings_of(tmp_path)

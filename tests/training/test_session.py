@@ -20,7 +20,7 @@ from ganforge.tracking import NoTracker
 from ganforge.training.assemble import assemble
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.callbacks.checkpoint import CheckpointCallback
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.session import RunningMeans, Session
 
 SPEC = DataSpec((1, 8, 8), 3)
@@ -81,7 +81,7 @@ class Noting(Callback):
 def test_tasks_are_due_when_a_multiple_was_passed_and_at_the_end(tmp_path: Path, every, options, expected):
     session, _ = session_of(tmp_path)
     callback = Noting(every, **options)
-    assert train(session, [callback], lambda: False) is True
+    assert play_session(session, [callback], lambda: False) is True
     assert callback.ran == expected
     assert callback.begun == 1
     assert session.reporter.at == list(range(16, 128, 16)), "100 images are shown in 7 rounds of 16"
@@ -89,7 +89,7 @@ def test_tasks_are_due_when_a_multiple_was_passed_and_at_the_end(tmp_path: Path,
 
 def test_a_stop_between_rounds_saves_first(tmp_path: Path):
     session, callbacks = session_of(tmp_path, checkpoints__every_images=1_000)
-    assert train(session, callbacks, lambda: session.images >= 48) is False
+    assert play_session(session, callbacks, lambda: session.images >= 48) is False
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["images-000000000048"]
 
 
@@ -97,19 +97,19 @@ def test_a_stop_does_not_save_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     session, callbacks = session_of(tmp_path)
     saves: list[int] = []
     monkeypatch.setattr(CheckpointCallback, "run", lambda self, session: saves.append(session.images))
-    train(session, callbacks, lambda: session.images >= 64)
+    play_session(session, callbacks, lambda: session.images >= 64)
     assert saves == [32, 64]
 
 
 def test_some_checkpoints_are_kept_for_good(tmp_path: Path):
     session, callbacks = session_of(tmp_path, checkpoints__every_images=16, checkpoints__for_good_every_images=40)
-    assert train(session, callbacks, lambda: False) is True
+    assert play_session(session, callbacks, lambda: False) is True
     assert [path.name[-3:] for path in list_checkpoints(tmp_path / "checkpoints")] == ["048", "080", "096", "112"]
 
 
 def test_a_stop_before_the_first_round_leaves_all_as_it_is(tmp_path: Path):
     session, callbacks = session_of(tmp_path)
-    assert train(session, callbacks, lambda: True) is False
+    assert play_session(session, callbacks, lambda: True) is False
     assert session.images == 0
     assert not (tmp_path / "checkpoints").exists()
 
@@ -123,7 +123,7 @@ def test_what_the_disk_refuses_beside_the_checkpoint_is_said_and_the_run_goes_on
     session, callbacks = session_of(tmp_path)
     monkeypatch.setattr(checkpoint, "_delete_checkpoint", refused)
     monkeypatch.setattr(Image.Image, "save", refused)
-    assert train(session, callbacks, lambda: False) is True
+    assert play_session(session, callbacks, lambda: False) is True
     said = "\n".join(session.reporter.said)
     assert f"an old checkpoint in {tmp_path / 'checkpoints'} could not be deleted ([Errno 28] No space" in said
     assert f"the picture {tmp_path / 'grids' / 'images-000000000112.png'} could not be written (No space" in said
@@ -146,7 +146,7 @@ def test_a_run_changes_its_batch_and_leaves_no_sample_out(tmp_path: Path):
     order, labels = Sampler(3, len(session.source)), []
     keep = session.source.batch
     session.source.batch = lambda indices: labels.append(list(indices)) or keep(indices)
-    assert train(session, [], lambda: False) is True
+    assert play_session(session, [], lambda: False) is True
     assert [len(rows) for rows in labels] == [16, 16, 8, 8, 4, 4, 4]
     assert [index for rows in labels for index in rows] == list(order.at(0, 60))
 

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt
 from ganforge.api import DECODING_VERSION, BadImageError, DataError, DecoderPool, printable
 from ganforge.builtin.data.files.decoded import ImageDecoding
 from ganforge.builtin.data.files.image_files import SUFFIXES, BadImage, ImageEntry, ImageFiles
-from ganforge.builtin.data.files.labels import read_labels
+from ganforge.builtin.data.files.labels import read_file_labels
 from ganforge.builtin.data.files.opening import open_image_files
 from ganforge.builtin.data.sources.pixels import PixelSource, digest
 from ganforge.builtin.data.sources.splits import SplitDataset
@@ -86,7 +86,7 @@ class Images(SplitDataset):
                 f"no images in '{self.path}' ({files.ignored} other files); expected names that end in "
                 f"{', '.join(SUFFIXES)}; archives inside it are not opened"
             )
-        labels = read_labels(files, [entry.name for entry in entries]) if self.labels and entries else None
+        labels = read_file_labels(files, [entry.name for entry in entries]) if self.labels and entries else None
         if labels is not None:
             bad += [BadImage(entry.name, "it has no label") for entry in entries if entry.name not in labels.of]
             entries = [entry for entry in entries if entry.name in labels.of]

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganforge.api import AnyFeatures, Better, DataError, Exam, FeatureOutput, Measurement, Metric, SampleRequest, Source
 from ganforge.builtin.features.vgg16 import Vgg16
 from ganforge.builtin.metrics.parts.comparability import comparability_warning
-from ganforge.builtin.metrics.parts.nearest_neighbours import distances, nearest_others
+from ganforge.builtin.metrics.parts.nearest_neighbours import distance_blocks, nearest_others
 
 FEW = "balls around few samples are large, comparable at equal counts only"
 NEIGHBOURS = 5  # what the paper takes
@@ -101,7 +101,7 @@ def density_coverage(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
     reach = nearest_others(real, k)[0][:, -1]
     inside = 0
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    for _, some in distances(fake, real):
+    for _, some in distance_blocks(fake, real):
         within = some < reach
         inside += int(within.sum())
         covered |= within.any(0)

@@ -16,7 +16,7 @@ from ganforge.tracking import RunFolder, read_lines
 from ganforge.training.assemble import assemble
 from ganforge.training.callbacks.callback import Callback
 from ganforge.training.callbacks.probe import LEAST, ProbeCallback, overfit_reading, probe_labels
-from ganforge.training.loop import train
+from ganforge.training.loop import play_session
 from ganforge.training.reporter import SilentReporter
 from ganforge.training.session import Session
 
@@ -39,7 +39,7 @@ def session_of(folder: Path, **changes: Any) -> tuple[Session, list[Callback]]:
 
 def test_every_line_has_its_readings_and_the_first_one_those_of_the_data(tmp_path: Path):
     session, callbacks = session_of(tmp_path)
-    train(session, callbacks, lambda: False)
+    play_session(session, callbacks, lambda: False)
     first, *others = read_lines(tmp_path / "metrics.jsonl")
     assert (first["images"], [line["images"] for line in others]) == (0, [32, 64, 96, 128])
     assert first["values"]["data/count"] == 100
@@ -59,9 +59,9 @@ def test_every_line_has_its_readings_and_the_first_one_those_of_the_data(tmp_pat
 
 def test_the_run_does_not_notice(tmp_path: Path):
     one, callbacks = session_of(tmp_path / "one")
-    train(one, callbacks, lambda: False)
+    play_session(one, callbacks, lambda: False)
     two, callbacks = session_of(tmp_path / "two", diagnosis__samples=0)
-    train(two, [callback for callback in callbacks if not isinstance(callback, ProbeCallback)], lambda: False)
+    play_session(two, [callback for callback in callbacks if not isinstance(callback, ProbeCallback)], lambda: False)
     left, right = one.runner.state()[0], two.runner.state()[0]
     assert all(torch.equal(left[name], right[name]) for name in left)
 
@@ -69,7 +69,7 @@ def test_the_run_does_not_notice(tmp_path: Path):
 def test_a_player_that_stands_still(tmp_path: Path):
     session, callbacks = session_of(tmp_path)
     session.runner.players["generator"].step = lambda *_: None
-    train(session, callbacks, lambda: False)
+    play_session(session, callbacks, lambda: False)
     line = read_lines(tmp_path / "metrics.jsonl")[-1]["values"]
     assert line["weights/generator_moved"] == 0
     assert line["weights/discriminator_moved"] > 0

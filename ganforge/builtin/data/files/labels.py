@@ -17,7 +17,7 @@ EXPECTED = '{"labels": [["00000/image.png", 3], ...]}, as StyleGAN\'s data sets 
 
 
 @dataclass(frozen=True)
-class Labels:
+class FileLabels:
     """Labels by file name; files without one are missing. `names` are those of the classes, where they have any."""
 
     of: Mapping[str, int]
@@ -25,12 +25,12 @@ class Labels:
     names: tuple[str, ...] = ()
 
 
-def read_labels(files: ImageFiles, names: Sequence[str]) -> Labels:
+def read_file_labels(files: ImageFiles, names: Sequence[str]) -> FileLabels:
     """Return the labels of the image files `names`; a `DataError` where there are none at all."""
     return _from_json(files) if files.has(FILE) else _from_folders(files, names)
 
 
-def _from_folders(files: ImageFiles, names: Sequence[str]) -> Labels:
+def _from_folders(files: ImageFiles, names: Sequence[str]) -> FileLabels:
     """Return one class for each folder at the top, or one level further down where all share the topmost."""
     folders = [name.rpartition("/")[0] for name in names]
     parts = {folder: folder.split("/") if folder else [] for folder in set(folders)}
@@ -45,10 +45,10 @@ def _from_folders(files: ImageFiles, names: Sequence[str]) -> Labels:
     number = {top: index for index, top in enumerate(found)}
     classes = {folder: number[steps[0]] for folder, steps in parts.items() if steps}
     of = {name: classes[folder] for name, folder in zip(names, folders, strict=True) if folder}
-    return Labels(of, len(found), tuple(printable(top) for top in found))
+    return FileLabels(of, len(found), tuple(printable(top) for top in found))
 
 
-def _from_json(files: ImageFiles) -> Labels:
+def _from_json(files: ImageFiles) -> FileLabels:
     where = f"{FILE} in '{files.path}'"
     try:
         found: Any = json.loads(files.read(FILE, MAX_BYTES))
@@ -69,4 +69,4 @@ def _from_json(files: ImageFiles) -> Labels:
         name = name.replace("\\", "/")
         if labels.setdefault(name, label) != label:
             raise DataError(f"{where} gives {printable(name)} two labels, {labels[name]} and {label}; expected one")
-    return Labels(labels, max(labels.values()) + 1)
+    return FileLabels(labels, max(labels.values()) + 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 PORTION = 2**24  # distances held at a time: 128 MiB
 
 
-def distances(of: Tensor, to: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def distance_blocks(of: Tensor, to: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yield Euclidean distances [b, M] in float64, with the rows that they are of.
 
     They are computed from products about the mean of `to`, where no digits are lost.
@@ -33,7 +33,7 @@ def distances(of: Tensor, to: Tensor) -> Iterator[tuple[slice, Tensor]]:
 def nearest(of: Tensor, to: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
     """Return distances [N, count] to the nearest vectors, ascending, in float64, and which these are."""
     far, places = [], []
-    for _, part in distances(of, to):
+    for _, part in distance_blocks(of, to):
         least = part.topk(count, dim=1, largest=False)
         far.append(least.values)
         places.append(least.indices)
@@ -49,7 +49,7 @@ def nearest_others(vectors: Tensor, count: int = 1, first: int | None = None) ->
         first: only for so many of them.
     """
     far, places = [], []
-    for part, some in distances(vectors[:first], vectors):
+    for part, some in distance_blocks(vectors[:first], vectors):
         rows = torch.arange(len(some), device=some.device)
         some[rows, rows + part.start] = torch.inf
         least = some.topk(count, dim=1, largest=False)

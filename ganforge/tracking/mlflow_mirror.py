@@ -20,7 +20,7 @@ STATUSES = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 METRICS_PER_CALL, OTHERS_PER_CALL, VALUE_LENGTH, KEY_LENGTH = 1000, 100, 5000, 250
 
 
-class Mirror:
+class MlflowMirror:
     """A run in a store, found again by its id or by its tag, or made.
 
     Args:
